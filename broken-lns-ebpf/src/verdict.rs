@@ -1,0 +1,112 @@
+//! Every way a frame can end: its verdict, what becomes of the frame, its label.
+//!
+//! A frame has exactly one verdict and is counted exactly once under it, by
+//! the kernel half or, when the frame was handed over, by the worker.
+
+/// What becomes of a frame that has a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// It was turned into the reply and is transmitted where it came from.
+    Transmit,
+    /// It ends here without a word, as it would in a real LNS.
+    Consume,
+    /// It goes to the host, untouched.
+    Pass,
+}
+
+/// Declares [`Verdict`] from one table of variant, label, disposition and meaning.
+macro_rules! verdicts {
+    ($($variant:ident, $label:literal, $disposition:ident, $meaning:literal;)*) => {
+        /// How one frame ended.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum Verdict {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Verdict {
+            /// Every verdict, in the order of the counters.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// How many verdicts there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name under which it is counted and shown.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $label,)*
+                }
+            }
+
+            /// One sentence on what was seen.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $meaning,)*
+                }
+            }
+
+            /// What becomes of the frame.
+            pub const fn disposition(self) -> Disposition {
+                match self {
+                    $(Self::$variant => Disposition::$disposition,)*
+                }
+            }
+        }
+    };
+}
+
+verdicts! {
+    Answered, "answered", Transmit, "SCCRQ answered";
+
+    TooManyAvps, "too-many-avps", Consume, "SCCRQ with more AVPs than the kernel half walks";
+    NoRoom, "no-room", Consume, "SCCRQ in a buffer that cannot hold the reply";
+    SocketFull, "socket-full", Consume, "SCCRQ dropped because the AF_XDP socket had no room for it";
+    NoSocket, "no-socket", Pass, "SCCRQ on a queue without an AF_XDP socket";
+    TxFailed, "tx-failed", Consume, "SCCRQ whose reply the kernel refused to transmit";
+
+    Sccrp, "sccrp", Consume, "SCCRP, as an LNS sends it";
+    StopCcn, "stopccn", Consume, "StopCCN from the LAC";
+    Zlb, "zlb", Consume, "ZLB acknowledgement";
+    OtherMessage, "other-message", Consume, "control message of another type";
+
+    BadHeader, "bad-header", Consume, "control message without L or S bit, or with the O bit";
+    BadLength, "bad-length", Consume, "control message whose Length is under 12 or beyond the datagram";
+    TruncatedAvp, "truncated-avp", Consume, "AVP that runs past the end of its message";
+    ShortAvp, "short-avp", Consume, "AVP with a length under 6";
+    NoMessageType, "no-message-type", Consume, "first AVP is not a readable Message Type";
+    NoTunnelId, "no-tunnel-id", Consume, "SCCRQ without an Assigned Tunnel ID";
+    BadTunnelId, "bad-tunnel-id", Consume, "SCCRQ whose Assigned Tunnel ID AVP is not 8 octets long";
+    ZeroTunnelId, "zero-tunnel-id", Consume, "SCCRQ whose Assigned Tunnel ID is 0";
+    HiddenTunnelId, "hidden-tunnel-id", Consume, "SCCRQ whose Assigned Tunnel ID is hidden";
+    BadChecksum, "bad-checksum", Consume, "control message with a wrong UDP checksum";
+
+    Data, "data", Pass, "L2TP data message";
+    Version3, "version-3", Pass, "L2TPv3 message";
+    OtherVersion, "other-version", Pass, "message to port 1701 of neither version 2 nor 3";
+    OtherMac, "other-mac", Pass, "L2TP to another MAC address than the interface's";
+    Fragment, "fragment", Pass, "fragment of a UDP datagram";
+    MultiBuffer, "multi-buffer", Pass, "L2TP frame spread over several buffers";
+    Truncated, "truncated", Pass, "datagram to port 1701 that is shorter than its headers say";
+    OtherTraffic, "other-traffic", Pass, "everything else";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_the_index_of_its_counter() {
+        for (index, verdict) in Verdict::ALL.iter().enumerate() {
+            assert_eq!(*verdict as usize, index);
+        }
+    }
+
+    #[test]
+    fn labels_are_unique() {
+        for (index, verdict) in Verdict::ALL.iter().enumerate() {
+            for other in &Verdict::ALL[index + 1..] {
+                assert_ne!(verdict.label(), other.label());
+            }
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The broken-lns command.
+fn main() {}
