@@ -1,4 +1,18 @@
-//! What both halves of broken-lns must agree on.
+//! What both halves of broken-lns must agree on: how a frame is parsed, how a
+//! reply is written, what can become of a frame, and how the maps look.
+//!
+//! The kernel half is the program in `main.rs`; the user half is the package
+//! `broken-lns`. Both compile this library, and it is tested on the host. It
+//! does no input or output, never panics and never reads or writes beyond a
+//! length that it checked.
 #![no_std]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+pub mod answer;
+pub mod frame;
+pub mod maps;
+pub mod reply;
+pub mod sccrq;
+pub mod template;
 pub mod verdict;
+pub mod wire;

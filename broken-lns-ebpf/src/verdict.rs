@@ -62,7 +62,6 @@ verdicts! {
     NoRoom, "no-room", Consume, "SCCRQ in a buffer that cannot hold the reply";
     SocketFull, "socket-full", Consume, "SCCRQ dropped because the AF_XDP socket had no room for it";
     NoSocket, "no-socket", Pass, "SCCRQ on a queue without an AF_XDP socket";
-    TxFailed, "tx-failed", Consume, "SCCRQ whose reply the kernel refused to transmit";
 
     Sccrp, "sccrp", Consume, "SCCRP, as an LNS sends it";
     StopCcn, "stopccn", Consume, "StopCCN from the LAC";

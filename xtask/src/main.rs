@@ -1,2 +1,77 @@
 //! The `cargo xtask` command.
-fn main() {}
+
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::Parser;
+use xtask::{apt, process};
+
+/// Development tasks of broken-lns. Each sets up first what it needs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Find or install what the build of the kernel half needs
+    Setup,
+    /// Build the responder for use
+    Build,
+    /// Build the responder and run it, through sudo when not root
+    Run {
+        /// What the responder is started with
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Refuse a real LAC in a lab of network namespaces, and show how it takes it
+    Demo {
+        /// A responder that is built already
+        #[arg(long, hide = true)]
+        responder: Option<PathBuf>,
+    },
+    /// Run clippy on the kernel half as the BPF target sees it
+    Clippy,
+    /// Run every test, through sudo when not root
+    Test {
+        /// What is handed to `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match perform(Task::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<()> {
+    match task {
+        Task::Setup => xtask::setup::run(),
+        Task::Build => {
+            let responder = xtask::build::run()?;
+            eprintln!("the responder is {}", responder.display());
+            Ok(())
+        }
+        Task::Run { arguments } => match xtask::run::run(&arguments)? {},
+        Task::Demo { responder } => demo(responder),
+        Task::Clippy => xtask::clippy::run(),
+        Task::Test { arguments } => xtask::test::run(&arguments),
+    }
+}
+
+/// Builds as who we are, and goes on as root: only the lab needs that.
+fn demo(built: Option<PathBuf>) -> Result<()> {
+    let responder = built.map_or_else(xtask::build::run, Ok)?;
+    if !process::is_root() {
+        let mut again = process::as_root(&env::current_exe()?);
+        again.args(["demo", "--responder"]).arg(responder);
+        match process::become_it(&mut again)? {}
+    }
+    // Without the real LAC the demo has one of its own, so this is no reason to stop.
+    if let Err(error) = apt::ensure(&[xtask::test::lac()]) {
+        eprintln!("going on without xl2tpd: {error:#}");
+    }
+    xtask::demo::run(&responder, process::find("xl2tpd"))
+}

@@ -1,0 +1,214 @@
+//! Maps, entry point, and verdict to action.
+
+use aya_ebpf::Global;
+use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len};
+use aya_ebpf::macros::{map, xdp};
+use aya_ebpf::maps::{Array, PerCpuArray, RingBuf, XskMap};
+use aya_ebpf::programs::XdpContext;
+use aya_log_ebpf::debug;
+use broken_lns_ebpf::answer::Answer;
+use broken_lns_ebpf::frame::Frame;
+use broken_lns_ebpf::maps::{self, Path};
+use broken_lns_ebpf::reply;
+use broken_lns_ebpf::sccrq::{self, KERNEL_AVP_LIMIT, Policy, Sccrq};
+use broken_lns_ebpf::template::Template;
+use broken_lns_ebpf::verdict::{Disposition, Verdict};
+use broken_lns_ebpf::wire::ethernet::MacAddress;
+
+#[map]
+static TEMPLATES: Array<Template> = Array::with_max_entries(1, 0);
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(maps::COUNTER_COUNT, 0);
+#[map]
+static SOCKETS: XskMap = XskMap::with_max_entries(maps::MAX_QUEUES, 0);
+#[map]
+static ANSWERS: RingBuf = RingBuf::with_byte_size(maps::ANSWERS_SIZE, 0);
+#[map]
+static ANNOUNCED: PerCpuArray<Announced> = PerCpuArray::with_max_entries(1, 0);
+
+#[unsafe(no_mangle)]
+static PATH: Global<u8> = Global::new(Path::Rewrite as u8);
+#[unsafe(no_mangle)]
+static MAC: Global<[u8; 6]> = Global::new([0; 6]);
+#[unsafe(no_mangle)]
+static ANY_MAC: Global<u8> = Global::new(0);
+#[unsafe(no_mangle)]
+static VERIFY_CHECKSUM: Global<u8> = Global::new(0);
+#[unsafe(no_mangle)]
+static ANNOUNCE: Global<u8> = Global::new(0);
+
+/// How a frame leaves the program.
+enum End {
+    /// With a verdict, reached here.
+    Verdict(Verdict),
+    /// To the worker, who will reach the verdict.
+    HandedOver,
+}
+
+/// The entry point.
+#[xdp(frags)]
+fn responder(context: XdpContext) -> u32 {
+    match respond(&context) {
+        End::Verdict(verdict) => {
+            count(verdict as u32);
+            debug!(
+                &context,
+                "{} {} {}",
+                verdict as u32,
+                context.rx_queue_index(),
+                buffer_len(&context)
+            );
+            match verdict.disposition() {
+                Disposition::Transmit => xdp_action::XDP_TX,
+                Disposition::Consume => xdp_action::XDP_DROP,
+                Disposition::Pass => xdp_action::XDP_PASS,
+            }
+        }
+        End::HandedOver => {
+            count(maps::HANDED_OVER);
+            xdp_action::XDP_REDIRECT
+        }
+    }
+}
+
+#[inline(always)]
+fn respond(context: &XdpContext) -> End {
+    let path = PATH.load();
+    let policy = Policy {
+        mac: (ANY_MAC.load() == 0).then(|| MacAddress::new(MAC.load())),
+        verify_checksum: VERIFY_CHECKSUM.load() != 0,
+        avp_limit: KERNEL_AVP_LIMIT,
+    };
+    let sccrq = match sccrq::parse(frame(context), &policy) {
+        Ok(sccrq) => sccrq,
+        Err(Verdict::TooManyAvps) if path != Path::Rewrite as u8 => return hand_over(context),
+        Err(Verdict::Truncated) if is_spread(context) => {
+            return End::Verdict(Verdict::MultiBuffer);
+        }
+        Err(verdict) => return End::Verdict(verdict),
+    };
+    if path == Path::Redirect as u8 {
+        return hand_over(context);
+    }
+    rewrite(context, &sccrq, path)
+}
+
+/// Turns the frame into the reply, or says how it ended otherwise.
+#[inline(always)]
+fn rewrite(context: &XdpContext, sccrq: &Sccrq, path: u8) -> End {
+    let Some(template) = TEMPLATES.get(0) else {
+        return End::Verdict(Verdict::NoRoom);
+    };
+    let len = reply::frame_len(sccrq, template);
+    let growth = len as i32 - buffer_len(context) as i32;
+    // SAFETY: the context is the one that the kernel called us with.
+    if unsafe { bpf_xdp_adjust_tail(context.ctx, growth) } != 0 {
+        // The driver has no room behind the frame, which is as it was.
+        return if path == Path::Rewrite as u8 {
+            End::Verdict(Verdict::NoRoom)
+        } else {
+            hand_over(context)
+        };
+    }
+    let frame = frame(context);
+    // A frame that is spread over buffers was shortened at its other end.
+    if !frame.is_long(len) || reply::write(frame, sccrq, template).is_none() {
+        return End::Verdict(Verdict::NoRoom);
+    }
+    if ANNOUNCE.load() != 0 {
+        announce(frame, sccrq);
+    }
+    End::Verdict(Verdict::Answered)
+}
+
+/// Hands the frame to the worker of its queue; without one it goes to the host.
+#[inline(always)]
+fn hand_over(context: &XdpContext) -> End {
+    match SOCKETS.redirect(context.rx_queue_index(), u64::from(xdp_action::XDP_PASS)) {
+        Ok(_) => End::HandedOver,
+        Err(_) => End::Verdict(Verdict::NoSocket),
+    }
+}
+
+/// The frame, or the part of it in the first buffer.
+#[inline(always)]
+fn frame(context: &XdpContext) -> Frame<'_> {
+    let (start, end) = (context.data() as *mut u8, context.data_end() as *mut u8);
+    // SAFETY: between the two lies the packet, which is the program's own
+    // while it runs; no frame is used after the packet was resized.
+    unsafe { Frame::from_range(start, end) }
+}
+
+/// Octets of the frame in all its buffers.
+///
+/// A helper, since the difference of the context's pointers is a number only
+/// to a program with CAP_PERFMON.
+#[inline(always)]
+fn buffer_len(context: &XdpContext) -> u32 {
+    // SAFETY: the context is the one that the kernel called us with.
+    unsafe { bpf_xdp_get_buff_len(context.ctx) as u32 }
+}
+
+/// Whether there is more of the frame than its first buffer holds.
+#[inline(always)]
+fn is_spread(context: &XdpContext) -> bool {
+    !frame(context).holds(buffer_len(context) as usize)
+}
+
+#[inline(always)]
+fn count(counter: u32) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(counter) {
+        // SAFETY: the value belongs to this CPU, and the program is not preempted
+        // by itself; user space only reads.
+        unsafe { *counter += 1 };
+    }
+}
+
+/// How many answers this CPU announced since when.
+#[repr(C)]
+struct Announced {
+    /// Nanoseconds of the monotonic clock.
+    since: u64,
+    answers: u64,
+}
+
+/// Announces the answer, unless this CPU announced enough in this second.
+#[inline(always)]
+fn announce(reply: Frame<'_>, sccrq: &Sccrq) {
+    let (Some(answer), Some(announced)) =
+        (Answer::of_reply(reply, sccrq), ANNOUNCED.get_ptr_mut(0))
+    else {
+        return;
+    };
+    // SAFETY: as for a counter, the value belongs to this CPU and this run.
+    let announced = unsafe { &mut *announced };
+    // SAFETY: the helper takes nothing and cannot fail.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if now.wrapping_sub(announced.since) >= 1_000_000_000 {
+        *announced = Announced {
+            since: now,
+            answers: 0,
+        };
+    }
+    if announced.answers >= maps::ANSWERS_PER_SECOND {
+        return;
+    }
+    announced.answers += 1;
+    if let Some(mut entry) = ANSWERS.reserve::<Answer>(0) {
+        entry.write(answer);
+        entry.submit(0);
+    }
+}
+
+/// Nothing in the program panics; what LLVM keeps of it must link.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// Helpers such as `bpf_xdp_get_buff_len` are open to GPL-compatible programs only
+/// in part; the program is under either licence.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

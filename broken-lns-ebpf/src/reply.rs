@@ -1,0 +1,100 @@
+//! From an SCCRQ and a template to the reply, in the frame of the request.
+//!
+//! This is the one writer: the kernel half and the workers both run it.
+
+use crate::frame::Frame;
+use crate::sccrq::{IpVersion, Sccrq};
+use crate::template::Template;
+use crate::wire::checksum::Sum;
+use crate::wire::{ethernet, ipv4, ipv6, l2tp, udp};
+
+/// Octets of the frame that holds the reply.
+#[inline(always)]
+pub fn frame_len(sccrq: &Sccrq, template: &Template) -> usize {
+    transport(sccrq) + udp::HEADER_LEN + template.message_len()
+}
+
+/// Where the reply's UDP header begins.
+#[inline(always)]
+fn transport(sccrq: &Sccrq) -> usize {
+    sccrq.network
+        + match sccrq.version {
+            IpVersion::V4 => ipv4::HEADER_LEN,
+            IpVersion::V6 => ipv6::HEADER_LEN,
+        }
+}
+
+/// Turns the frame of the request, resized to [`frame_len`], into the reply.
+///
+/// `None` where the frame is shorter than that; it is then partly written and
+/// must not be sent.
+#[inline(always)]
+pub fn write(frame: Frame<'_>, sccrq: &Sccrq, template: &Template) -> Option<()> {
+    let transport = transport(sccrq);
+    let message_len = template.message_len();
+    let udp_len = (udp::HEADER_LEN + message_len) as u16;
+
+    ethernet::Header::of(frame)?.swap_addresses();
+    let addresses = match sccrq.version {
+        IpVersion::V4 => {
+            let ip = ipv4::Header::at(frame, sccrq.network)?;
+            let sum = Sum::ZERO.plus32(ip.source()).plus32(ip.destination());
+            ip.write_reply(ipv4::HEADER_LEN as u16 + udp_len, template.ipv4_sum());
+            sum
+        }
+        IpVersion::V6 => {
+            let ip = ipv6::Header::at(frame, sccrq.network)?;
+            let sum = ip.address_sum();
+            ip.write_reply(udp_len);
+            sum
+        }
+    };
+
+    let nr = sccrq.ns.wrapping_add(1);
+    let checksum = template
+        .udp_sum()
+        .plus(addresses)
+        .plus16(sccrq.lac_port.to_be())
+        .plus16(sccrq.tunnel_id.to_be())
+        .plus16(nr.to_be())
+        .udp_checksum();
+    udp::Header::at(frame, transport)?.write(l2tp::PORT, sccrq.lac_port, udp_len, checksum);
+
+    let message = transport + udp::HEADER_LEN;
+    copy(frame, message, template, message_len)?;
+    l2tp::Header::at(frame, message)?.address(sccrq.tunnel_id, nr);
+    Some(())
+}
+
+/// Copies the template's message to `start`: in steps of 32, 16 and 8 octets,
+/// then the last 8 once more, over what is there already.
+#[inline(always)]
+fn copy(frame: Frame<'_>, start: usize, template: &Template, len: usize) -> Option<()> {
+    let mut done = 0;
+    while done + 32 <= len {
+        let from = template.words::<4>(done / 8)?;
+        let to = frame.window::<32>(start + done)?;
+        to.set64::<0>(from[0]);
+        to.set64::<8>(from[1]);
+        to.set64::<16>(from[2]);
+        to.set64::<24>(from[3]);
+        done += 32;
+    }
+    if done + 16 <= len {
+        let from = template.words::<2>(done / 8)?;
+        let to = frame.window::<16>(start + done)?;
+        to.set64::<0>(from[0]);
+        to.set64::<8>(from[1]);
+        done += 16;
+    }
+    if done + 8 <= len {
+        let from = template.words::<1>(done / 8)?;
+        frame.window::<8>(start + done)?.set64::<0>(from[0]);
+        done += 8;
+    }
+    if done < len {
+        let to = frame.window::<8>(start + len - 8)?;
+        to.set64::<0>(template.last_word());
+    }
+    Some(())
+}

@@ -1,0 +1,301 @@
+//! From a frame to the SCCRQ in it, or to the verdict on why there is none.
+//!
+//! This is the one parser: the kernel half and the workers both run it. It
+//! walks the whole message, so that every malformed frame has its verdict.
+
+use crate::frame::Frame;
+use crate::verdict::Verdict;
+use crate::wire::checksum::Sum;
+use crate::wire::ethernet::{self, MacAddress};
+use crate::wire::l2tp::{self, Avp, AvpBits, Flags};
+use crate::wire::{ipv4, ipv6, udp};
+
+/// How many AVPs the kernel half walks; a worker has no such bound.
+pub const KERNEL_AVP_LIMIT: u32 = 64;
+
+/// What is answered, besides what the frame says.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// The only MAC address that is answered for, or `None` for any.
+    pub mac: Option<MacAddress>,
+    /// Whether a control message must have a right UDP checksum.
+    pub verify_checksum: bool,
+    /// With more AVPs than this a frame is [`Verdict::TooManyAvps`].
+    pub avp_limit: u32,
+}
+
+/// What a reply needs to know of a request, apart from what it reads again in the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sccrq {
+    /// Where the network layer begins: 14, 18 or 22.
+    pub network: usize,
+    /// Which network layer it is.
+    pub version: IpVersion,
+    /// The UDP port that the LAC sent from.
+    pub lac_port: u16,
+    /// The tunnel id that the LAC assigned, never 0.
+    pub tunnel_id: u16,
+    /// The sequence number of the request.
+    pub ns: u16,
+}
+
+/// The version of the network layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpVersion {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// A UDP datagram to port 1701, all of it in the frame.
+struct Datagram {
+    network: usize,
+    version: IpVersion,
+    /// Where the UDP header begins.
+    transport: usize,
+    /// Octets of UDP header and payload.
+    len: usize,
+}
+
+/// Finds the SCCRQ in `frame`.
+///
+/// # Errors
+///
+/// The verdict on a frame that is none that we answer; never
+/// [`Verdict::Answered`].
+#[inline(always)]
+pub fn parse(frame: Frame<'_>, policy: &Policy) -> Result<Sccrq, Verdict> {
+    let datagram = find_datagram(frame)?;
+    let header = ethernet::Header::of(frame).ok_or(Verdict::OtherTraffic)?;
+    if !is_addressed(header.destination(), policy) {
+        return Err(Verdict::OtherMac);
+    }
+
+    let start = datagram.transport + udp::HEADER_LEN;
+    let (header, end) = find_message(frame, start, datagram.len - udp::HEADER_LEN)?;
+    if policy.verify_checksum && !has_right_checksum(frame, &datagram) {
+        return Err(Verdict::BadChecksum);
+    }
+    if end == start + l2tp::HEADER_LEN {
+        return Err(Verdict::Zlb);
+    }
+    let tunnel_id = find_tunnel_id(frame, start + l2tp::HEADER_LEN, end, policy.avp_limit)?;
+    let udp = udp::Header::at(frame, datagram.transport).ok_or(Verdict::Truncated)?;
+    Ok(Sccrq {
+        network: datagram.network,
+        version: datagram.version,
+        lac_port: udp.source_port(),
+        tunnel_id,
+        ns: header.ns(),
+    })
+}
+
+#[inline(always)]
+fn is_addressed(destination: MacAddress, policy: &Policy) -> bool {
+    match policy.mac {
+        Some(own) => destination == own,
+        None => !destination.is_group(),
+    }
+}
+
+#[inline(always)]
+fn find_datagram(frame: Frame<'_>) -> Result<Datagram, Verdict> {
+    let payload = ethernet::payload(frame).ok_or(Verdict::OtherTraffic)?;
+    let network = payload.offset;
+    let (version, transport, room) = match payload.ethertype {
+        ethernet::IPV4 => {
+            let ip = ipv4::Header::at(frame, network).ok_or(Verdict::OtherTraffic)?;
+            if ip.version() != 4 || ip.protocol() != ipv4::UDP {
+                return Err(Verdict::OtherTraffic);
+            }
+            if ip.is_fragment() {
+                return Err(Verdict::Fragment);
+            }
+            let header_len = ip.header_len();
+            if header_len < ipv4::HEADER_LEN {
+                return Err(Verdict::OtherTraffic);
+            }
+            (
+                IpVersion::V4,
+                network + header_len,
+                ip.total_len().saturating_sub(header_len),
+            )
+        }
+        ethernet::IPV6 => {
+            let ip = ipv6::Header::at(frame, network).ok_or(Verdict::OtherTraffic)?;
+            if ip.version() != 6 {
+                return Err(Verdict::OtherTraffic);
+            }
+            if ip.next_header() != ipv6::UDP {
+                return Err(beyond_udp(frame, network, ip.next_header()));
+            }
+            (IpVersion::V6, network + ipv6::HEADER_LEN, ip.payload_len())
+        }
+        _ => return Err(Verdict::OtherTraffic),
+    };
+
+    let udp = udp::Header::at(frame, transport).ok_or(Verdict::OtherTraffic)?;
+    if udp.destination_port() != l2tp::PORT {
+        return Err(Verdict::OtherTraffic);
+    }
+    let len = udp.len();
+    if len < udp::HEADER_LEN || len > room || !frame.holds(transport + len) {
+        return Err(Verdict::Truncated);
+    }
+    Ok(Datagram {
+        network,
+        version,
+        transport,
+        len,
+    })
+}
+
+/// The verdict on an IPv6 packet whose first payload is not UDP.
+#[inline(always)]
+fn beyond_udp(frame: Frame<'_>, network: usize, next_header: u8) -> Verdict {
+    let fragment = frame.window::<{ ipv6::FRAGMENT_HEADER_LEN }>(network + ipv6::HEADER_LEN);
+    match fragment {
+        Some(fragment) if next_header == ipv6::FRAGMENT && fragment.octet::<0>() == ipv6::UDP => {
+            Verdict::Fragment
+        }
+        _ => Verdict::OtherTraffic,
+    }
+}
+
+/// Checks the header of the control message at `start`, and says where the message ends.
+#[inline(always)]
+fn find_message(
+    frame: Frame<'_>,
+    start: usize,
+    room: usize,
+) -> Result<(l2tp::Header<'_>, usize), Verdict> {
+    if room < Flags::LEN {
+        return Err(Verdict::OtherTraffic);
+    }
+    let flags = Flags::at(frame, start).ok_or(Verdict::Truncated)?;
+    match flags.version() {
+        2 => {}
+        3 => return Err(Verdict::Version3),
+        _ => return Err(Verdict::OtherVersion),
+    }
+    if !flags.is_control() {
+        return Err(Verdict::Data);
+    }
+    if !flags.fit_control() {
+        return Err(Verdict::BadHeader);
+    }
+    if room < l2tp::HEADER_LEN {
+        return Err(Verdict::BadLength);
+    }
+    let header = l2tp::Header::at(frame, start).ok_or(Verdict::Truncated)?;
+    let len = header.len();
+    if len < l2tp::HEADER_LEN || len > room {
+        return Err(Verdict::BadLength);
+    }
+    Ok((header, start + len))
+}
+
+/// Walks the AVPs from `first` to `end`: Message Type SCCRQ must be the first,
+/// Assigned Tunnel ID may stand anywhere behind it. Of several the last counts.
+#[inline(always)]
+fn find_tunnel_id(
+    frame: Frame<'_>,
+    first: usize,
+    end: usize,
+    avp_limit: u32,
+) -> Result<u16, Verdict> {
+    let (avp, mut offset) = next_avp(frame, first, end)?;
+    if !avp.is(l2tp::MESSAGE_TYPE)
+        || avp.bits().is_hidden()
+        || offset != first + l2tp::NUMBER_AVP_LEN
+    {
+        return Err(Verdict::NoMessageType);
+    }
+    match l2tp::number_value(frame, first) {
+        Some(l2tp::SCCRQ) => {}
+        Some(l2tp::SCCRP) => return Err(Verdict::Sccrp),
+        Some(l2tp::STOP_CCN) => return Err(Verdict::StopCcn),
+        _ => return Err(Verdict::OtherMessage),
+    }
+
+    // The verifier walks the loop anew for every range that its variables can
+    // have. So the AVP is taken along as octets of the packet, which can have
+    // any value, and is judged after the loop: noting where it stands, or a
+    // branch on what it holds, would multiply the ranges with every turn.
+    let mut found = 0;
+    let mut walked = 1;
+    while offset < end {
+        if walked >= avp_limit {
+            return Err(Verdict::TooManyAvps);
+        }
+        walked += 1;
+        let (avp, next) = next_avp(frame, offset, end)?;
+        if avp.is(l2tp::ASSIGNED_TUNNEL_ID) {
+            let id = l2tp::number_value(frame, offset).unwrap_or(0);
+            found = u32::from(avp.bits().0) << 16 | u32::from(id);
+        }
+        offset = next;
+    }
+
+    if found == 0 {
+        return Err(Verdict::NoTunnelId);
+    }
+    let (bits, id) = (AvpBits((found >> 16) as u16), found as u16);
+    if bits.is_hidden() {
+        Err(Verdict::HiddenTunnelId)
+    } else if bits.len() != l2tp::NUMBER_AVP_LEN {
+        Err(Verdict::BadTunnelId)
+    } else if id == 0 {
+        Err(Verdict::ZeroTunnelId)
+    } else {
+        Ok(id)
+    }
+}
+
+/// The AVP at `offset`, and where the next one begins.
+#[inline(always)]
+fn next_avp(frame: Frame<'_>, offset: usize, end: usize) -> Result<(Avp<'_>, usize), Verdict> {
+    if offset + l2tp::AVP_HEADER_LEN > end {
+        return Err(Verdict::TruncatedAvp);
+    }
+    let avp = Avp::at(frame, offset).ok_or(Verdict::TruncatedAvp)?;
+    let len = avp.bits().len();
+    if len < l2tp::AVP_HEADER_LEN {
+        return Err(Verdict::ShortAvp);
+    }
+    let next = offset + len;
+    if next > end {
+        return Err(Verdict::TruncatedAvp);
+    }
+    Ok((avp, next))
+}
+
+/// Whether the UDP checksum is right. Over IPv4 it may be left out (RFC 768),
+/// over IPv6 it must be there (RFC 8200 §8.1).
+#[inline(always)]
+fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram) -> bool {
+    let Some(udp) = udp::Header::at(frame, datagram.transport) else {
+        return false;
+    };
+    if udp.checksum() == 0 {
+        return datagram.version == IpVersion::V4;
+    }
+    let addresses = match datagram.version {
+        IpVersion::V4 => ipv4::Header::at(frame, datagram.network)
+            .map(|ip| Sum::ZERO.plus32(ip.source()).plus32(ip.destination())),
+        IpVersion::V6 => ipv6::Header::at(frame, datagram.network).map(ipv6::Header::address_sum),
+    };
+    match (
+        addresses,
+        Sum::over(frame, datagram.transport, datagram.len),
+    ) {
+        (Some(addresses), Some(octets)) => {
+            let sum = udp::pseudo_sum(datagram.len as u16)
+                .plus(addresses)
+                .plus(octets);
+            sum.fold() == 0xffff
+        }
+        _ => false,
+    }
+}

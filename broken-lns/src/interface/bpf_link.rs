@@ -1,0 +1,135 @@
+//! BPF links that hold an XDP program on an interface: find them, detach them.
+//!
+//! These are bpf system calls by hand, since aya neither tells which interface
+//! a link belongs to nor detaches a link that it did not make itself.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+};
+
+use aya::programs::{links::LinkType, loaded_links};
+
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_LINK_GET_FD_BY_ID: libc::c_long = 30;
+const BPF_LINK_DETACH: libc::c_long = 34;
+
+/// The part of `union bpf_attr` for BPF_LINK_GET_FD_BY_ID.
+#[repr(C)]
+struct GetFdById {
+    id: u32,
+    next_id: u32,
+    open_flags: u32,
+}
+
+/// The part of `union bpf_attr` for BPF_OBJ_GET_INFO_BY_FD.
+#[repr(C)]
+struct GetInfoByFd {
+    fd: RawFd,
+    len: u32,
+    info: u64,
+}
+
+/// The part of `union bpf_attr` for BPF_LINK_DETACH.
+#[repr(C)]
+struct LinkDetach {
+    fd: RawFd,
+}
+
+/// The first fields of `struct bpf_link_info`, as an XDP link has them.
+#[repr(C)]
+#[derive(Default)]
+struct XdpLinkInfo {
+    kind: u32,
+    id: u32,
+    program: u32,
+    padding: u32,
+    interface: u32,
+    padding_at_the_end: u32,
+}
+
+/// The id of the link that holds this program on this interface.
+///
+/// None too when the caller may not see links, for which the kernel wants
+/// CAP_SYS_ADMIN.
+pub(super) fn holding(program: u32, interface: u32) -> Option<u32> {
+    loaded_links()
+        .filter_map(Result::ok)
+        .filter(|link| link.program_id() == program)
+        .filter(|link| matches!(link.link_type(), Ok(LinkType::Xdp)))
+        .map(|link| link.id())
+        .find(|id| interface_of(*id).is_ok_and(|index| index == interface))
+}
+
+/// Detaches the program that a link holds; its owner keeps a link to nothing.
+pub(super) fn detach(id: u32) -> io::Result<()> {
+    let link = open(id)?;
+    let mut attributes = LinkDetach {
+        fd: link.as_raw_fd(),
+    };
+    // SAFETY: BPF_LINK_DETACH takes these attributes and writes nowhere.
+    unsafe { bpf(BPF_LINK_DETACH, &mut attributes)? };
+    Ok(())
+}
+
+/// The index of the interface that an XDP link belongs to.
+fn interface_of(id: u32) -> io::Result<u32> {
+    let link = open(id)?;
+    let mut info = XdpLinkInfo::default();
+    let mut attributes = GetInfoByFd {
+        fd: link.as_raw_fd(),
+        len: size_of::<XdpLinkInfo>() as u32,
+        info: (&raw mut info) as u64,
+    };
+    // SAFETY: BPF_OBJ_GET_INFO_BY_FD takes these attributes, and writes at most `len` octets to
+    // `info`, which is that long and lives through the call.
+    unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes)? };
+    Ok(info.interface)
+}
+
+/// Opens a link.
+fn open(id: u32) -> io::Result<OwnedFd> {
+    let mut attributes = GetFdById {
+        id,
+        next_id: 0,
+        open_flags: 0,
+    };
+    // SAFETY: BPF_LINK_GET_FD_BY_ID takes these attributes and writes nowhere.
+    let fd = unsafe { bpf(BPF_LINK_GET_FD_BY_ID, &mut attributes)? };
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes one bpf system call.
+///
+/// # Safety
+///
+/// `attributes` has to begin like the part of `union bpf_attr` that the command
+/// takes, and every address in it has to be good for what the kernel does there.
+unsafe fn bpf<T>(command: libc::c_long, attributes: &mut T) -> io::Result<RawFd> {
+    let len = size_of::<T>() as libc::c_long;
+    // SAFETY: the attributes are as long as said, and the caller answers for what they hold.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, len) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    RawFd::try_from(result).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_structures_are_as_long_as_the_kernels() {
+        assert_eq!(size_of::<GetFdById>(), 12);
+        assert_eq!(size_of::<GetInfoByFd>(), 16);
+        assert_eq!(size_of::<XdpLinkInfo>(), 24);
+        assert_eq!(std::mem::offset_of!(XdpLinkInfo, interface), 16);
+    }
+
+    #[test]
+    fn nothing_holds_a_program_that_does_not_exist() {
+        assert_eq!(holding(u32::MAX, 1), None);
+    }
+}

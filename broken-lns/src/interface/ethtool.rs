@@ -1,0 +1,242 @@
+//! The ethtool requests: driver name, VLAN offload, channels and statistics.
+//!
+//! They are ioctls, because that is where drivers report statistics of their
+//! own; the netlink form of ethtool knows only the standard ones. Names are
+//! looked up in the network namespace of the calling thread.
+
+use std::{
+    ffi::{c_char, c_void},
+    io,
+    os::fd::AsRawFd as _,
+};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+const ETHTOOL_GDRVINFO: u32 = 0x03;
+const ETHTOOL_GSTRINGS: u32 = 0x1b;
+const ETHTOOL_GSTATS: u32 = 0x1d;
+const ETHTOOL_GFLAGS: u32 = 0x25;
+const ETHTOOL_GCHANNELS: u32 = 0x3c;
+
+/// The string set of the names of the statistics.
+const ETH_SS_STATS: u32 = 1;
+
+/// The longest string of a string set.
+const ETH_GSTRING_LEN: usize = 32;
+
+/// The flag that says that the interface takes VLAN tags out of received frames.
+const ETH_FLAG_RXVLAN: u32 = 1 << 8;
+
+nix::ioctl_readwrite_bad!(
+    /// Hands one ethtool structure to the kernel.
+    siocethtool,
+    libc::SIOCETHTOOL,
+    libc::ifreq
+);
+
+/// `struct ethtool_drvinfo`.
+#[repr(C)]
+struct DriverInfo {
+    command: u32,
+    driver: [u8; 32],
+    version: [u8; 32],
+    firmware_version: [u8; 32],
+    bus_info: [u8; 32],
+    expansion_rom_version: [u8; 32],
+    reserved: [u8; 12],
+    private_flags: u32,
+    statistics: u32,
+    self_test: u32,
+    eeprom: u32,
+    registers: u32,
+}
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct Value {
+    command: u32,
+    data: u32,
+}
+
+/// `struct ethtool_channels`.
+#[repr(C)]
+#[derive(Default)]
+struct Channels {
+    command: u32,
+    rx_max: u32,
+    tx_max: u32,
+    other_max: u32,
+    combined_max: u32,
+    rx: u32,
+    tx: u32,
+    other: u32,
+    combined: u32,
+}
+
+/// The name of the driver.
+pub(super) fn driver(interface: &str) -> io::Result<String> {
+    driver_info(interface).map(|info| text(&info.driver))
+}
+
+/// Whether the interface takes VLAN tags out of the frames it receives.
+pub(super) fn strips_vlan_tags(interface: &str) -> io::Result<bool> {
+    let mut flags = Value {
+        command: ETHTOOL_GFLAGS,
+        data: 0,
+    };
+    // SAFETY: ETHTOOL_GFLAGS takes a `struct ethtool_value`, and this is one.
+    unsafe { request(interface, (&raw mut flags).cast())? };
+    Ok(flags.data & ETH_FLAG_RXVLAN != 0)
+}
+
+/// The number of receive queues in use.
+pub(super) fn rx_queues(interface: &str) -> io::Result<u32> {
+    let mut channels = Channels {
+        command: ETHTOOL_GCHANNELS,
+        ..Channels::default()
+    };
+    // SAFETY: ETHTOOL_GCHANNELS takes a `struct ethtool_channels`, and this is one.
+    unsafe { request(interface, (&raw mut channels).cast())? };
+    Ok(channels.rx + channels.combined)
+}
+
+/// The statistics of the driver, under its own names; none if it has none.
+pub(super) fn statistics(interface: &str) -> io::Result<Vec<(String, u64)>> {
+    let count = driver_info(interface)?.statistics;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let names = [ETHTOOL_GSTRINGS, ETH_SS_STATS, count];
+    let names = list(interface, names, count, ETH_GSTRING_LEN)?;
+    let values = list(interface, [ETHTOOL_GSTATS, count], count, size_of::<u64>())?;
+    Ok(names
+        .iter()
+        .map(|name| text(name))
+        .zip(values.iter().map(|value| number(value)))
+        .collect())
+}
+
+/// Asks for a list of entries of one length, after a head that ends in their count.
+fn list<const HEAD: usize>(
+    interface: &str,
+    head: [u32; HEAD],
+    count: u32,
+    entry_len: usize,
+) -> io::Result<Vec<Vec<u8>>> {
+    /// Room for entries that appear between the requests, when somebody adds
+    /// queues: the kernel writes as many as there are, not as many as fit.
+    const ROOM: usize = 8192;
+
+    let capacity = count as usize + ROOM;
+    let mut data: Vec<u8> = head.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let entries = data.len();
+    data.resize(entries + capacity * entry_len, 0);
+    // SAFETY: the callers give the head that their command takes, and behind it is room for more
+    // entries than a driver has.
+    unsafe { request(interface, data.as_mut_ptr().cast())? };
+    let count = number(&data[entries - size_of::<u32>()..entries]);
+    Ok(data[entries..]
+        .chunks_exact(entry_len)
+        .take(usize::try_from(count).unwrap_or(capacity))
+        .map(<[u8]>::to_vec)
+        .collect())
+}
+
+/// What the driver says about itself.
+fn driver_info(interface: &str) -> io::Result<DriverInfo> {
+    let mut info = DriverInfo {
+        command: ETHTOOL_GDRVINFO,
+        driver: [0; 32],
+        version: [0; 32],
+        firmware_version: [0; 32],
+        bus_info: [0; 32],
+        expansion_rom_version: [0; 32],
+        reserved: [0; 12],
+        private_flags: 0,
+        statistics: 0,
+        self_test: 0,
+        eeprom: 0,
+        registers: 0,
+    };
+    // SAFETY: ETHTOOL_GDRVINFO takes a `struct ethtool_drvinfo`, and this is one.
+    unsafe { request(interface, (&raw mut info).cast())? };
+    Ok(info)
+}
+
+/// Makes one ethtool request.
+///
+/// # Safety
+///
+/// `data` has to point to the structure that its command takes, with room for
+/// all that the kernel writes there.
+unsafe fn request(interface: &str, data: *mut c_void) -> io::Result<()> {
+    let socket = socket(
+        AddressFamily::Unix,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    let mut request = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: libc::__c_anonymous_ifr_ifru {
+            ifru_data: data.cast(),
+        },
+    };
+    // The last octet stays zero and ends the name.
+    let name = &mut request.ifr_name[..libc::IFNAMSIZ - 1];
+    for (to, from) in name.iter_mut().zip(interface.bytes()) {
+        *to = from as c_char;
+    }
+    // SAFETY: the request is complete and lives through the call, and the caller answers for the
+    // structure that it points to.
+    unsafe { siocethtool(socket.as_raw_fd(), &raw mut request)? };
+    Ok(())
+}
+
+/// A string that ends at its first zero, or where its field ends.
+fn text(field: &[u8]) -> String {
+    let end = field.iter().position(|octet| *octet == 0);
+    String::from_utf8_lossy(&field[..end.unwrap_or(field.len())]).into_owned()
+}
+
+/// A number of four or eight octets in the machine's own order.
+fn number(octets: &[u8]) -> u64 {
+    if let Ok(octets) = octets.try_into() {
+        u64::from_ne_bytes(octets)
+    } else if let Ok(octets) = octets.try_into() {
+        u64::from(u32::from_ne_bytes(octets))
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_structures_are_as_long_as_the_kernels() {
+        assert_eq!(size_of::<DriverInfo>(), 196);
+        assert_eq!(size_of::<Channels>(), 36);
+        assert_eq!(size_of::<Value>(), 8);
+    }
+
+    #[test]
+    fn a_string_ends_at_its_first_zero() {
+        assert_eq!(text(b"veth\0junk"), "veth");
+        assert_eq!(text(b"veth"), "veth");
+        assert_eq!(text(b""), "");
+    }
+
+    #[test]
+    fn a_number_has_four_or_eight_octets() {
+        assert_eq!(number(&7_u32.to_ne_bytes()), 7);
+        assert_eq!(number(&u64::MAX.to_ne_bytes()), u64::MAX);
+    }
+
+    #[test]
+    fn an_unknown_interface_is_an_error() {
+        let error = statistics("no-such-thing").expect_err("nobody has it");
+        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+    }
+}

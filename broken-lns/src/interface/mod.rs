@@ -1,0 +1,297 @@
+//! What the system says about a network interface.
+//!
+//! Everything is asked in the network namespace of the calling thread. What
+//! the data path cannot do without is an error when it is missing; the rest is
+//! an `Option`, since drivers and older kernels need not tell.
+
+mod attached;
+mod bpf_link;
+mod ethtool;
+mod link;
+mod statistics;
+
+use std::io;
+
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
+use xdp::nic::{NicIndex, XdpAct};
+
+pub use attached::{AttachMode, AttachedProgram, DetachError};
+pub use statistics::DriverStatistics;
+
+/// A network interface, as it was when it was looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The index, which no other interface of the namespace ever gets.
+    pub index: u32,
+    /// The name by which the kernel knows it.
+    pub name: String,
+    /// The MAC address.
+    pub mac: [u8; 6],
+    /// The MTU: the largest IP packet, in octets.
+    pub mtu: u32,
+    /// Whether it is set up to work at all.
+    pub up: bool,
+    /// Whether there is a link to somewhere.
+    pub carrier: bool,
+    /// The kind of a virtual interface, such as `veth`; none for hardware.
+    pub kind: Option<String>,
+    /// The name of the driver.
+    pub driver: Option<String>,
+    /// The number of receive queues in use, at least one.
+    pub rx_queues: u32,
+    /// What its driver can do for XDP; none if the kernel does not tell.
+    pub xdp: Option<XdpFeatures>,
+    /// Whether VLAN tags may arrive beside the frame, where native XDP does not
+    /// see them and a reply loses them.
+    pub strips_vlan_tags: bool,
+}
+
+/// What a driver can do for XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct XdpFeatures {
+    /// It runs programs natively: pass, drop and transmit.
+    pub native: bool,
+    /// It redirects frames, to an AF_XDP socket among others.
+    pub redirect: bool,
+    /// It transmits frames that were redirected to it.
+    pub redirect_target: bool,
+    /// It receives into and transmits from the memory of an AF_XDP socket.
+    pub zero_copy: bool,
+    /// It runs programs that accept frames of several buffers on jumbo MTUs.
+    pub multi_buffer: bool,
+}
+
+/// What becomes of replies that native XDP_TX sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NativeTransmit {
+    /// They go out.
+    Works,
+    /// They go out or get stuck: it depends on the other end of the veth.
+    Unsure,
+    /// They are lost, every one.
+    Lost,
+}
+
+/// Something about an interface that stands in the way.
+#[derive(Debug, thiserror::Error)]
+pub enum InterfaceError {
+    /// There is no interface of this name.
+    #[error("there is no interface `{name}`; there are: {}", existing.join(", "))]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The names of those that exist.
+        existing: Vec<String>,
+    },
+
+    /// The interface carries something else than Ethernet frames.
+    #[error(
+        "interface `{name}` carries no Ethernet frames; \
+         give the Ethernet interface that the SCCRQs arrive at"
+    )]
+    NotEthernet {
+        /// The name of the interface.
+        name: String,
+    },
+
+    /// The system would not tell.
+    #[error("cannot ask the kernel about interface `{name}`")]
+    Query {
+        /// The name of the interface.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Interface {
+    /// Looks up the interface of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`InterfaceError`], which lists the interfaces there are if this is none of them.
+    pub fn by_name(name: &str) -> Result<Self, InterfaceError> {
+        let query_error = |source| InterfaceError::Query {
+            name: name.to_owned(),
+            source,
+        };
+        match link::by_name(name).map_err(query_error)? {
+            Some(message) => Self::from_link(name, &message),
+            None => Err(InterfaceError::Unknown {
+                name: name.to_owned(),
+                existing: link::names().map_err(query_error)?,
+            }),
+        }
+    }
+
+    /// Whether the interface still exists in this namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`InterfaceError::Query`], if the kernel does not tell.
+    pub fn is_present(&self) -> Result<bool, InterfaceError> {
+        match link::by_index(self.index) {
+            Ok(message) => Ok(message.is_some()),
+            Err(source) => Err(InterfaceError::Query {
+                name: self.name.clone(),
+                source,
+            }),
+        }
+    }
+
+    /// What becomes of replies that native XDP_TX sends on this interface.
+    ///
+    /// On a veth they reach the other end only if a native XDP program is
+    /// attached there too. Without one, and without GRO, the kernel refuses
+    /// each of them. With GRO alone it queues them for a receiver that it
+    /// never wakes, and counts them as sent. The other end may be in another
+    /// namespace and cannot be looked at, but the kernel tells the first case:
+    /// it offers a veth as a target for redirected frames only if the other
+    /// end has GRO or a program.
+    pub fn native_transmit(&self) -> NativeTransmit {
+        if self.kind.as_deref() != Some("veth") {
+            NativeTransmit::Works
+        } else if self.xdp.is_some_and(|xdp| !xdp.redirect_target) {
+            NativeTransmit::Lost
+        } else {
+            NativeTransmit::Unsure
+        }
+    }
+
+    /// Reads what netlink said, and asks for the rest.
+    fn from_link(asked: &str, message: &LinkMessage) -> Result<Self, InterfaceError> {
+        let name = link::name_of(message).unwrap_or_else(|| asked.to_owned());
+        let mut mac = None;
+        let mut mtu = 0;
+        let mut kind = None;
+        let mut allocated_queues = 1;
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::Address(address) => mac = address.as_slice().try_into().ok(),
+                LinkAttribute::Mtu(value) => mtu = *value,
+                LinkAttribute::NumRxQueues(count) => allocated_queues = *count,
+                LinkAttribute::LinkInfo(info) => kind = info.iter().find_map(kind_of),
+                _ => {}
+            }
+        }
+        let ethernet = matches!(
+            message.header.link_layer_type,
+            LinkLayerType::Ether | LinkLayerType::Loopback
+        );
+        let Some(mac) = mac.filter(|_| ethernet) else {
+            return Err(InterfaceError::NotEthernet { name });
+        };
+        Ok(Self {
+            index: message.header.index,
+            mac,
+            mtu,
+            up: message.header.flags.contains(LinkFlags::Up),
+            carrier: message.header.flags.contains(LinkFlags::LowerUp),
+            kind,
+            driver: ethtool::driver(&name)
+                .ok()
+                .filter(|driver| !driver.is_empty()),
+            rx_queues: ethtool::rx_queues(&name).unwrap_or(allocated_queues).max(1),
+            xdp: XdpFeatures::of(message.header.index),
+            strips_vlan_tags: ethtool::strips_vlan_tags(&name).unwrap_or(false),
+            name,
+        })
+    }
+}
+
+impl XdpFeatures {
+    /// Asks for the features of an interface, which kernels tell from 6.3 on.
+    fn of(index: u32) -> Option<Self> {
+        let capabilities = NicIndex::new(index).query_capabilities().ok()?;
+        let has = |feature: XdpAct| capabilities.xdp_features.0 & feature as u64 != 0;
+        Some(Self {
+            native: has(XdpAct::Basic),
+            redirect: has(XdpAct::Redirect),
+            redirect_target: has(XdpAct::NdoXmit),
+            zero_copy: has(XdpAct::XskZeroCopy),
+            multi_buffer: has(XdpAct::RxSg),
+        })
+    }
+}
+
+/// The kind of a virtual interface.
+fn kind_of(info: &LinkInfo) -> Option<String> {
+    match info {
+        LinkInfo::Kind(kind) => Some(kind.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> Interface {
+        Interface::by_name("lo").expect("every network namespace has a loopback interface")
+    }
+
+    #[test]
+    fn the_loopback_interface_is_as_expected() {
+        let lo = loopback();
+        assert_eq!((lo.index, lo.name.as_str()), (1, "lo"));
+        assert_eq!(lo.mac, [0; 6]);
+        assert!(lo.mtu >= 1280);
+        assert_eq!(lo.kind, None);
+        assert_eq!(lo.rx_queues, 1);
+        assert_eq!(lo.native_transmit(), NativeTransmit::Works);
+    }
+
+    #[test]
+    fn an_unknown_interface_is_told_which_there_are() {
+        let too_long = "a-name-longer-than-any";
+        for name in ["no-such-thing", "", too_long] {
+            let error = Interface::by_name(name).expect_err("nobody has it");
+            let message = error.to_string();
+            let start = format!("there is no interface `{name}`; there are: ");
+            assert!(message.starts_with(&start), "{message}");
+            assert!(message[start.len()..].split(", ").any(|name| name == "lo"));
+        }
+    }
+
+    #[test]
+    fn presence_goes_by_the_index() {
+        let mut lo = loopback();
+        assert!(lo.is_present().expect("netlink answers anybody"));
+        lo.index = 0x7fff_fff0;
+        assert!(!lo.is_present().expect("netlink answers anybody"));
+    }
+
+    #[test]
+    fn only_a_veth_is_suspected_of_losing_what_it_transmits() {
+        use NativeTransmit::{Lost, Unsure, Works};
+        let features = |redirect_target| {
+            Some(XdpFeatures {
+                native: true,
+                redirect: true,
+                redirect_target,
+                zero_copy: false,
+                multi_buffer: true,
+            })
+        };
+        for (kind, xdp, outcome) in [
+            (Some("veth"), features(false), Lost),
+            (Some("veth"), features(true), Unsure),
+            (Some("veth"), None, Unsure),
+            (Some("bond"), features(false), Works),
+            (None, features(false), Works),
+            (None, None, Works),
+        ] {
+            let interface = Interface {
+                kind: kind.map(str::to_owned),
+                xdp,
+                ..loopback()
+            };
+            assert_eq!(interface.native_transmit(), outcome, "{kind:?} {xdp:?}");
+        }
+    }
+
+    #[test]
+    fn statistics_of_an_interface_start_at_nothing() {
+        assert_eq!(DriverStatistics::start(&loopback()).since_start(), []);
+    }
+}

@@ -1,0 +1,107 @@
+//! What the driver counts as errors and drops, since a start.
+//!
+//! A reply that the driver loses after the XDP program is done with it is
+//! counted there and nowhere else, so these counters stand beside ours.
+//!
+//! The names are the driver's own and are shown verbatim, since what they
+//! count differs: `rx_queue_0_xdp_drops` of veth, for one, counts every frame
+//! that an XDP program drops, those that we consume on purpose included.
+
+use std::collections::HashMap;
+
+use super::{Interface, ethtool};
+
+/// The error counters of one interface's driver, as they grow from a start.
+#[derive(Clone, Debug)]
+pub struct DriverStatistics {
+    interface: String,
+    start: HashMap<String, u64>,
+}
+
+impl DriverStatistics {
+    /// Takes the counters' present values as the start.
+    pub fn start(interface: &Interface) -> Self {
+        Self {
+            interface: interface.name.clone(),
+            start: errors(&interface.name).into_iter().collect(),
+        }
+    }
+
+    /// The counters that have grown since the start, and by how much.
+    ///
+    /// An interface that is gone, or whose driver has no statistics, has none.
+    pub fn since_start(&self) -> Vec<(String, u64)> {
+        errors(&self.interface)
+            .into_iter()
+            .filter_map(|(name, value)| {
+                let start = self.start.get(&name).copied().unwrap_or(0);
+                let grown = value.saturating_sub(start);
+                (grown > 0).then_some((name, grown))
+            })
+            .collect()
+    }
+}
+
+/// The counters of the driver that count errors.
+fn errors(interface: &str) -> Vec<(String, u64)> {
+    let mut statistics = ethtool::statistics(interface).unwrap_or_default();
+    statistics.retain(|(name, _)| counts_errors(name));
+    statistics
+}
+
+/// Whether a counter of this name counts frames that were lost.
+///
+/// Drivers agree on no names. They do agree to write `rx`, `tx` or `xdp` and
+/// a word for the loss. A full ring is a loss only where XDP is concerned,
+/// since for the stack's own frames it means backpressure.
+fn counts_errors(name: &str) -> bool {
+    const DIRECTIONS: [&str; 3] = ["rx", "tx", "xdp"];
+    const LOSSES: [&str; 6] = ["err", "drop", "fail", "abort", "invalid", "discard"];
+
+    let name = name.to_ascii_lowercase();
+    let contains = |word: &&str| name.contains(*word);
+    (DIRECTIONS.iter().any(contains) && LOSSES.iter().any(contains))
+        || (name.contains("xdp") && name.contains("full"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_counters_are_known_by_their_names() {
+        for name in [
+            "rx_queue_0_xdp_drops",       // veth
+            "rx_queue_0_xdp_tx_errors",   // veth
+            "tx_queue_0_xdp_xmit_errors", // veth
+            "rx_queue_0_drops",           // veth
+            "rx0_xdp_drops",              // virtio_net
+            "tx0_xdp_tx_drops",           // virtio_net
+            "rx_xdp_tx_full",             // mlx5
+            "rx_xdp_tx_err",              // mlx5
+            "tx_xdp_full",                // mlx5
+            "queue_0_rx_xdp_aborted",     // ena
+            "queue_0_rx_xdp_invalid",     // ena
+            "tx_errors",                  // ixgbe
+            "tx_dropped",                 // i40e
+            "rx_discards_phy",            // mlx5
+        ] {
+            assert!(counts_errors(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_counters_are_left_out() {
+        for name in [
+            "peer_ifindex",
+            "rx_queue_0_xdp_packets",
+            "rx_queue_0_xdp_redirect",
+            "tx_queue_0_xdp_xmit",
+            "rx_pp_alloc_full",
+            "rx_packets",
+            "full_duplex",
+        ] {
+            assert!(!counts_errors(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The two choices of how an answer gets out: its path, and how XDP attaches.
+
+use clap::ValueEnum;
+
+/// Where the reply is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Path {
+    /// Rewrite where native XDP can transmit on the interface, redirect elsewhere.
+    #[default]
+    Auto,
+    /// The kernel half turns the frame into the reply and sends it back.
+    Rewrite,
+    /// The frame goes to an AF_XDP socket, where a pinned worker answers it.
+    Redirect,
+}
+
+/// How the program attaches to the interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
+pub enum XdpMode {
+    /// Native where the driver can, generic elsewhere.
+    #[default]
+    Auto,
+    /// In the driver, before the kernel allocates anything for the frame.
+    Native,
+    /// In the network stack, on any interface, and slower.
+    Generic,
+}
+
+impl Path {
+    /// The name on the command line and in what is shown.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Rewrite => "rewrite",
+            Self::Redirect => "redirect",
+        }
+    }
+}
+
+impl XdpMode {
+    /// The name on the command line and in what is shown.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_the_name_on_the_command_line() {
+        for path in Path::value_variants() {
+            assert_eq!(Path::from_str(path.label(), false), Ok(*path));
+        }
+        for mode in XdpMode::value_variants() {
+            assert_eq!(XdpMode::from_str(mode.label(), false), Ok(*mode));
+        }
+    }
+}

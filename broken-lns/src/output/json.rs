@@ -1,0 +1,209 @@
+//! One JSON object a line, for programs that read along.
+
+use std::io::{self, Write};
+
+use broken_lns_ebpf::verdict::Verdict;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+use super::Progress;
+use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, Snapshot, VerdictCounts};
+
+/// Writes snapshots as lines of JSON.
+#[derive(Debug)]
+pub struct JsonLines<W> {
+    out: W,
+    before: Progress,
+}
+
+/// The object in one line. Its keys are an interface for others: never rename one.
+#[derive(Serialize)]
+struct Line<'a> {
+    elapsed_s: f64,
+    received: u64,
+    answered: u64,
+    rewritten: u64,
+    redirected: u64,
+    /// The answers a second since the line before; over the whole run in the last line.
+    per_second: f64,
+    verdicts: Verdicts<'a>,
+    interfaces: Vec<Interface<'a>>,
+    #[serde(rename = "final")]
+    last: bool,
+}
+
+/// The object of one interface.
+#[derive(Serialize)]
+struct Interface<'a> {
+    name: &'a str,
+    received: u64,
+    answered: u64,
+    rewritten: u64,
+    redirected: u64,
+    verdicts: Verdicts<'a>,
+    queues: &'a [QueueSnapshot],
+    driver: Driver<'a>,
+}
+
+/// The counts under the labels of their verdicts.
+struct Verdicts<'a>(&'a VerdictCounts);
+
+/// The counts under the names that the driver gives them.
+struct Driver<'a>(&'a [(String, u64)]);
+
+impl<W: Write> JsonLines<W> {
+    /// Writes to `out`, which needs no buffer: each line is one write.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            before: Progress::default(),
+        }
+    }
+
+    /// Writes one snapshot.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output, when its reader is gone for instance.
+    pub fn write(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        let now = Progress::of(snapshot);
+        let since = if snapshot.last {
+            Progress::default()
+        } else {
+            self.before
+        };
+        self.before = now;
+        let verdicts = snapshot.verdicts();
+        let line = Line {
+            elapsed_s: rounded(snapshot.elapsed.as_secs_f64()),
+            received: snapshot.received(),
+            answered: snapshot.answered(),
+            rewritten: snapshot.rewritten(),
+            redirected: snapshot.redirected(),
+            per_second: rounded(now.per_second_since(since)),
+            verdicts: Verdicts(&verdicts),
+            interfaces: snapshot.interfaces.iter().map(Interface::of).collect(),
+            last: snapshot.last,
+        };
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        self.out.write_all(&text)?;
+        self.out.flush()
+    }
+}
+
+impl<'a> Interface<'a> {
+    fn of(interface: &'a InterfaceSnapshot) -> Self {
+        Self {
+            name: &interface.name,
+            received: interface.received(),
+            answered: interface.answered(),
+            rewritten: interface.rewritten,
+            redirected: interface.redirected,
+            verdicts: Verdicts(&interface.verdicts),
+            queues: &interface.queues,
+            driver: Driver(&interface.driver),
+        }
+    }
+}
+
+impl Serialize for Verdicts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Verdict::COUNT))?;
+        for (verdict, count) in Verdict::ALL.iter().zip(self.0) {
+            map.serialize_entry(verdict.label(), count)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Driver<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, count)| (name, count)))
+    }
+}
+
+/// To a thousandth, which is as exact as the clock is meant.
+fn rounded(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::output::tests::one_interface;
+
+    /// Writes the snapshots, and reads back what each line says.
+    fn lines(snapshots: &[Snapshot]) -> Vec<Value> {
+        let mut out = Vec::new();
+        let mut json = JsonLines::new(&mut out);
+        for snapshot in snapshots {
+            json.write(snapshot).expect("memory takes every write");
+        }
+        let text = String::from_utf8(out).expect("JSON is UTF-8");
+        assert!(text.ends_with('\n'));
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("every line is an object"))
+            .collect()
+    }
+
+    #[test]
+    fn a_line_has_every_key() {
+        let line = lines(&[one_interface()]).remove(0);
+        assert_eq!(line["elapsed_s"], json!(10.04));
+        assert_eq!(line["received"], json!(13_352));
+        assert_eq!(line["answered"], json!(12_345));
+        assert_eq!(line["rewritten"], json!(12_000));
+        assert_eq!(line["redirected"], json!(345));
+        assert_eq!(line["per_second"], json!(1229.582));
+        assert_eq!(line["final"], json!(false));
+        for verdicts in [&line["verdicts"], &line["interfaces"][0]["verdicts"]] {
+            assert_eq!(
+                verdicts.as_object().map(|map| map.len()),
+                Some(Verdict::COUNT)
+            );
+            assert_eq!(verdicts["answered"], json!(12_345));
+            assert_eq!(verdicts["bad-length"], json!(2));
+            assert_eq!(verdicts["fragment"], json!(0));
+        }
+        let interface = &line["interfaces"][0];
+        assert_eq!(interface["name"], json!("eth1"));
+        assert_eq!(
+            interface["queues"],
+            json!([{
+                "queue": 0,
+                "answered": 345,
+                "xdp_statistics": {
+                    "rx_dropped": 0,
+                    "rx_invalid_descs": 0,
+                    "tx_invalid_descs": 0,
+                    "rx_ring_full": 9,
+                    "rx_fill_ring_empty_descs": 0,
+                    "tx_ring_empty_descs": 0,
+                },
+            }])
+        );
+        assert_eq!(
+            interface["driver"],
+            json!({"rx_queue_0_xdp_drops": 1007, "rx_queue_0_xdp_tx_errors": 20})
+        );
+    }
+
+    #[test]
+    fn the_rate_is_since_the_line_before_and_over_all_in_the_last() {
+        let first = one_interface();
+        let mut second = first.clone();
+        second.elapsed += Duration::from_secs(2);
+        second.interfaces[0].verdicts[Verdict::Answered as usize] += 500;
+        let mut last = second.clone();
+        last.elapsed = Duration::from_secs(20);
+        last.last = true;
+        let lines = lines(&[first, second, last]);
+        assert_eq!(lines[1]["per_second"], json!(250.0));
+        assert_eq!(lines[2]["per_second"], json!(642.25));
+        assert_eq!(lines[2]["final"], json!(true));
+    }
+}

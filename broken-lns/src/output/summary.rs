@@ -1,0 +1,230 @@
+//! The summary at the end: every verdict with its count, and what was lost.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use broken_lns_ebpf::verdict::Verdict;
+
+use super::{Palette, Progress, loses_replies, rate, styled, thousands, time};
+use crate::snapshot::{InterfaceSnapshot, Snapshot, VerdictCounts};
+
+/// The summary of a run, several lines long.
+pub fn summary(snapshot: &Snapshot, palette: &Palette) -> String {
+    let mut text = headline(snapshot, palette);
+    text.push('\n');
+    text.push_str(&verdicts(snapshot, palette));
+    for interface in &snapshot.interfaces {
+        text.push_str(&losses(interface, palette));
+    }
+    text
+}
+
+/// What was answered in all, and how.
+fn headline(snapshot: &Snapshot, palette: &Palette) -> String {
+    let per_second = Progress::of(snapshot).per_second_since(Progress::default());
+    let headline = format!(
+        "{} answered of {} received in {}, {} a second",
+        thousands(snapshot.answered()),
+        thousands(snapshot.received()),
+        time(snapshot.elapsed),
+        rate(per_second),
+    );
+    format!(
+        "{}\n{} rewritten by the kernel half, {} redirected to a worker\n",
+        styled(&headline, palette.strong),
+        thousands(snapshot.rewritten()),
+        thousands(snapshot.redirected()),
+    )
+}
+
+/// The table of all verdicts, with a column for each interface if there are several.
+///
+/// Verdicts that no frame had stay in the table, for a tester also wants to
+/// know what did not happen, but they step back behind the others.
+fn verdicts(snapshot: &Snapshot, palette: &Palette) -> String {
+    let mut columns: Vec<(&str, VerdictCounts)> = Vec::new();
+    if snapshot.interfaces.len() > 1 {
+        let interfaces = snapshot.interfaces.iter();
+        columns.extend(interfaces.map(|interface| (interface.name.as_str(), interface.verdicts)));
+    }
+    columns.push(("frames", snapshot.verdicts()));
+    let widths: Vec<_> = columns.iter().map(width).collect();
+    let labels = Verdict::ALL.iter().map(|verdict| verdict.label().len());
+    let label_width = labels.max().unwrap_or(0);
+
+    let mut title = format!("{:label_width$}", "verdict");
+    for ((name, _), width) in columns.iter().zip(&widths) {
+        let _ = write!(title, "  {name:>width$}");
+    }
+    title.push_str("  meaning");
+    let mut text = styled(&title, palette.strong);
+    text.push('\n');
+    for verdict in Verdict::ALL {
+        let mut row = format!("{:label_width$}", verdict.label());
+        for ((_, counts), width) in columns.iter().zip(&widths) {
+            let _ = write!(row, "  {:>width$}", cell(counts[*verdict as usize]));
+        }
+        let _ = write!(row, "  {}", verdict.meaning());
+        let happened = columns
+            .iter()
+            .any(|(_, counts)| counts[*verdict as usize] > 0);
+        if !happened {
+            row = styled(&row, palette.faint);
+        }
+        text.push_str(&row);
+        text.push('\n');
+    }
+    text
+}
+
+/// What the driver and the AF_XDP sockets of an interface counted; nothing if they did not.
+fn losses(interface: &InterfaceSnapshot, palette: &Palette) -> String {
+    let driver = interface.driver.iter().map(|(name, count)| {
+        let style = if loses_replies(name) {
+            palette.alarming
+        } else {
+            Style::new()
+        };
+        (name.clone(), *count, style)
+    });
+    let sockets = interface.queues.iter().flat_map(|queue| {
+        let entries = queue.xdp_statistics.entries().into_iter();
+        entries.map(|(name, count)| {
+            // The kernel finds the tx ring empty each time that it has sent all there was.
+            let style = match name {
+                "tx_ring_empty_descs" => palette.faint,
+                _ => palette.alarming,
+            };
+            (format!("queue {} {name}", queue.queue), count, style)
+        })
+    });
+    let driver = list(
+        &format!(
+            "{}: counted by its driver, where xdp_drops may include frames consumed on purpose",
+            interface.name
+        ),
+        driver,
+        palette,
+    );
+    let sockets = list(
+        &format!("{}: counted on its AF_XDP sockets", interface.name),
+        sockets,
+        palette,
+    );
+    driver + &sockets
+}
+
+/// The counters that are not zero, under a title; nothing if all of them are.
+fn list(
+    title: &str,
+    counters: impl Iterator<Item = (String, u64, Style)>,
+    palette: &Palette,
+) -> String {
+    let counters: Vec<_> = counters
+        .filter(|(_, count, _)| *count > 0)
+        .map(|(name, count, style)| (name, thousands(count), style))
+        .collect();
+    if counters.is_empty() {
+        return String::new();
+    }
+    let names = counters.iter().map(|(name, ..)| name.len());
+    let counts = counters.iter().map(|(_, count, _)| count.len());
+    let (names, counts) = (names.max().unwrap_or(0), counts.max().unwrap_or(0));
+    let mut text = format!("\n{}\n", styled(title, palette.strong));
+    for (name, count, style) in counters {
+        text.push_str(&styled(&format!("{name:names$}  {count:>counts$}"), style));
+        text.push('\n');
+    }
+    text
+}
+
+/// The width of a column.
+fn width((title, counts): &(&str, VerdictCounts)) -> usize {
+    let cells = counts.iter().map(|count| cell(*count).len());
+    cells.max().unwrap_or(0).max(title.len())
+}
+
+/// A count in the table, where none is easy to overlook.
+fn cell(count: u64) -> String {
+    match count {
+        0 => "-".to_owned(),
+        count => thousands(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::tests::one_interface;
+
+    #[test]
+    fn the_summary_of_one_interface() {
+        let text = summary(&one_interface(), &Palette::default());
+        let start = "\
+12,345 answered of 13,352 received in 10.0 s, 1,230 a second
+12,000 rewritten by the kernel half, 345 redirected to a worker
+
+verdict           frames  meaning
+answered          12,345  SCCRQ answered
+";
+        let end = "
+other-traffic         77  everything else
+
+eth1: counted by its driver, where xdp_drops may include frames consumed on purpose
+rx_queue_0_xdp_drops      1,007
+rx_queue_0_xdp_tx_errors     20
+
+eth1: counted on its AF_XDP sockets
+queue 0 rx_ring_full  9
+";
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.ends_with(end), "{text}");
+        for verdict in Verdict::ALL {
+            let rows = text.lines().filter(|row| {
+                row.split_whitespace().next() == Some(verdict.label())
+                    && row.ends_with(verdict.meaning())
+            });
+            assert_eq!(rows.count(), 1, "{}", verdict.label());
+        }
+        assert!(
+            text.contains("\nno-room                -  SCCRQ in a buffer"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn counters_at_zero_are_left_out() {
+        let mut snapshot = one_interface();
+        snapshot.interfaces[0].driver.clear();
+        snapshot.interfaces[0].queues.clear();
+        let text = summary(&snapshot, &Palette::default());
+        assert!(text.ends_with("  everything else\n"), "{text}");
+    }
+
+    #[test]
+    fn several_interfaces_have_a_column_each() {
+        let mut snapshot = one_interface();
+        let mut other = snapshot.interfaces[0].clone();
+        other.name = "enp129s0f1".to_owned();
+        other.verdicts[Verdict::Zlb as usize] = 0;
+        other.driver.clear();
+        other.queues.clear();
+        snapshot.interfaces.push(other);
+        let text = summary(&snapshot, &Palette::default());
+        for line in [
+            "verdict             eth1  enp129s0f1  frames  meaning",
+            "answered          12,345      12,345  24,690  SCCRQ answered",
+            "zlb                1,005           -   1,005  ZLB acknowledgement",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("enp129s0f1: counted"), "{text}");
+    }
+
+    #[test]
+    fn verdicts_that_no_frame_had_are_faint() {
+        let text = summary(&one_interface(), &Palette::coloured());
+        assert!(text.contains("\n\x1b[2msccrp"), "{text}");
+        assert!(text.contains("\nzlb"), "{text}");
+    }
+}

@@ -1,0 +1,274 @@
+//! The XDP program of one interface: loaded with its settings, its maps filled,
+//! attached last, detached when it is dropped.
+//!
+//! Architecture invariant: what is attached is held by a BPF link of this
+//! process, so that nothing stays attached however the process ends.
+
+use std::os::fd::AsRawFd;
+
+use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf, XskMap};
+use aya::programs::links::FdLink;
+use aya::programs::{ProgramError, Xdp, XdpMode};
+use aya::util::KernelVersion;
+use aya::{Ebpf, EbpfError, EbpfLoader, Pod, include_bytes_aligned};
+use aya_log::EbpfLogger;
+use broken_lns_ebpf::maps::{self, Path};
+use broken_lns_ebpf::template::Template;
+use broken_lns_ebpf::verdict::Verdict;
+use nix::errno::Errno;
+
+use crate::interface::{AttachMode, AttachedProgram, Interface};
+use crate::snapshot::VerdictCounts;
+
+/// The kernel half, as the build script built it.
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/responder"));
+
+/// The oldest kernel that has all that the program uses: XDP on multi-buffer frames is of 5.18.
+const OLDEST_KERNEL: KernelVersion = KernelVersion::new(5, 18, 0);
+
+/// What the program is loaded with; none of it changes afterwards.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramSettings {
+    /// The path of SCCRQs.
+    pub path: Path,
+    /// The MAC address that is answered for, or `None` for any.
+    pub mac: Option<[u8; 6]>,
+    /// Whether control messages must have a right UDP checksum.
+    pub verify_checksum: bool,
+    /// Whether answers are announced in the ring buffer.
+    pub announce: bool,
+    /// The least important messages that the program logs.
+    pub log_level: log::LevelFilter,
+}
+
+/// Why a program could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel lacks what the program needs.
+    #[error(
+        "this kernel is {0}, too old: XDP programs that take frames of several buffers need Linux 5.18"
+    )]
+    OldKernel(String),
+    /// The kernel or the loader refused it.
+    #[error("cannot load the XDP program: {0}")]
+    Refused(#[from] EbpfError),
+    /// The verifier or the kernel refused the program itself.
+    #[error("the kernel refuses the XDP program: {0}")]
+    Program(#[from] ProgramError),
+    /// A map could not be reached.
+    #[error("cannot reach a map of the XDP program: {0}")]
+    Map(#[from] MapError),
+    /// The object and this command were not built together.
+    #[error("the XDP program has no `{0}`: it is of another build")]
+    Missing(&'static str),
+}
+
+/// Why a program could not be attached.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// There is another program.
+    #[error("another XDP program is attached")]
+    Busy,
+    /// The driver cannot do it; generic mode may be possible.
+    #[error("{0}")]
+    NotSupported(String),
+    /// The kernel made an attachment that would outlive this process.
+    #[error(
+        "the kernel makes no BPF link for this interface, and without one the program would stay attached after a crash"
+    )]
+    NoLink,
+    /// Anything else.
+    #[error("{0}")]
+    Other(#[from] ProgramError),
+}
+
+/// A loaded program with its maps.
+pub struct Program {
+    ebpf: Ebpf,
+    link: Option<FdLink>,
+    counters: PerCpuArray<MapData, u64>,
+    sockets: XskMap<MapData>,
+}
+
+/// How the frames ended that the kernel half saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelCounts {
+    /// The frames with a verdict.
+    pub verdicts: VerdictCounts,
+    /// The frames handed to a worker.
+    pub handed_over: u64,
+}
+
+/// A template as the value of a map.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct TemplateValue(Template);
+
+// SAFETY: a template is `repr(C)` and made of 64-bit integers only, so that it
+// has no padding and every bit pattern is a value.
+unsafe impl Pod for TemplateValue {}
+
+impl Program {
+    /// Loads the program and fills its maps.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`], where the kernel is too old or refuses it.
+    pub fn load(settings: &ProgramSettings, template: &Template) -> Result<Self, LoadError> {
+        check_kernel()?;
+        let path = settings.path as u8;
+        let mac = settings.mac.unwrap_or_default();
+        let any_mac = u8::from(settings.mac.is_none());
+        let verify_checksum = u8::from(settings.verify_checksum);
+        let announce = u8::from(settings.announce);
+        let log_level = settings.log_level as u8;
+        let mut ebpf = EbpfLoader::new()
+            .override_global(maps::PATH, &path, true)
+            .override_global(maps::MAC, &mac, true)
+            .override_global(maps::ANY_MAC, &any_mac, true)
+            .override_global(maps::VERIFY_CHECKSUM, &verify_checksum, true)
+            .override_global(maps::ANNOUNCE, &announce, true)
+            .override_global(aya_log::LEVEL, &log_level, true)
+            .load(OBJECT)?;
+
+        let mut templates: Array<_, TemplateValue> = take(&mut ebpf, maps::TEMPLATES)?;
+        templates.set(0, TemplateValue(*template), 0)?;
+        let counters = take(&mut ebpf, maps::COUNTERS)?;
+        let sockets = take(&mut ebpf, maps::SOCKETS)?;
+        let mut program = Self {
+            ebpf,
+            link: None,
+            counters,
+            sockets,
+        };
+        program.xdp()?.load()?;
+        Ok(program)
+    }
+
+    /// Gives the frames of a queue a socket to go to.
+    ///
+    /// # Errors
+    ///
+    /// Where the queue is beyond [`maps::MAX_QUEUES`], or the kernel refuses the socket.
+    pub fn add_socket(&mut self, queue: u32, socket: &impl AsRawFd) -> Result<(), MapError> {
+        self.sockets.set(queue, socket.as_raw_fd(), 0)
+    }
+
+    /// Attaches the program.
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError`]; nothing of ours is attached then.
+    pub fn attach(&mut self, interface: &Interface, mode: AttachMode) -> Result<(), AttachError> {
+        let xdp_mode = match mode {
+            AttachMode::Native => XdpMode::Driver,
+            AttachMode::Generic => XdpMode::Skb,
+            AttachMode::Offload => XdpMode::Hardware,
+        };
+        let xdp = self.xdp().map_err(|_| AttachError::NoLink)?;
+        let id = xdp.info()?.id();
+        let link = xdp
+            .attach_to_if_index(interface.index, xdp_mode)
+            .map_err(attach_error)?;
+        let link = xdp.take_link(link)?;
+        match FdLink::try_from(link) {
+            Ok(link) => {
+                self.link = Some(link);
+                Ok(())
+            }
+            Err(_) => {
+                // The loader fell back to netlink, whose attachment would outlive us.
+                let _ = interface.detach(&AttachedProgram {
+                    id,
+                    name: None,
+                    mode,
+                    link: None,
+                });
+                Err(AttachError::NoLink)
+            }
+        }
+    }
+
+    /// Detaches the program, if it is attached; frames reach the host again.
+    pub fn detach(&mut self) {
+        self.link = None;
+    }
+
+    /// The counters of all CPUs.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn counts(&self) -> Result<KernelCounts, MapError> {
+        let mut verdicts = [0; Verdict::COUNT];
+        for (verdict, count) in (0..).zip(&mut verdicts) {
+            *count = self.counter(verdict)?;
+        }
+        Ok(KernelCounts {
+            verdicts,
+            handed_over: self.counter(maps::HANDED_OVER)?,
+        })
+    }
+
+    fn counter(&self, index: u32) -> Result<u64, MapError> {
+        Ok(self.counters.get(&index, 0)?.iter().sum())
+    }
+
+    /// The ring buffer in which the program announces answers; it can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Missing`] the second time.
+    pub fn answers(&mut self) -> Result<RingBuf<MapData>, LoadError> {
+        take(&mut self.ebpf, maps::ANSWERS)
+    }
+
+    /// The messages of the program, for `logger`; they can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// The second time.
+    pub fn messages<L: log::Log>(&mut self, logger: L) -> Result<EbpfLogger<L>, aya_log::Error> {
+        EbpfLogger::init_with_logger(&mut self.ebpf, logger)
+    }
+
+    /// The program itself, for a run without an interface.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Missing`] where the object has no such program.
+    pub fn xdp(&mut self) -> Result<&mut Xdp, LoadError> {
+        let program = self.ebpf.program_mut(maps::PROGRAM);
+        let program = program.ok_or(LoadError::Missing(maps::PROGRAM))?;
+        Ok(program.try_into()?)
+    }
+}
+
+fn check_kernel() -> Result<(), LoadError> {
+    if KernelVersion::current().is_ok_and(|current| current >= OLDEST_KERNEL) {
+        return Ok(());
+    }
+    let release = nix::sys::utsname::uname()
+        .map(|system| system.release().to_string_lossy().into_owned())
+        .unwrap_or_default();
+    Err(LoadError::OldKernel(release))
+}
+
+fn take<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, LoadError>
+where
+    M: TryFrom<aya::maps::Map, Error = MapError>,
+{
+    let map = ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
+    Ok(map.try_into()?)
+}
+
+fn attach_error(error: ProgramError) -> AttachError {
+    let ProgramError::SyscallError(refused) = &error else {
+        return AttachError::Other(error);
+    };
+    match refused.io_error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EBUSY | Errno::EEXIST) => AttachError::Busy,
+        Some(Errno::EPERM | Errno::ENODEV) | None => AttachError::Other(error),
+        Some(_) => AttachError::NotSupported(refused.io_error.to_string()),
+    }
+}

@@ -1,0 +1,491 @@
+//! One interface that is answered on: its program, its workers, its counters.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
+
+use aya::maps::{MapData, MapError, RingBuf};
+use aya_log::EbpfLogger;
+use broken_lns_ebpf::answer::Answer;
+use broken_lns_ebpf::maps;
+use broken_lns_ebpf::sccrq::Policy;
+use broken_lns_ebpf::template::Template;
+use broken_lns_ebpf::verdict::Verdict;
+use broken_lns_ebpf::wire::ethernet::MacAddress;
+use xdp::nic::NicIndex;
+
+use crate::interface::{
+    AttachMode, AttachedProgram, DetachError, DriverStatistics, Interface, InterfaceError,
+};
+use crate::mode::{Path, XdpMode};
+use crate::plan::{Attempt, Plan, plan};
+use crate::program::{AttachError, LoadError, Program, ProgramSettings};
+use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
+use crate::respond::Orders;
+use crate::snapshot::{InterfaceSnapshot, QueueSnapshot};
+
+/// How an interface is answered on.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponderOptions {
+    /// The path that was asked for.
+    pub path: Path,
+    /// The attach mode that was asked for.
+    pub xdp_mode: XdpMode,
+    /// Whether every MAC address is answered for.
+    pub any_mac: bool,
+    /// Whether control messages must have a right UDP checksum.
+    pub verify_checksum: bool,
+    /// Whether to take the place of another XDP program.
+    pub replace: bool,
+    /// The number of queues with a worker; all of the interface where none is given.
+    pub queues: Option<u32>,
+    /// Most frames that a worker answers at a time.
+    pub batch_size: u32,
+    /// Whether workers poll without ever sleeping.
+    pub busy_poll: bool,
+    /// Whether answers are announced.
+    pub announce: bool,
+    /// The least important messages that the program logs.
+    pub log_level: log::LevelFilter,
+}
+
+/// Why an interface cannot be answered on, or not any longer.
+#[derive(Debug, thiserror::Error)]
+pub enum ResponderError {
+    /// The interface is not what it has to be.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    /// The program could not be loaded.
+    #[error("{interface}: {cause}")]
+    Load {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        cause: LoadError,
+    },
+    /// A worker could not start.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// There is another XDP program.
+    #[error(
+        "{interface}: XDP {program} is attached; \
+         stop what attached it, or take its place with --replace"
+    )]
+    Occupied {
+        /// The interface.
+        interface: String,
+        /// The program.
+        program: AttachedProgram,
+    },
+    /// The other program would not go.
+    #[error(transparent)]
+    Detach(#[from] DetachError),
+    /// The driver has no native XDP, or not for this MTU.
+    #[error(
+        "{interface}: native mode is not possible with driver {driver}: {cause}; \
+         --xdp-mode generic works on any interface"
+    )]
+    NotNative {
+        /// The interface.
+        interface: String,
+        /// Its driver.
+        driver: String,
+        /// What the kernel said.
+        cause: AttachError,
+    },
+    /// The program could not be attached.
+    #[error("{interface}: cannot attach the XDP program in {} mode: {cause}", mode.label())]
+    Attach {
+        /// The interface.
+        interface: String,
+        /// The mode.
+        mode: AttachMode,
+        /// What the kernel said.
+        cause: AttachError,
+    },
+    /// The interface has fewer queues.
+    #[error("{interface} has {has} receive queues: --queues takes 1 to {has}")]
+    TooManyQueues {
+        /// The interface.
+        interface: String,
+        /// The queues that it has.
+        has: u32,
+    },
+    /// The interface is gone.
+    #[error("interface `{0}` went away")]
+    Gone(String),
+    /// A worker ended.
+    #[error("{interface}: the worker of queue {queue} ended: {cause}")]
+    WorkerEnded {
+        /// The interface.
+        interface: String,
+        /// The queue.
+        queue: u32,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A counter could not be read.
+    #[error("{interface}: cannot read the counters: {cause}")]
+    Counters {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+}
+
+/// An interface that is answered on, until it is stopped or dropped.
+pub struct Responder {
+    interface: Interface,
+    attempt: Attempt,
+    remarks: Vec<String>,
+    program: Program,
+    workers: Workers,
+    driver: DriverStatistics,
+}
+
+/// The workers of an interface; they end when this is dropped.
+#[derive(Debug, Default)]
+struct Workers {
+    sockets: Vec<Socket>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Responder {
+    /// Starts the workers, then attaches the program.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError`]; nothing stays attached then.
+    pub fn start(
+        interface: Interface,
+        template: &Template,
+        options: &ResponderOptions,
+        announcements: Option<&SyncSender<Answer>>,
+    ) -> Result<Self, ResponderError> {
+        let Plan {
+            first,
+            fallback,
+            warning,
+        } = plan(options.path, options.xdp_mode, interface.native_transmit());
+        let mut remarks: Vec<String> = warning.map(str::to_owned).into_iter().collect();
+        if !interface.up {
+            let name = &interface.name;
+            remarks.push(format!("it is down: ip link set {name} up"));
+        }
+        let driver = DriverStatistics::start(&interface);
+
+        let start = |attempt| attach(&interface, template, options, attempt, announcements);
+        let (attempt, (program, workers)) = match (start(first), fallback) {
+            (Err(ResponderError::NotNative { cause, .. }), Some(fallback)) => {
+                remarks.push(format!("generic mode, since native mode fails: {cause}"));
+                (fallback, start(fallback)?)
+            }
+            (result, _) => (first, result?),
+        };
+        // A veth keeps tags in the frame unless the sender leaves them beside it.
+        let is_veth = interface.kind.as_deref() == Some("veth");
+        if attempt.mode == AttachMode::Native && interface.strips_vlan_tags && !is_veth {
+            let name = &interface.name;
+            remarks.push(format!(
+                "the NIC strips VLAN tags before native XDP sees them, and replies would lack \
+                 them: ethtool -K {name} rxvlan off"
+            ));
+        }
+        Ok(Self {
+            interface,
+            attempt,
+            remarks,
+            program,
+            workers,
+            driver,
+        })
+    }
+
+    /// The name of the interface.
+    pub fn interface(&self) -> &str {
+        &self.interface.name
+    }
+
+    /// What its user should know, each in a sentence.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// How it is attached, in one line.
+    pub fn description(&self) -> String {
+        let mode = self.attempt.mode.label();
+        let path = match self.attempt.path {
+            maps::Path::Rewrite => "rewrite path",
+            maps::Path::Redirect => "redirect path",
+            maps::Path::RewriteElseRedirect => "rewrite path, redirect for what does not fit it",
+        };
+        let sockets = &self.workers.sockets;
+        let copies = |zero_copy| if zero_copy { "zero-copy" } else { "copy" };
+        match (sockets.len(), sockets.first()) {
+            (1, Some(socket)) => format!(
+                "attached, {mode} mode, {path}; 1 worker, {} mode",
+                copies(socket.is_zero_copy())
+            ),
+            (count, Some(_)) => format!(
+                "attached, {mode} mode, {path}; {count} workers, {} mode",
+                copies(sockets.iter().all(Socket::is_zero_copy))
+            ),
+            _ => format!("attached, {mode} mode, {path}"),
+        }
+    }
+
+    /// The ring buffer in which the program announces answers; it can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Load`] the second time.
+    pub fn answers(&mut self) -> Result<RingBuf<MapData>, ResponderError> {
+        let answers = self.program.answers();
+        answers.map_err(|cause| load_error(&self.interface, cause))
+    }
+
+    /// The messages of the program, for `logger`; they can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// The second time.
+    pub fn messages<L: log::Log>(&mut self, logger: L) -> Result<EbpfLogger<L>, aya_log::Error> {
+        self.program.messages(logger)
+    }
+
+    /// What was counted so far.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Counters`], where the kernel does not tell.
+    pub fn snapshot(&self) -> Result<InterfaceSnapshot, ResponderError> {
+        let failed = |cause| ResponderError::Counters {
+            interface: self.interface.name.clone(),
+            cause,
+        };
+        let kernel = self.program.counts();
+        let kernel = kernel.map_err(|error: MapError| failed(io::Error::other(error)))?;
+        let mut snapshot = InterfaceSnapshot {
+            name: self.interface.name.clone(),
+            verdicts: kernel.verdicts,
+            rewritten: kernel.verdicts[Verdict::Answered as usize],
+            redirected: 0,
+            queues: Vec::with_capacity(self.workers.sockets.len()),
+            driver: self.driver.since_start(),
+        };
+        for socket in &self.workers.sockets {
+            let counts = socket.tally().counts();
+            for (sum, count) in snapshot.verdicts.iter_mut().zip(&counts) {
+                *sum += count;
+            }
+            let answered = counts[Verdict::Answered as usize];
+            snapshot.redirected += answered;
+            let statistics = socket.statistics().map_err(failed)?;
+            snapshot.verdicts[Verdict::SocketFull as usize] +=
+                statistics.rx_dropped + statistics.rx_ring_full;
+            snapshot.queues.push(QueueSnapshot {
+                queue: socket.queue(),
+                answered,
+                xdp_statistics: statistics,
+            });
+        }
+        Ok(snapshot)
+    }
+
+    /// Sees whether the interface and every worker are still there.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Gone`] or [`ResponderError::WorkerEnded`].
+    pub fn check(&mut self) -> Result<(), ResponderError> {
+        if !self.interface.is_present()? {
+            return Err(ResponderError::Gone(self.interface.name.clone()));
+        }
+        let Workers {
+            sockets, threads, ..
+        } = &mut self.workers;
+        let Some(ended) = threads.iter().position(JoinHandle::is_finished) else {
+            return Ok(());
+        };
+        let cause = match threads.swap_remove(ended).join() {
+            Ok(Ok(())) => io::Error::other("it was told to"),
+            Ok(Err(error)) => error,
+            Err(_) => io::Error::other("it panicked"),
+        };
+        Err(ResponderError::WorkerEnded {
+            interface: self.interface.name.clone(),
+            queue: sockets.get(ended).map_or(0, Socket::queue),
+            cause,
+        })
+    }
+
+    /// Detaches the program, lets the workers answer what was handed over, and
+    /// returns the last counts.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Counters`], where the kernel does not tell.
+    pub fn stop(mut self) -> Result<InterfaceSnapshot, ResponderError> {
+        self.program.detach();
+        self.workers.end();
+        self.snapshot()
+    }
+}
+
+impl Workers {
+    fn end(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // An error of a worker that ends anyway changes nothing any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Loads the program, starts the workers, and attaches.
+fn attach(
+    interface: &Interface,
+    template: &Template,
+    options: &ResponderOptions,
+    attempt: Attempt,
+    announcements: Option<&SyncSender<Answer>>,
+) -> Result<(Program, Workers), ResponderError> {
+    let mac = (!options.any_mac).then_some(interface.mac);
+    let settings = ProgramSettings {
+        path: attempt.path,
+        mac,
+        verify_checksum: options.verify_checksum,
+        announce: options.announce,
+        log_level: options.log_level,
+    };
+    let occupants = interface.attached_programs()?;
+    if let Some(program) = occupants.first().filter(|_| !options.replace) {
+        return Err(occupied(interface, program));
+    }
+    let mut program =
+        Program::load(&settings, template).map_err(|cause| load_error(interface, cause))?;
+    let workers = match attempt.path {
+        maps::Path::Rewrite => Workers::default(),
+        maps::Path::Redirect | maps::Path::RewriteElseRedirect => {
+            let orders = Orders {
+                policy: Policy {
+                    mac: mac.map(MacAddress::new),
+                    verify_checksum: options.verify_checksum,
+                    avp_limit: u32::MAX,
+                },
+                template: *template,
+            };
+            start_workers(
+                interface,
+                &mut program,
+                orders,
+                options,
+                attempt.mode,
+                announcements,
+            )?
+        }
+    };
+    for occupant in &occupants {
+        interface.detach(occupant)?;
+    }
+    match program.attach(interface, attempt.mode) {
+        Ok(()) => Ok((program, workers)),
+        Err(AttachError::Busy) => match interface.attached_programs()?.first() {
+            Some(program) => Err(occupied(interface, program)),
+            None => Err(cannot_attach(interface, attempt.mode, AttachError::Busy)),
+        },
+        Err(cause) => Err(cannot_attach(interface, attempt.mode, cause)),
+    }
+}
+
+fn start_workers(
+    interface: &Interface,
+    program: &mut Program,
+    orders: Orders,
+    options: &ResponderOptions,
+    mode: AttachMode,
+    announcements: Option<&SyncSender<Answer>>,
+) -> Result<Workers, ResponderError> {
+    let has = interface.rx_queues.min(maps::MAX_QUEUES);
+    let queues = options.queues.unwrap_or(has);
+    if queues > has {
+        return Err(ResponderError::TooManyQueues {
+            interface: interface.name.clone(),
+            has,
+        });
+    }
+    let worker_options = WorkerOptions {
+        batch_size: options.batch_size,
+        busy_poll: options.busy_poll,
+        force_copy: mode == AttachMode::Generic,
+    };
+    let cpus = cpus();
+    let mut workers = Workers::default();
+    for queue in 0..queues {
+        let (worker, socket) = Worker::bind(
+            &interface.name,
+            NicIndex::new(interface.index),
+            queue,
+            orders,
+            worker_options,
+            announcements.cloned(),
+        )?;
+        let failed = |cause| ResponderError::WorkerEnded {
+            interface: interface.name.clone(),
+            queue,
+            cause,
+        };
+        program
+            .add_socket(queue, &socket)
+            .map_err(|error| failed(io::Error::other(error)))?;
+        let cpu = cpus.get(queue as usize % cpus.len().max(1)).copied();
+        let name = format!("{}-{queue}", interface.name);
+        let thread = worker.spawn(name, cpu, Arc::clone(&workers.stop));
+        workers.threads.push(thread.map_err(failed)?);
+        workers.sockets.push(socket);
+    }
+    Ok(workers)
+}
+
+fn occupied(interface: &Interface, program: &AttachedProgram) -> ResponderError {
+    ResponderError::Occupied {
+        interface: interface.name.clone(),
+        program: program.clone(),
+    }
+}
+
+fn load_error(interface: &Interface, cause: LoadError) -> ResponderError {
+    ResponderError::Load {
+        interface: interface.name.clone(),
+        cause,
+    }
+}
+
+fn cannot_attach(interface: &Interface, mode: AttachMode, cause: AttachError) -> ResponderError {
+    let name = interface.name.clone();
+    match (mode, cause) {
+        (AttachMode::Native, cause @ AttachError::NotSupported(_)) => ResponderError::NotNative {
+            interface: name,
+            driver: interface
+                .driver
+                .clone()
+                .unwrap_or_else(|| "unknown".to_owned()),
+            cause,
+        },
+        (mode, cause) => ResponderError::Attach {
+            interface: name,
+            mode,
+            cause,
+        },
+    }
+}

@@ -1,0 +1,202 @@
+//! What the responder has counted at one instant, as plain data for the output.
+//!
+//! Every counter is monotonic and counts from the start; rates are derived
+//! where they are shown.
+
+use std::time::Duration;
+
+use broken_lns_ebpf::verdict::Verdict;
+use serde::Serialize;
+
+/// One counter for each verdict, indexed by the verdict.
+pub type VerdictCounts = [u64; Verdict::COUNT];
+
+/// Everything counted so far, on all interfaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The time since the program was attached.
+    pub elapsed: Duration,
+    /// The interfaces, in the order of the command line.
+    pub interfaces: Vec<InterfaceSnapshot>,
+    /// Whether nothing comes after this one.
+    pub last: bool,
+}
+
+/// Everything counted so far on one interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceSnapshot {
+    /// The interface's name.
+    pub name: String,
+    /// The frames by verdict, those of the kernel half and of the workers added up.
+    pub verdicts: VerdictCounts,
+    /// The answers that the kernel half wrote.
+    pub rewritten: u64,
+    /// The answers that the workers wrote.
+    pub redirected: u64,
+    /// The queues that have a worker.
+    pub queues: Vec<QueueSnapshot>,
+    /// What the driver counted as errors and drops since the start, under its own names.
+    pub driver: Vec<(String, u64)>,
+}
+
+/// Everything counted so far on one queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct QueueSnapshot {
+    /// The number of the NIC queue.
+    pub queue: u32,
+    /// The answers that this queue's worker sent.
+    pub answered: u64,
+    /// What the kernel counted on this queue's AF_XDP socket.
+    pub xdp_statistics: XdpStatistics,
+}
+
+/// The kernel's counters of one AF_XDP socket, under the names of `struct xdp_statistics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct XdpStatistics {
+    /// Frames dropped for another reason than a full ring.
+    pub rx_dropped: u64,
+    /// Fill ring entries that the kernel refused.
+    pub rx_invalid_descs: u64,
+    /// Tx ring entries that the kernel refused.
+    pub tx_invalid_descs: u64,
+    /// Frames dropped because the rx ring was full.
+    pub rx_ring_full: u64,
+    /// Times the kernel found no frame in the fill ring.
+    pub rx_fill_ring_empty_descs: u64,
+    /// Times the kernel found no frame in the tx ring.
+    pub tx_ring_empty_descs: u64,
+}
+
+impl Snapshot {
+    /// The frames by verdict, over all interfaces.
+    pub fn verdicts(&self) -> VerdictCounts {
+        let mut sums = [0; Verdict::COUNT];
+        for interface in &self.interfaces {
+            for (sum, count) in sums.iter_mut().zip(&interface.verdicts) {
+                *sum += count;
+            }
+        }
+        sums
+    }
+
+    /// The SCCRQs answered, over all interfaces.
+    pub fn answered(&self) -> u64 {
+        self.interfaces
+            .iter()
+            .map(InterfaceSnapshot::answered)
+            .sum()
+    }
+
+    /// The L2TP frames received, over all interfaces.
+    pub fn received(&self) -> u64 {
+        self.interfaces
+            .iter()
+            .map(InterfaceSnapshot::received)
+            .sum()
+    }
+
+    /// The answers that the kernel half wrote, over all interfaces.
+    pub fn rewritten(&self) -> u64 {
+        self.interfaces
+            .iter()
+            .map(|interface| interface.rewritten)
+            .sum()
+    }
+
+    /// The answers that the workers wrote, over all interfaces.
+    pub fn redirected(&self) -> u64 {
+        self.interfaces
+            .iter()
+            .map(|interface| interface.redirected)
+            .sum()
+    }
+}
+
+impl InterfaceSnapshot {
+    /// The frames that ended with this verdict.
+    pub fn count(&self, verdict: Verdict) -> u64 {
+        self.verdicts[verdict as usize]
+    }
+
+    /// The SCCRQs answered.
+    pub fn answered(&self) -> u64 {
+        self.count(Verdict::Answered)
+    }
+
+    /// The L2TP frames received, in any state.
+    pub fn received(&self) -> u64 {
+        Verdict::ALL
+            .iter()
+            .filter(|verdict| is_received(**verdict))
+            .map(|verdict| self.count(*verdict))
+            .sum()
+    }
+}
+
+impl XdpStatistics {
+    /// Every counter with its name, in the order of the kernel's struct.
+    pub fn entries(&self) -> [(&'static str, u64); 6] {
+        [
+            ("rx_dropped", self.rx_dropped),
+            ("rx_invalid_descs", self.rx_invalid_descs),
+            ("tx_invalid_descs", self.tx_invalid_descs),
+            ("rx_ring_full", self.rx_ring_full),
+            ("rx_fill_ring_empty_descs", self.rx_fill_ring_empty_descs),
+            ("tx_ring_empty_descs", self.tx_ring_empty_descs),
+        ]
+    }
+}
+
+/// Whether a frame with this verdict counts as received.
+///
+/// Received is what came to UDP port 1701, whatever it was and whoever it was
+/// for: a LAC that sends to the wrong MAC address should show as received and
+/// not answered. Fragments do not count, for most of them show no port.
+pub fn is_received(verdict: Verdict) -> bool {
+    !matches!(verdict, Verdict::OtherTraffic | Verdict::Fragment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(counts: &[(Verdict, u64)]) -> InterfaceSnapshot {
+        let mut verdicts = [0; Verdict::COUNT];
+        for (verdict, count) in counts {
+            verdicts[*verdict as usize] = *count;
+        }
+        InterfaceSnapshot {
+            name: "eth1".to_owned(),
+            verdicts,
+            rewritten: 3,
+            redirected: 4,
+            queues: Vec::new(),
+            driver: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn totals_are_over_all_interfaces() {
+        let snapshot = Snapshot {
+            interfaces: vec![
+                interface(&[(Verdict::Answered, 7), (Verdict::Zlb, 1)]),
+                interface(&[(Verdict::Answered, 10), (Verdict::OtherTraffic, 5)]),
+            ],
+            ..Snapshot::default()
+        };
+        assert_eq!(snapshot.answered(), 17);
+        assert_eq!(snapshot.rewritten(), 6);
+        assert_eq!(snapshot.redirected(), 8);
+        assert_eq!(snapshot.verdicts()[Verdict::Zlb as usize], 1);
+        assert_eq!(snapshot.verdicts()[Verdict::OtherTraffic as usize], 5);
+    }
+
+    #[test]
+    fn received_is_what_came_to_port_1701() {
+        let every_verdict: Vec<_> = Verdict::ALL.iter().map(|verdict| (*verdict, 1)).collect();
+        let received = interface(&every_verdict).received();
+        assert_eq!(received, Verdict::COUNT as u64 - 2);
+        let none = interface(&[(Verdict::OtherTraffic, 9), (Verdict::Fragment, 9)]);
+        assert_eq!(none.received(), 0);
+    }
+}

@@ -1,0 +1,72 @@
+//! Virtual labs: a LAC, a router and the responder's box, each a network namespace of its own,
+//! for the demo, for tests end to end, and for measuring.
+//!
+//! Everything here ends with its value: a [`Namespace`] is deleted, a [`Process`] is ended, a
+//! [`Capture`] is closed when it is dropped. What a run leaves behind that was killed is found by
+//! its name, which holds the process id of its owner, and removed by [`sweep`]. Every wait has a
+//! limit, and ends early once [`interrupt::caught`] says so.
+//!
+//! The L2TP and Ethernet code of the lab is written apart from the product's on purpose: it judges
+//! what the product sends.
+
+use std::env;
+
+use crate::process as programs;
+
+mod capture;
+mod feature;
+mod frame;
+pub mod interrupt;
+mod lac;
+mod message;
+mod namespace;
+mod owned;
+mod pass;
+mod process;
+mod raw;
+mod stopccn;
+mod topology;
+mod veth;
+mod wait;
+mod xl2tpd;
+
+pub use self::{
+    capture::{Capture, Recording},
+    frame::{Checksum, Datagram, Mac, Tag},
+    lac::{MinimalLac, Outcome, Refusal},
+    message::{Avp, ControlMessage, Sccrq, attribute, message_type},
+    namespace::Namespace,
+    owned::{Scratch, sweep},
+    pass::PassProgram,
+    process::{Line, Process, Stream},
+    raw::{RawFrame, RawPort},
+    stopccn::StopCcn,
+    topology::{Lab, Peer, Plan},
+    veth::{End, connect},
+    wait::{pause, until},
+    xl2tpd::{Event, Target, Xl2tpd},
+};
+
+/// The environment variable by which `cargo xtask test` says that no test may be skipped.
+pub const TEST_ALL: &str = "BROKEN_LNS_TEST_ALL";
+
+/// Why a lab cannot be built here, or not with all of `programs`, if so.
+pub fn obstacle(programs: &[&str]) -> Option<String> {
+    if !programs::is_root() {
+        return Some("network namespaces need root".to_owned());
+    }
+    let mut needed = [&["ip"], programs].concat().into_iter();
+    let missing = needed.find(|program| programs::find(program).is_none())?;
+    Some(format!("there is no program `{missing}`"))
+}
+
+/// Whether a test that needs a lab and `programs` can run here; says why where it cannot. Under
+/// `cargo xtask test`, which has seen to everything, it panics instead: no test is skipped there.
+pub fn is_possible(programs: &[&str]) -> bool {
+    let Some(obstacle) = obstacle(programs) else {
+        return true;
+    };
+    assert!(env::var_os(TEST_ALL).is_none(), "cannot test: {obstacle}");
+    println!("skipped: {obstacle}");
+    false
+}
