@@ -101,7 +101,7 @@ fn rewrite(context: &XdpContext, sccrq: &Sccrq, path: u8) -> End {
         return End::Verdict(Verdict::NoRoom);
     };
     let len = reply::frame_len(sccrq, template);
-    let growth = len as i32 - buffer_len(context) as i32;
+    let growth = len as i32 - linear_len(context) as i32;
     // SAFETY: the context is the one that the kernel called us with.
     if unsafe { bpf_xdp_adjust_tail(context.ctx, growth) } != 0 {
         // The driver has no room behind the frame, which is as it was.
@@ -140,10 +140,13 @@ fn frame(context: &XdpContext) -> Frame<'_> {
     unsafe { Frame::from_range(start, end) }
 }
 
+/// Octets of the frame in its first buffer.
+#[inline(always)]
+fn linear_len(context: &XdpContext) -> usize {
+    context.data_end() - context.data()
+}
+
 /// Octets of the frame in all its buffers.
-///
-/// A helper, since the difference of the context's pointers is a number only
-/// to a program with CAP_PERFMON.
 #[inline(always)]
 fn buffer_len(context: &XdpContext) -> u32 {
     // SAFETY: the context is the one that the kernel called us with.

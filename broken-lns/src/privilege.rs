@@ -3,9 +3,13 @@
 use caps::{CapSet, Capability, CapsHashSet};
 
 /// What is needed, and what for.
-const NEEDED: [(Capability, &str); 3] = [
+const NEEDED: [(Capability, &str); 4] = [
     (Capability::CAP_NET_ADMIN, "to attach an XDP program"),
     (Capability::CAP_BPF, "to load BPF programs and maps"),
+    (
+        Capability::CAP_PERFMON,
+        "to compute with packet pointers in them",
+    ),
     (Capability::CAP_NET_RAW, "to open AF_XDP sockets"),
 ];
 
@@ -15,7 +19,7 @@ pub enum PrivilegeError {
     /// Some capabilities are missing.
     #[error(
         "not enough privilege: {} missing; run with sudo, or grant them once with \
-         `sudo setcap cap_net_admin,cap_bpf,cap_net_raw+ep` and the path of broken-lns",
+         `sudo setcap cap_net_admin,cap_bpf,cap_perfmon,cap_net_raw,cap_ipc_lock+ep` and the path of broken-lns",
         listed(.0)
     )]
     Missing(Vec<Capability>),
@@ -41,14 +45,14 @@ pub fn check() -> Result<(), PrivilegeError> {
 
 /// The capabilities that are needed and not there.
 ///
-/// CAP_SYS_ADMIN stands in for CAP_BPF, which it had to do before Linux 5.8
-/// and may do since.
+/// CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON, as it had to before
+/// Linux 5.8.
 fn missing(effective: &CapsHashSet) -> Vec<Capability> {
     NEEDED
         .iter()
         .map(|(capability, _)| *capability)
         .filter(|capability| match capability {
-            Capability::CAP_BPF => {
+            Capability::CAP_BPF | Capability::CAP_PERFMON => {
                 !effective.contains(capability) && !effective.contains(&Capability::CAP_SYS_ADMIN)
             }
             _ => !effective.contains(capability),
@@ -73,16 +77,19 @@ fn listed(missing: &[Capability]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Capability::{CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN};
+    use Capability::{CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, CAP_SYS_ADMIN};
 
     #[test]
     fn only_what_is_needed_is_asked_for() {
         for (effective, lacking) in [
-            (&[][..], &[CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW][..]),
-            (&[CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW], &[]),
+            (
+                &[][..],
+                &[CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON, CAP_NET_RAW][..],
+            ),
+            (&[CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON, CAP_NET_RAW], &[]),
             (&[CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_NET_RAW], &[]),
             (&[CAP_SYS_ADMIN], &[CAP_NET_ADMIN, CAP_NET_RAW]),
-            (&[CAP_NET_ADMIN, CAP_BPF], &[CAP_NET_RAW]),
+            (&[CAP_NET_ADMIN, CAP_BPF], &[CAP_PERFMON, CAP_NET_RAW]),
         ] {
             let effective = effective.iter().copied().collect();
             assert_eq!(missing(&effective), lacking, "{effective:?}");
@@ -93,17 +100,18 @@ mod tests {
     fn the_error_names_what_is_missing_and_the_way_out() {
         for (missing, message) in [
             (
-                vec![CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW],
+                vec![CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON, CAP_NET_RAW],
                 "not enough privilege: CAP_NET_ADMIN (to attach an XDP program), CAP_BPF (to load \
-                 BPF programs and maps) and CAP_NET_RAW (to open AF_XDP sockets) are missing; \
+                 BPF programs and maps), CAP_PERFMON (to compute with packet pointers in them) \
+                 and CAP_NET_RAW (to open AF_XDP sockets) are missing; \
                  run with sudo, or grant them once with \
-                 `sudo setcap cap_net_admin,cap_bpf,cap_net_raw+ep` and the path of broken-lns",
+                 `sudo setcap cap_net_admin,cap_bpf,cap_perfmon,cap_net_raw,cap_ipc_lock+ep` and the path of broken-lns",
             ),
             (
                 vec![CAP_BPF],
                 "not enough privilege: CAP_BPF (to load BPF programs and maps) is missing; \
                  run with sudo, or grant them once with \
-                 `sudo setcap cap_net_admin,cap_bpf,cap_net_raw+ep` and the path of broken-lns",
+                 `sudo setcap cap_net_admin,cap_bpf,cap_perfmon,cap_net_raw,cap_ipc_lock+ep` and the path of broken-lns",
             ),
         ] {
             assert_eq!(PrivilegeError::Missing(missing).to_string(), message);

@@ -372,7 +372,11 @@ fn hint(cause: &io::Error) -> &'static str {
     match cause.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EBUSY) => "; another AF_XDP socket holds this queue: end its program first",
         Some(Errno::ENETDOWN) => "; set the interface up first: ip link set NAME up",
-        Some(Errno::EPERM) => "; CAP_NET_RAW is needed: run it with sudo",
+        Some(Errno::ENOBUFS) => {
+            "; its frames are locked in memory: run with sudo, grant CAP_IPC_LOCK, or raise \
+             `ulimit -l`"
+        }
+        Some(Errno::EPERM) => "; CAP_NET_RAW is needed: run with sudo",
         _ => "",
     }
 }
