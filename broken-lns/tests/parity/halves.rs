@@ -1,0 +1,184 @@
+//! One frame at a time through either half.
+
+use anyhow::{Context as _, Result, ensure};
+use aya::programs::{TestRun as _, TestRunOptions};
+use broken_lns::program::{Program, ProgramSettings};
+use broken_lns::respond::{Orders, respond};
+use broken_lns::snapshot::VerdictCounts;
+use broken_lns_ebpf::sccrq::{KERNEL_AVP_LIMIT, Policy};
+use broken_lns_ebpf::template::Template;
+use broken_lns_ebpf::verdict::{Disposition, Verdict};
+use broken_lns_ebpf::wire::ethernet::MacAddress;
+use xdp::Umem;
+use xdp::slab::{HeapSlab, Slab as _};
+use xdp::umem::UmemCfgBuilder;
+
+pub(crate) use broken_lns_ebpf::maps::Path;
+
+/// The MAC address that both halves answer for.
+pub(crate) const OWN_MAC: [u8; 6] = [0x6e, 0xd6, 0xbf, 0x94, 0xa7, 0x91];
+
+/// More than the largest frame of a run without an interface.
+const BUFFER: usize = 4096;
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) verdict: Verdict,
+    /// The frame that is sent back, if one is.
+    pub(crate) reply: Option<Vec<u8>>,
+}
+
+/// The policy of the kernel half.
+pub(crate) fn kernel_policy() -> Policy {
+    Policy {
+        mac: Some(MacAddress::new(OWN_MAC)),
+        verify_checksum: false,
+        avp_limit: KERNEL_AVP_LIMIT,
+    }
+}
+
+/// A worker without a socket.
+pub(crate) struct Worker {
+    orders: Orders,
+    umem: Umem,
+}
+
+impl Worker {
+    /// A worker as the responder starts it.
+    pub(crate) fn new(template: Template) -> Self {
+        Self::with_policy(
+            template,
+            Policy {
+                avp_limit: u32::MAX,
+                ..kernel_policy()
+            },
+        )
+    }
+
+    pub(crate) fn with_policy(template: Template, policy: Policy) -> Self {
+        let umem = UmemCfgBuilder {
+            frame_count: 8,
+            ..UmemCfgBuilder::default()
+        };
+        let umem = umem.build().expect("eight frames are a valid umem");
+        Self {
+            orders: Orders { policy, template },
+            umem: Umem::map(umem).expect("eight frames fit in memory"),
+        }
+    }
+
+    pub(crate) fn respond(&mut self, frame: &[u8]) -> Result<Outcome> {
+        let (mut received, mut replies) = (HeapSlab::with_capacity(1), HeapSlab::with_capacity(1));
+        // SAFETY: the packet goes back to the umem, or is freed below, in this function.
+        let packet = unsafe { self.umem.alloc() };
+        let mut packet = packet.context("the worker lost a frame of its umem")?;
+        packet.insert(0, frame)?;
+        received.push_front(packet);
+        let counts = respond(
+            &self.orders,
+            &mut received,
+            &mut self.umem,
+            &mut replies,
+            |_| {},
+        );
+        let reply = replies.pop_back().map(|packet| {
+            let bytes = packet.to_vec();
+            self.umem.free_packet(packet);
+            bytes
+        });
+        Ok(Outcome {
+            verdict: counted(&[0; Verdict::COUNT], &counts)?,
+            reply,
+        })
+    }
+}
+
+/// The kernel half, without an interface.
+pub(crate) struct KernelHalf(Program);
+
+impl KernelHalf {
+    /// The kernel half as `--path rewrite` loads it.
+    pub(crate) fn load(template: &Template) -> Result<Self> {
+        Self::with_policy(template, Path::Rewrite, &kernel_policy())
+    }
+
+    pub(crate) fn with_policy(template: &Template, path: Path, policy: &Policy) -> Result<Self> {
+        let settings = ProgramSettings {
+            path,
+            mac: policy.mac.map(|_| OWN_MAC),
+            verify_checksum: policy.verify_checksum,
+            announce: false,
+            log_level: log::LevelFilter::Off,
+        };
+        Ok(Self(Program::load(&settings, template)?))
+    }
+
+    pub(crate) fn counts(&self) -> Result<VerdictCounts> {
+        Ok(self.0.counts()?.verdicts)
+    }
+
+    pub(crate) fn respond(&mut self, frame: &[u8]) -> Result<Outcome> {
+        let before = self.counts()?;
+        let (action, left) = self.test_run(frame)?;
+        let verdict = counted(&before, &self.counts()?)?;
+        ensure!(
+            action == action_of(verdict.disposition()),
+            "{} has action {action}",
+            verdict.label()
+        );
+        let is_reply = verdict.disposition() == Disposition::Transmit;
+        Ok(Outcome {
+            verdict,
+            reply: is_reply.then_some(left),
+        })
+    }
+
+    /// The frame as the kernel half leaves it.
+    pub(crate) fn run(&mut self, frame: &[u8]) -> Result<Vec<u8>> {
+        Ok(self.test_run(frame)?.1)
+    }
+
+    /// The same, where the action must be that of `disposition`.
+    pub(crate) fn run_as(&mut self, frame: &[u8], disposition: Disposition) -> Result<Vec<u8>> {
+        let (action, left) = self.test_run(frame)?;
+        ensure!(
+            action == action_of(disposition),
+            "action {action} where {disposition:?} is due: {frame:02x?}"
+        );
+        Ok(left)
+    }
+
+    fn test_run(&mut self, frame: &[u8]) -> Result<(u32, Vec<u8>)> {
+        let mut left = vec![0; BUFFER];
+        let result = self.0.xdp()?.test_run(TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut left),
+            ..TestRunOptions::new()
+        })?;
+        left.truncate(result.data_size_out as usize);
+        Ok((result.return_value, left))
+    }
+}
+
+/// The XDP action of `linux/bpf.h` for each disposition.
+fn action_of(disposition: Disposition) -> u32 {
+    match disposition {
+        Disposition::Consume => 1,
+        Disposition::Pass => 2,
+        Disposition::Transmit => 3,
+    }
+}
+
+/// The one verdict under which one frame was counted.
+fn counted(before: &VerdictCounts, after: &VerdictCounts) -> Result<Verdict> {
+    let mut changed = Verdict::ALL
+        .iter()
+        .filter(|verdict| before[**verdict as usize] != after[**verdict as usize]);
+    let verdict = *changed.next().context("the frame was not counted")?;
+    ensure!(
+        changed.next().is_none() && after[verdict as usize] == before[verdict as usize] + 1,
+        "the frame was counted more than once"
+    );
+    Ok(verdict)
+}
