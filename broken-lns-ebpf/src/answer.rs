@@ -64,3 +64,33 @@ impl Answer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_survives_the_way_through_a_map() {
+        let answer = Answer {
+            lac: [1, 2],
+            lns: [3, 4],
+            ip_version: 6,
+            lac_port: 1025,
+            tunnel_id: 7,
+            ns: 0xffff,
+        };
+        let mut octets = [0; Answer::LEN];
+        for (to, word) in octets.chunks_exact_mut(8).zip([1u64, 2, 3, 4]) {
+            to.copy_from_slice(&word.to_ne_bytes());
+        }
+        for (to, half) in octets[32..]
+            .chunks_exact_mut(2)
+            .zip([6u16, 1025, 7, 0xffff])
+        {
+            to.copy_from_slice(&half.to_ne_bytes());
+        }
+        assert_eq!(Answer::from_octets(&octets), Some(answer));
+        assert_eq!(Answer::from_octets(&octets[..39]), None);
+        assert_eq!(std::mem::offset_of!(Answer, ns), 38);
+    }
+}

@@ -8,6 +8,9 @@
 #![no_std]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod answer;
 pub mod frame;
 pub mod maps;

@@ -98,3 +98,82 @@ fn copy(frame: Frame<'_>, start: usize, template: &Template, len: usize) -> Opti
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::Answer;
+    use crate::template::StopCcn;
+
+    const SCCRQ: Sccrq = Sccrq {
+        network: 14,
+        version: IpVersion::V4,
+        lac_port: 1025,
+        tunnel_id: 7,
+        ns: 0xffff,
+    };
+
+    /// The StopCCN 1, tunnel id 1, from 192.0.2.1 to 10.0.0.1:1025.
+    const REPLY: [u8; 78] = [
+        2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00, // Ethernet
+        0x45, 0, 0, 64, 0, 0, 0x40, 0, 64, 17, 0x6e, 0xab, 192, 0, 2, 1, 10, 0, 0, 1, // IPv4
+        0x06, 0xa5, 0x04, 0x01, 0, 44, 0xe0, 0x96, // UDP
+        0xc8, 0x02, 0, 36, 0, 7, 0, 0, 0, 0, 0, 0, // L2TP
+        0x80, 8, 0, 0, 0, 0, 0, 4, // Message Type: StopCCN
+        0x80, 8, 0, 0, 0, 1, 0, 1, // Result Code: 1
+        0x80, 8, 0, 0, 0, 9, 0, 1, // Assigned Tunnel ID: 1
+    ];
+
+    fn template() -> Template {
+        let stop = StopCcn {
+            result: 1,
+            error: None,
+            assigned_tunnel_id: 1,
+        };
+        Template::stop_ccn(&stop).unwrap()
+    }
+
+    /// A frame of which nothing is left of the request but what is read again.
+    fn dirty() -> [u8; 78] {
+        let mut frame = [0xa5; 78];
+        frame[..12].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
+        frame[12..14].copy_from_slice(&[0x08, 0x00]);
+        frame[26..34].copy_from_slice(&[10, 0, 0, 1, 192, 0, 2, 1]);
+        frame
+    }
+
+    #[test]
+    fn a_reply_is_written_over_anything() {
+        let mut frame = dirty();
+        assert_eq!(frame_len(&SCCRQ, &template()), frame.len());
+        write(Frame::new(&mut frame), &SCCRQ, &template()).unwrap();
+        assert_eq!(frame, REPLY);
+    }
+
+    #[test]
+    fn a_frame_that_is_too_short_is_said() {
+        for length in 0..REPLY.len() {
+            let mut frame = dirty();
+            let short = Frame::new(&mut frame[..length]);
+            assert_eq!(write(short, &SCCRQ, &template()), None, "{length} octets");
+        }
+    }
+
+    #[test]
+    fn the_answer_is_told_from_the_reply() {
+        let mut frame = REPLY;
+        let answer = Answer::of_reply(Frame::new(&mut frame), &SCCRQ).unwrap();
+        let first = |address: [u64; 2]| address[0].to_ne_bytes();
+        assert_eq!(first(answer.lac), [10, 0, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(first(answer.lns), [192, 0, 2, 1, 0, 0, 0, 0]);
+        assert_eq!(
+            (
+                answer.ip_version,
+                answer.lac_port,
+                answer.tunnel_id,
+                answer.ns
+            ),
+            (4, 1025, 7, 0xffff)
+        );
+    }
+}

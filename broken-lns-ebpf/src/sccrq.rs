@@ -299,3 +299,133 @@ fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// From 10.0.0.1:1025 to 192.0.2.1, Ns 3, tunnel id 7, without a checksum.
+    const BYTES: [u8; 70] = [
+        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00, // Ethernet
+        0x45, 0, 0, 56, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1, // IPv4
+        0x04, 0x01, 0x06, 0xa5, 0, 36, 0, 0, // UDP
+        0xc8, 0x02, 0, 28, 0, 0, 0, 0, 0, 3, 0, 0, // L2TP
+        0x80, 8, 0, 0, 0, 0, 0, 1, // Message Type: SCCRQ
+        0x80, 8, 0, 0, 0, 9, 0, 7, // Assigned Tunnel ID: 7
+    ];
+
+    const POLICY: Policy = Policy {
+        mac: Some(MacAddress::new([2, 0, 0, 0, 0, 1])),
+        verify_checksum: false,
+        avp_limit: KERNEL_AVP_LIMIT,
+    };
+
+    const ANY: Policy = Policy {
+        mac: None,
+        verify_checksum: true,
+        avp_limit: u32::MAX,
+    };
+
+    fn parsed(bytes: &[u8], policy: &Policy) -> Result<Sccrq, Verdict> {
+        parse(Frame::new(&mut bytes.to_vec()), policy)
+    }
+
+    #[test]
+    fn a_request_is_parsed() {
+        let expected = Sccrq {
+            network: 14,
+            version: IpVersion::V4,
+            lac_port: 1025,
+            tunnel_id: 7,
+            ns: 3,
+        };
+        assert_eq!(parsed(&BYTES, &POLICY), Ok(expected));
+        assert_eq!(parsed(&BYTES, &ANY), Ok(expected));
+    }
+
+    #[test]
+    fn a_frame_may_end_anywhere() {
+        for length in 0..BYTES.len() {
+            let verdict = parsed(&BYTES[..length], &POLICY).unwrap_err();
+            // Until the UDP header is there, nobody can say that it is for port 1701.
+            let expected = if length < 42 {
+                Verdict::OtherTraffic
+            } else {
+                Verdict::Truncated
+            };
+            assert_eq!(verdict, expected, "{length} octets");
+        }
+    }
+
+    #[test]
+    fn the_policy_decides() {
+        let to_other = Policy {
+            mac: Some(MacAddress::new([2, 0, 0, 0, 0, 9])),
+            ..POLICY
+        };
+        assert_eq!(parsed(&BYTES, &to_other), Err(Verdict::OtherMac));
+        let mut group = BYTES;
+        group[0] |= 1;
+        assert_eq!(parsed(&group, &ANY), Err(Verdict::OtherMac));
+        let two_avps = |avp_limit| Policy {
+            avp_limit,
+            ..POLICY
+        };
+        assert!(parsed(&BYTES, &two_avps(2)).is_ok());
+        assert_eq!(parsed(&BYTES, &two_avps(1)), Err(Verdict::TooManyAvps));
+        let mut wrong = BYTES;
+        wrong[41] = 1;
+        assert!(parsed(&wrong, &POLICY).is_ok());
+        assert_eq!(parsed(&wrong, &ANY), Err(Verdict::BadChecksum));
+    }
+
+    /// Frames that come far: the request above with a few octets changed, cut or added.
+    fn damaged() -> impl Strategy<Value = Vec<u8>> {
+        let changes = prop::collection::vec((0..BYTES.len(), any::<u8>()), 0..6);
+        let end = prop_oneof![Just(None), (0..BYTES.len()).prop_map(Some)];
+        let tail = prop::collection::vec(any::<u8>(), 0..40);
+        (changes, end, tail).prop_map(|(changes, end, tail)| {
+            let mut bytes = BYTES.to_vec();
+            for (at, octet) in changes {
+                bytes[at] = octet;
+            }
+            bytes.truncate(end.unwrap_or(BYTES.len()));
+            bytes.extend(tail);
+            bytes
+        })
+    }
+
+    fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![damaged(), prop::collection::vec(any::<u8>(), 0..300)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn any_bytes_have_a_verdict_and_stay_as_they_are(bytes in any_bytes()) {
+            for policy in [POLICY, ANY] {
+                let mut copy = bytes.clone();
+                match parse(Frame::new(&mut copy), &policy) {
+                    Ok(sccrq) => prop_assert_ne!(sccrq.tunnel_id, 0),
+                    Err(verdict) => prop_assert_ne!(verdict, Verdict::Answered),
+                }
+                prop_assert_eq!(&copy, &bytes);
+            }
+        }
+
+        #[test]
+        fn what_lies_behind_the_frame_is_never_read(bytes in any_bytes(), behind: [u8; 64]) {
+            let whole = |tail: &[u8]| {
+                let mut memory = bytes.clone();
+                memory.extend(tail);
+                parse(Frame::new(&mut memory[..bytes.len()]), &ANY)
+            };
+            prop_assert_eq!(whole(&behind), whole(&behind.map(|octet| !octet)));
+        }
+    }
+}

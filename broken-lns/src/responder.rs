@@ -63,7 +63,7 @@ pub enum ResponderError {
         /// The interface.
         interface: String,
         /// What the kernel said.
-        cause: LoadError,
+        cause: Box<LoadError>,
     },
     /// A worker could not start.
     #[error(transparent)]
@@ -93,7 +93,7 @@ pub enum ResponderError {
         /// Its driver.
         driver: String,
         /// What the kernel said.
-        cause: AttachError,
+        cause: Box<AttachError>,
     },
     /// The program could not be attached.
     #[error("{interface}: cannot attach the XDP program in {} mode: {cause}", mode.label())]
@@ -103,7 +103,7 @@ pub enum ResponderError {
         /// The mode.
         mode: AttachMode,
         /// What the kernel said.
-        cause: AttachError,
+        cause: Box<AttachError>,
     },
     /// The interface has fewer queues.
     #[error("{interface} has {has} receive queues: --queues takes 1 to {has}")]
@@ -467,25 +467,25 @@ fn occupied(interface: &Interface, program: &AttachedProgram) -> ResponderError 
 fn load_error(interface: &Interface, cause: LoadError) -> ResponderError {
     ResponderError::Load {
         interface: interface.name.clone(),
-        cause,
+        cause: Box::new(cause),
     }
 }
 
 fn cannot_attach(interface: &Interface, mode: AttachMode, cause: AttachError) -> ResponderError {
-    let name = interface.name.clone();
-    match (mode, cause) {
-        (AttachMode::Native, cause @ AttachError::NotSupported(_)) => ResponderError::NotNative {
-            interface: name,
-            driver: interface
-                .driver
-                .clone()
-                .unwrap_or_else(|| "unknown".to_owned()),
+    let is_mode_at_fault = matches!(cause, AttachError::NotSupported(_));
+    let (interface, driver) = (interface.name.clone(), interface.driver.clone());
+    let cause = Box::new(cause);
+    if mode == AttachMode::Native && is_mode_at_fault {
+        ResponderError::NotNative {
+            interface,
+            driver: driver.unwrap_or_else(|| "unknown".to_owned()),
             cause,
-        },
-        (mode, cause) => ResponderError::Attach {
-            interface: name,
+        }
+    } else {
+        ResponderError::Attach {
+            interface,
             mode,
             cause,
-        },
+        }
     }
 }

@@ -137,7 +137,7 @@ impl<'m> Avp<'m> {
     /// Whether it is the RFC's own attribute `attribute`.
     #[inline(always)]
     pub fn is(self, attribute: u16) -> bool {
-        self.0.number32::<2>() == (IETF as u32) << 16 | attribute as u32
+        self.0.number32::<2>() == u32::from(IETF) << 16 | u32::from(attribute)
     }
 }
 

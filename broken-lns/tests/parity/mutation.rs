@@ -51,7 +51,7 @@ fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
         3 => {
             frame[at] = frame[at]
                 .wrapping_add(random.below(5) as u8)
-                .wrapping_sub(2)
+                .wrapping_sub(2);
         }
         4 => frame.truncate(at.max(14)),
         5 => frame.extend((0..random.below(40)).map(|_| 0)),
