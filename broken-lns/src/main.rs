@@ -1,8 +1,9 @@
 //! The `broken-lns` command.
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use broken_lns::cli::{Cli, Command};
 use broken_lns::{codes, run};
 
@@ -19,9 +20,16 @@ fn main() -> ExitCode {
 fn dispatch(command: &Command) -> Result<()> {
     match command {
         Command::Run(flags) => run::run(flags),
-        Command::Codes => {
-            print!("{}", codes::tables());
-            Ok(())
+        Command::Codes => print(&codes::tables()),
+    }
+}
+
+/// Prints a text, of which a pager need not want all.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
         }
+        _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 /// Where the reply is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Path {
-    /// Rewrite where native XDP can transmit on the interface, redirect elsewhere.
+    /// Rewrite what the kernel half can, redirect the rest; on a veth, take a way that gets out.
     #[default]
     Auto,
     /// The kernel half turns the frame into the reply and sends it back.
@@ -17,7 +17,7 @@ pub enum Path {
 /// How the program attaches to the interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
 pub enum XdpMode {
-    /// Native where the driver can, generic elsewhere.
+    /// Native where the driver can and replies get out, generic elsewhere.
     #[default]
     Auto,
     /// In the driver, before the kernel allocates anything for the frame.

@@ -1,6 +1,7 @@
 //! `broken-lns run`: starts a responder on every interface, and shows what they
 //! count until it is time to stop.
 
+use std::io::Write as _;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -235,7 +236,9 @@ impl Session {
                 .context("cannot write to standard output")?,
             None => {
                 let palette = Palette::of(&std::io::stdout());
-                anstream::print!("{}", summary(&snapshot, &palette));
+                std::io::stdout()
+                    .write_all(summary(&snapshot, &palette).as_bytes())
+                    .context("cannot write to standard output")?;
             }
         }
         Ok(())
