@@ -177,93 +177,80 @@ impl Worker {
     }
 
     fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
-        let batch = self.options.batch_size as usize;
-        let mut received = HeapSlab::with_capacity(batch);
-        let mut replies = HeapSlab::with_capacity(batch);
-        // Frames in the fill ring or with the kernel to be filled.
-        let mut filling = RING_LEN as usize;
-        // Frames in the tx ring or with the kernel to be sent.
-        let mut sending = 0;
-        let mut unfinished = false;
-        let (patience, breath) = (
-            PollTimeout::new(Some(PATIENCE)),
-            PollTimeout::new(Some(BREATH)),
-        );
-
+        let mut flow = Flow::new(self.options.batch_size as usize);
         let mut last_turns = LAST_TURNS;
-
         loop {
-            // Giving frames back before taking new ones measured faster than after.
-            sending -= self
-                .rings
-                .completion_ring
-                .dequeue(&mut self.umem, sending.min(RING_LEN as usize));
-            // SAFETY: the umem lives as long as the socket, in the same worker.
-            filling += unsafe {
-                let room = RING_LEN as usize - filling;
-                self.rings.fill_ring.enqueue(&mut self.umem, room)
-            };
-
-            let taken = match &mut self.rings.rx_ring {
-                // SAFETY: no packet leaves this function, which owns the umem.
-                Some(rx) => unsafe { rx.recv(&self.umem, &mut received) },
-                None => 0,
-            };
-            filling -= taken;
-            let counts = respond(
-                &self.orders,
-                &mut received,
-                &mut self.umem,
-                &mut replies,
-                |answer| {
-                    if let Some(announcements) = &self.announcements {
-                        // A full channel means that enough is being shown.
-                        let _ = announcements.try_send(answer);
-                    }
-                },
-            );
-            self.tally.add(&counts);
-
-            let queued = match &mut self.rings.tx_ring {
-                // The ring takes all replies or none; with none they wait for the next turn.
-                // SAFETY: the umem lives as long as the socket, in the same worker.
-                Some(tx) => unsafe { tx.send(&mut replies) },
-                None => 0,
-            };
-            sending += queued;
-            if queued > 0 || unfinished {
-                unfinished = !self.kick(&mut sending)?;
-            }
-
+            let taken = self.turn(&mut flow)?;
             if stop.load(Ordering::Relaxed) {
                 // What was handed over before is answered still.
                 last_turns -= 1;
-                if taken == 0 && !unfinished || last_turns == 0 {
+                if taken == 0 && flow.is_idle() || last_turns == 0 {
                     return Ok(());
                 }
             }
             if taken == 0 {
-                if self.options.busy_poll {
-                    self.poll_driver();
-                } else if unfinished || !replies.is_empty() {
-                    self.socket.poll_read(breath)?;
-                } else {
-                    self.socket.poll_read(patience)?;
-                }
+                self.rest(&flow)?;
             }
         }
+    }
+
+    /// Gives frames back, takes a batch, answers it, and sends; returns how many it took.
+    fn turn(&mut self, flow: &mut Flow) -> io::Result<usize> {
+        // Giving frames back before taking new ones measured faster than after.
+        self.reap(flow);
+        let room = RING_LEN as usize - flow.filling;
+        // SAFETY: the umem lives as long as the socket, in the same worker.
+        flow.filling += unsafe { self.rings.fill_ring.enqueue(&mut self.umem, room) };
+
+        let taken = match &mut self.rings.rx_ring {
+            // SAFETY: no packet leaves the worker, which owns the umem.
+            Some(rx) => unsafe { rx.recv(&self.umem, &mut flow.received) },
+            None => 0,
+        };
+        flow.filling -= taken;
+        let counts = respond(
+            &self.orders,
+            &mut flow.received,
+            &mut self.umem,
+            &mut flow.replies,
+            |answer| {
+                if let Some(announcements) = &self.announcements {
+                    // A full channel means that enough is being shown.
+                    let _ = announcements.try_send(answer);
+                }
+            },
+        );
+        self.tally.add(&counts);
+
+        let queued = match &mut self.rings.tx_ring {
+            // The ring takes all replies or none; with none they wait for the next turn.
+            // SAFETY: the umem lives as long as the socket, in the same worker.
+            Some(tx) => unsafe { tx.send(&mut flow.replies) },
+            None => 0,
+        };
+        flow.sending += queued;
+        if queued > 0 || flow.unfinished {
+            flow.unfinished = !self.kick(flow)?;
+        }
+        Ok(taken)
+    }
+
+    /// Takes back the frames that were sent.
+    fn reap(&mut self, flow: &mut Flow) {
+        let limit = flow.sending.min(RING_LEN as usize);
+        flow.sending -= self.rings.completion_ring.dequeue(&mut self.umem, limit);
     }
 
     /// Has the kernel send what is in the tx ring; `false` where it wants to be asked again later.
     ///
     /// In copy mode one call sends only a part of the ring, and says EAGAIN
     /// where more is left.
-    fn kick(&mut self, sending: &mut usize) -> io::Result<bool> {
+    fn kick(&mut self, flow: &mut Flow) -> io::Result<bool> {
         for _ in 0..MAX_KICKS {
             match send(self.socket.as_raw_fd(), &[], MsgFlags::MSG_DONTWAIT) {
                 Ok(_) => return Ok(true),
                 Err(Errno::EAGAIN | Errno::EBUSY | Errno::ENOBUFS | Errno::EINTR) => {
-                    *sending -= self.rings.completion_ring.dequeue(&mut self.umem, *sending);
+                    self.reap(flow);
                 }
                 // The interface is down: it may come up again.
                 Err(Errno::ENETDOWN) => return Ok(false),
@@ -273,9 +260,48 @@ impl Worker {
         Ok(false)
     }
 
-    /// Lets the kernel poll the driver, where it can; elsewhere the call costs little.
-    fn poll_driver(&self) {
-        let _ = recv(self.socket.as_raw_fd(), &mut [], MsgFlags::MSG_DONTWAIT);
+    /// Waits for frames, but not long.
+    fn rest(&self, flow: &Flow) -> io::Result<()> {
+        if self.options.busy_poll {
+            // Lets the kernel poll the driver, where it can; elsewhere the call costs little.
+            let _ = recv(self.socket.as_raw_fd(), &mut [], MsgFlags::MSG_DONTWAIT);
+            return Ok(());
+        }
+        let limit = if flow.is_idle() { PATIENCE } else { BREATH };
+        self.socket.poll_read(PollTimeout::new(Some(limit)))?;
+        Ok(())
+    }
+}
+
+/// Where the frames of a worker are, apart from those that are free.
+struct Flow {
+    /// In the fill ring, or with the kernel to be filled.
+    filling: usize,
+    /// Received, and not yet answered.
+    received: HeapSlab,
+    /// Answered, and not yet in the tx ring.
+    replies: HeapSlab,
+    /// In the tx ring, or with the kernel to be sent.
+    sending: usize,
+    /// Whether the kernel has to be asked again to send.
+    unfinished: bool,
+}
+
+impl Flow {
+    /// All frames that the fill ring holds are in it, and none elsewhere.
+    fn new(batch_size: usize) -> Self {
+        Self {
+            filling: RING_LEN as usize,
+            received: HeapSlab::with_capacity(batch_size),
+            replies: HeapSlab::with_capacity(batch_size),
+            sending: 0,
+            unfinished: false,
+        }
+    }
+
+    /// Whether there is nothing to do but to wait for frames.
+    fn is_idle(&self) -> bool {
+        self.replies.is_empty() && !self.unfinished
     }
 }
 
