@@ -30,7 +30,7 @@ static ANNOUNCED: PerCpuArray<Announced> = PerCpuArray::with_max_entries(1, 0);
 #[unsafe(no_mangle)]
 static PATH: Global<u8> = Global::new(Path::Rewrite as u8);
 #[unsafe(no_mangle)]
-static MAC: Global<[u8; 6]> = Global::new([0; 6]);
+static MAC: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
 static ANY_MAC: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
@@ -76,7 +76,7 @@ fn responder(context: XdpContext) -> u32 {
 fn respond(context: &XdpContext) -> End {
     let path = PATH.load();
     let policy = Policy {
-        mac: (ANY_MAC.load() == 0).then(|| MacAddress::new(MAC.load())),
+        mac: (ANY_MAC.load() == 0).then(|| MacAddress::from_word(MAC.load())),
         verify_checksum: VERIFY_CHECKSUM.load() != 0,
         avp_limit: KERNEL_AVP_LIMIT,
     };

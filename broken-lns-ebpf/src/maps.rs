@@ -1,6 +1,8 @@
 //! The maps and globals through which the halves meet: names, values, capacities.
 
 use crate::verdict::Verdict;
+#[cfg(doc)]
+use crate::wire::ethernet::MacAddress;
 
 /// Name of the XDP program.
 pub const PROGRAM: &str = "responder";
@@ -16,7 +18,7 @@ pub const ANSWERS: &str = "ANSWERS";
 
 /// Global: the path that frames take, a [`Path`] as a number.
 pub const PATH: &str = "PATH";
-/// Global: the MAC address that is answered for, six octets.
+/// Global: the MAC address that is answered for, as [`MacAddress::to_word`] gives it.
 pub const MAC: &str = "MAC";
 /// Global: 1 to answer for every MAC address.
 pub const ANY_MAC: &str = "ANY_MAC";

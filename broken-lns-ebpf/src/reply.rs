@@ -66,33 +66,34 @@ pub fn write(frame: Frame<'_>, sccrq: &Sccrq, template: &Template) -> Option<()>
     Some(())
 }
 
-/// Copies the template's message to `start`: in steps of 32, 16 and 8 octets,
-/// then the last 8 once more, over what is there already.
+/// Copies the template's message to `start`: in strides of 32 octets, then 16
+/// and 8, then the last 8 once more, over what is there already.
 #[inline(always)]
 fn copy(frame: Frame<'_>, start: usize, template: &Template, len: usize) -> Option<()> {
-    let mut done = 0;
-    while done + 32 <= len {
-        let from = template.words::<4>(done / 8)?;
-        let to = frame.window::<32>(start + done)?;
+    for stride in 0..len / 32 {
+        let from = template.words::<4>(stride * 4)?;
+        let to = frame.window::<32>(start + stride * 32)?;
         to.set64::<0>(from[0]);
         to.set64::<8>(from[1]);
         to.set64::<16>(from[2]);
         to.set64::<24>(from[3]);
-        done += 32;
     }
-    if done + 16 <= len {
+    // From here on everything is derived from the bits of the length. Where the
+    // loop ended is a constant in each of its turns, and kernels before 6.4 do
+    // not see which comparisons of it with the length cannot be.
+    let mut done = len / 32 * 32;
+    if len & 16 != 0 {
         let from = template.words::<2>(done / 8)?;
         let to = frame.window::<16>(start + done)?;
         to.set64::<0>(from[0]);
         to.set64::<8>(from[1]);
         done += 16;
     }
-    if done + 8 <= len {
+    if len & 8 != 0 {
         let from = template.words::<1>(done / 8)?;
         frame.window::<8>(start + done)?.set64::<0>(from[0]);
-        done += 8;
     }
-    if done < len {
+    if len & 7 != 0 {
         let to = frame.window::<8>(start + len - 8)?;
         to.set64::<0>(template.last_word());
     }

@@ -9,7 +9,12 @@ pub const MAX_MESSAGE_LEN: usize = 1400;
 /// The shortest one: a header alone.
 pub const MIN_MESSAGE_LEN: usize = l2tp::HEADER_LEN;
 
-const WORDS: usize = MAX_MESSAGE_LEN / 8;
+/// Words of a template: as many as octets counted in eleven bits fill.
+///
+/// The longest message needs fewer. But the compiler leaves out checks that the
+/// longest length makes needless, and the verifier, once single bits of a length
+/// were looked at, only knows how many bits it has.
+const WORDS: usize = MAX_MESSAGE_LEN.next_power_of_two() / 8;
 
 /// One reply, complete but for what the request decides: addresses, the LAC's
 /// port, Tunnel ID and Nr.

@@ -4,6 +4,7 @@
 //! Architecture invariant: what is attached is held by a BPF link of this
 //! process, so that nothing stays attached however the process ends.
 
+use std::io;
 use std::os::fd::AsRawFd;
 
 use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf, XskMap};
@@ -15,6 +16,7 @@ use aya_log::EbpfLogger;
 use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
+use broken_lns_ebpf::wire::ethernet::MacAddress;
 use nix::errno::Errno;
 
 use crate::interface::{AttachMode, AttachedProgram, Interface};
@@ -52,9 +54,21 @@ pub enum LoadError {
     /// The kernel or the loader refused it.
     #[error("cannot load the XDP program: {0}")]
     Refused(#[from] EbpfError),
-    /// The verifier or the kernel refused the program itself.
+    /// The verifier refused the program.
+    #[error(
+        "the verifier of kernel {kernel} refuses the XDP program: {cause}; its last words: {words}"
+    )]
+    Verifier {
+        /// The release of the kernel.
+        kernel: String,
+        /// What the system call said.
+        cause: io::Error,
+        /// The end of the verifier's log.
+        words: String,
+    },
+    /// The kernel refused the program for another reason.
     #[error("the kernel refuses the XDP program: {0}")]
-    Program(#[from] ProgramError),
+    Program(ProgramError),
     /// A map could not be reached.
     #[error("cannot reach a map of the XDP program: {0}")]
     Map(#[from] MapError),
@@ -117,7 +131,7 @@ impl Program {
     pub fn load(settings: &ProgramSettings, template: &Template) -> Result<Self, LoadError> {
         check_kernel()?;
         let path = settings.path as u8;
-        let mac = settings.mac.unwrap_or_default();
+        let mac = MacAddress::new(settings.mac.unwrap_or_default()).to_word();
         let any_mac = u8::from(settings.mac.is_none());
         let verify_checksum = u8::from(settings.verify_checksum);
         let announce = u8::from(settings.announce);
@@ -244,14 +258,43 @@ impl Program {
     }
 }
 
+impl From<ProgramError> for LoadError {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::LoadError {
+                io_error,
+                verifier_log,
+            } => Self::Verifier {
+                kernel: kernel_release(),
+                cause: io_error,
+                words: last_words(&verifier_log.to_string()),
+            },
+            error => Self::Program(error),
+        }
+    }
+}
+
+/// The line in which a verifier's log says what is wrong: the last one before its statistics.
+fn last_words(log: &str) -> String {
+    let lines = log.lines().map(str::trim);
+    let words = lines
+        .take_while(|line| !line.starts_with("verification time"))
+        .filter(|line| !line.is_empty())
+        .last();
+    words.unwrap_or("none").to_owned()
+}
+
+fn kernel_release() -> String {
+    nix::sys::utsname::uname()
+        .map(|system| system.release().to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
 fn check_kernel() -> Result<(), LoadError> {
     if KernelVersion::current().is_ok_and(|current| current >= OLDEST_KERNEL) {
         return Ok(());
     }
-    let release = nix::sys::utsname::uname()
-        .map(|system| system.release().to_string_lossy().into_owned())
-        .unwrap_or_default();
-    Err(LoadError::OldKernel(release))
+    Err(LoadError::OldKernel(kernel_release()))
 }
 
 fn take<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, LoadError>
@@ -270,5 +313,20 @@ fn attach_error(error: ProgramError) -> AttachError {
         Some(Errno::EBUSY | Errno::EEXIST) => AttachError::Busy,
         Some(Errno::EPERM | Errno::ENODEV) | None => AttachError::Other(error),
         Some(_) => AttachError::NotSupported(refused.io_error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_verifier_log_its_verdict_is_shown() {
+        let log = "1294: (79) r4 = *(u64 *)(r10 -32)\n\
+                   R3 invalid mem access 'scalar'\n\
+                   verification time 126167 usec\n\
+                   stack depth 112\n";
+        assert_eq!(last_words(log), "R3 invalid mem access 'scalar'");
+        assert_eq!(last_words(""), "none");
     }
 }

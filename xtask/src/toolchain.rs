@@ -18,8 +18,11 @@ use crate::{
 /// The name under which rustup knows a toolchain that does not come from rustup.
 const LINKED: &str = "broken-lns-bpf";
 
-/// How long rustup may take to download, before we go on without.
-const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
+/// How long rustup may take to download a toolchain, before we go on without.
+const TOOLCHAIN_LIMIT: Duration = Duration::from_secs(600);
+
+/// The same for one component, which is a few megabytes.
+const COMPONENT_LIMIT: Duration = Duration::from_secs(60);
 
 /// A toolchain for the kernel half.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,17 +76,23 @@ pub fn nightly() -> Result<Toolchain> {
     let installed = process::read(Command::new("rustup").args(["toolchain", "list"]))?;
     if !installed.lines().any(is_nightly) {
         eprintln!("adding rustup's nightly toolchain, which has the unstable features BPF needs");
-        rustup(&[
-            "toolchain",
-            "install",
-            "nightly",
-            "--profile=minimal",
-            "--component=rust-src,clippy",
-        ])?;
+        rustup(
+            TOOLCHAIN_LIMIT,
+            &[
+                "toolchain",
+                "install",
+                "nightly",
+                "--profile=minimal",
+                "--component=rust-src,clippy",
+            ],
+        )?;
     }
     if !Rustc::ask(|| command("nightly", "rustc"))?.has_sources() {
         eprintln!("adding rust-src to rustup's nightly, since `core` for BPF is built from source");
-        rustup(&["component", "add", "rust-src", "--toolchain=nightly"])?;
+        rustup(
+            COMPONENT_LIMIT,
+            &["component", "add", "rust-src", "--toolchain=nightly"],
+        )?;
     }
     let toolchain = Toolchain::find("nightly")?;
     toolchain.check_cargo()?;
@@ -139,10 +148,10 @@ fn has_rustup() -> bool {
     process::find("rustup").is_some()
 }
 
-fn rustup(arguments: &[&str]) -> Result<()> {
+fn rustup(limit: Duration, arguments: &[&str]) -> Result<()> {
     let mut command = Command::new("rustup");
-    command.args(arguments).env("RUSTUP_LOG", "warn");
-    process::run_within(DOWNLOAD_LIMIT, &mut command)
+    command.arg("--quiet").args(arguments);
+    process::run_within(limit, &mut command)
 }
 
 /// The distribution's compiler. Beside rustup it is not the first on the PATH.

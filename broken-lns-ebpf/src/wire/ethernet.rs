@@ -37,6 +37,19 @@ impl MacAddress {
         }
     }
 
+    /// The address as one word for a global, its octets in memory order, two zeros behind them.
+    pub const fn to_word(self) -> u64 {
+        let ([a, b, c, d], [e, f]) = (self.head.to_ne_bytes(), self.tail.to_ne_bytes());
+        u64::from_ne_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
+    /// The address in such a word.
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        let [a, b, c, d, e, f, _, _] = word.to_ne_bytes();
+        Self::new([a, b, c, d, e, f])
+    }
+
     /// Whether it is a multicast or the broadcast address.
     #[inline(always)]
     pub const fn is_group(self) -> bool {
@@ -182,6 +195,13 @@ mod tests {
             let frame = Frame::new(&mut bytes[..length]);
             assert_eq!(payload(frame), None, "{length} octets");
         }
+    }
+
+    #[test]
+    fn an_address_survives_the_way_through_a_global() {
+        let address = MacAddress::new([1, 2, 3, 4, 5, 6]);
+        assert_eq!(address.to_word().to_ne_bytes(), [1, 2, 3, 4, 5, 6, 0, 0]);
+        assert_eq!(MacAddress::from_word(address.to_word()), address);
     }
 
     #[test]
