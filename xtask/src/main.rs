@@ -4,6 +4,7 @@ use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::Parser;
+use xtask::test::{LAC, packages};
 use xtask::{apt, process};
 
 /// Development tasks of broken-lns. Each sets up first what it needs.
@@ -69,8 +70,9 @@ fn demo(built: Option<PathBuf>) -> Result<()> {
         again.args(["demo", "--responder"]).arg(responder);
         match process::become_it(&mut again)? {}
     }
+    apt::ensure(&packages(&["iproute2"]))?;
     // Without the real LAC the demo has one of its own, so this is no reason to stop.
-    if let Err(error) = apt::ensure(&[xtask::test::lac()]) {
+    if let Err(error) = apt::ensure(&packages(&[LAC])) {
         eprintln!("going on without xl2tpd: {error:#}");
     }
     xtask::demo::run(&responder, process::find("xl2tpd"))

@@ -4,10 +4,14 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::{apt, apt::Package, build, process, setup};
+use crate::{apt, apt::Package, build, lab, process, setup};
+
+/// The package of the real LAC.
+pub const LAC: &str = "xl2tpd";
 
 /// What the tests use besides Rust: Debian's package, what it provides, and what that is for.
-const PROGRAMS: [(&str, &str, &str); 7] = [
+const PROGRAMS: [(&str, &str, &str); 8] = [
+    (LAC, "xl2tpd", "the real LAC that gets refused"),
     ("iproute2", "ip", "makes network namespaces and links"),
     (
         "ethtool",
@@ -25,25 +29,21 @@ const PROGRAMS: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// Tells the tests that what they need is there: none may be skipped.
-pub const ALL: &str = "BROKEN_LNS_TEST_ALL";
-
-/// The real LAC.
-pub fn lac() -> Package {
-    Package::new("xl2tpd", "xl2tpd", "the real LAC that gets refused")
+/// The packages of these names.
+pub fn packages(names: &[&str]) -> Vec<Package> {
+    PROGRAMS
+        .iter()
+        .filter(|(name, ..)| names.contains(name))
+        .map(|(name, provides, why)| Package::new(*name, *provides, *why))
+        .collect()
 }
 
 /// Runs the tests; `arguments` are handed to cargo.
 pub fn run(arguments: &[OsString]) -> Result<()> {
     setup::ensure()?;
-    let packages: Vec<Package> = PROGRAMS
-        .iter()
-        .map(|(name, provides, why)| Package::new(*name, *provides, *why))
-        .chain([lac()])
-        .collect();
-    apt::ensure(&packages)?;
+    apt::ensure(&packages(&PROGRAMS.map(|(name, ..)| name)))?;
     let mut tests = build::cargo();
-    tests.args(["test", "--workspace"]).env(ALL, "1");
+    tests.args(["test", "--workspace"]).env(lab::TEST_ALL, "1");
     if !process::is_root() {
         // The tests are built as who we are: only running them needs root.
         tests.args(["--config", "target.'cfg(all())'.runner = ['sudo', '-E']"]);
