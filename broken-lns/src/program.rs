@@ -196,7 +196,6 @@ impl Program {
                     id,
                     name: None,
                     mode,
-                    link: None,
                 });
                 Err(AttachError::NoLink)
             }

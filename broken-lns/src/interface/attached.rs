@@ -27,24 +27,20 @@ pub struct AttachedProgram {
     pub name: Option<String>,
     /// How it is attached.
     pub mode: AttachMode,
-    /// The id of the BPF link that holds it; none if it was attached by
-    /// netlink or the caller may not see links.
-    pub link: Option<u32>,
 }
 
 /// A foreign program that could not be detached.
 #[derive(Debug, thiserror::Error)]
 pub enum DetachError {
-    /// A link holds the program, and the caller may not see which.
-    #[error(
-        "XDP {program} on interface `{interface}` is held by a BPF link that only CAP_SYS_ADMIN \
-         may detach: run with sudo, or stop the process that attached it"
-    )]
+    /// A link holds the program, and nobody can tell which.
+    #[error("XDP {program} on interface `{interface}` is held by a BPF link that {reason}")]
     HeldByLink {
         /// The name of the interface.
         interface: String,
         /// The program that stays.
         program: AttachedProgram,
+        /// Why it cannot be detached, and the way out.
+        reason: &'static str,
     },
 
     /// The kernel refused.
@@ -83,7 +79,6 @@ impl Interface {
                 id,
                 name: name(id),
                 mode,
-                link: bpf_link::holding(id, self.index),
             })
             .collect())
     }
@@ -94,23 +89,34 @@ impl Interface {
     ///
     /// [`DetachError`]; the program stays attached then.
     pub fn detach(&self, program: &AttachedProgram) -> Result<(), DetachError> {
-        let result = match program.link {
-            Some(link) => bpf_link::detach(link),
-            None => link::detach_xdp(self.index, program.mode.flags()),
+        let refused = |source| DetachError::Refused {
+            interface: self.name.clone(),
+            program: program.clone(),
+            source,
         };
-        result.map_err(|source| {
-            let interface = self.name.clone();
-            let program = program.clone();
-            if program.link.is_none() && source.raw_os_error() == Some(libc::EBUSY) {
-                DetachError::HeldByLink { interface, program }
-            } else {
-                DetachError::Refused {
-                    interface,
-                    program,
-                    source,
-                }
-            }
-        })
+        // The kernel says by EBUSY that a link holds the program here. A link tells the index of
+        // its interface but not the namespace, so another one may look the same.
+        match link::detach_xdp(self.index, program.mode.flags()) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+            result => return result.map_err(refused),
+        }
+        match bpf_link::holding(program.id, self.index).as_slice() {
+            [link] => bpf_link::detach(*link).map_err(refused),
+            links => Err(DetachError::HeldByLink {
+                interface: self.name.clone(),
+                program: program.clone(),
+                reason: match links {
+                    [] => {
+                        "only CAP_SYS_ADMIN may detach: run with sudo, or stop the process that \
+                         attached it"
+                    }
+                    _ => {
+                        "looks just like one in another namespace: stop the process that attached \
+                         it"
+                    }
+                },
+            }),
+        }
     }
 }
 
@@ -225,7 +231,6 @@ mod tests {
             id: 7,
             name: Some("xdp_pass".to_owned()),
             mode: AttachMode::Native,
-            link: None,
         };
         assert_eq!(program.to_string(), "program 7 `xdp_pass` (native)");
         program.name = None;
@@ -240,13 +245,13 @@ mod tests {
                 id: 7,
                 name: None,
                 mode: AttachMode::Generic,
-                link: None,
             },
+            reason: "only CAP_SYS_ADMIN may detach",
         };
         assert_eq!(
             error.to_string(),
             "XDP program 7 (generic) on interface `eth1` is held by a BPF link that only \
-             CAP_SYS_ADMIN may detach: run with sudo, or stop the process that attached it"
+             CAP_SYS_ADMIN may detach"
         );
     }
 

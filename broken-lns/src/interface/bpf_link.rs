@@ -48,17 +48,17 @@ struct XdpLinkInfo {
     padding_at_the_end: u32,
 }
 
-/// The id of the link that holds this program on this interface.
+/// The ids of the links that hold this program on an interface of this index, in any namespace.
 ///
-/// None too when the caller may not see links, for which the kernel wants
-/// CAP_SYS_ADMIN.
-pub(super) fn holding(program: u32, interface: u32) -> Option<u32> {
+/// None when the caller may not see links, for which the kernel wants CAP_SYS_ADMIN.
+pub(super) fn holding(program: u32, interface: u32) -> Vec<u32> {
     loaded_links()
         .filter_map(Result::ok)
         .filter(|link| link.program_id() == program)
         .filter(|link| matches!(link.link_type(), Ok(LinkType::Xdp)))
         .map(|link| link.id())
-        .find(|id| interface_of(*id).is_ok_and(|index| index == interface))
+        .filter(|id| interface_of(*id).is_ok_and(|index| index == interface))
+        .collect()
 }
 
 /// Detaches the program that a link holds; its owner keeps a link to nothing.
@@ -130,6 +130,6 @@ mod tests {
 
     #[test]
     fn nothing_holds_a_program_that_does_not_exist() {
-        assert_eq!(holding(u32::MAX, 1), None);
+        assert!(holding(u32::MAX, 1).is_empty());
     }
 }

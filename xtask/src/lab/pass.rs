@@ -24,6 +24,7 @@ const BPF_PROG_LOAD: u32 = 5;
 const BPF_LINK_CREATE: u32 = 28;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const BPF_XDP: u32 = 37;
+const BPF_F_XDP_HAS_FRAGS: u32 = 1 << 5;
 const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 
 /// linux/bpf.h: the start of union bpf_attr for BPF_PROG_LOAD; the rest counts as zeros.
@@ -33,6 +34,11 @@ struct Load {
     instruction_count: u32,
     instructions: u64,
     license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buffer: u64,
+    kernel_version: u32,
+    flags: u32,
 }
 
 /// linux/bpf.h: the start of union bpf_attr for BPF_LINK_CREATE.
@@ -70,6 +76,12 @@ fn attach(name: &str) -> io::Result<OwnedFd> {
             instruction_count: INSTRUCTIONS.len() as u32,
             instructions: INSTRUCTIONS.as_ptr().expose_provenance() as u64,
             license: license.as_ptr().expose_provenance() as u64,
+            log_level: 0,
+            log_size: 0,
+            log_buffer: 0,
+            kernel_version: 0,
+            // Without it the interface could have no jumbo MTU.
+            flags: BPF_F_XDP_HAS_FRAGS,
         },
     )?;
     bpf(

@@ -19,6 +19,9 @@ use super::{Namespace, frame::ADDRESSES, interrupt, wait};
 const VLAN_VALID: u32 = 1 << 4;
 const VLAN_PROTOCOL_VALID: u32 = 1 << 6;
 
+/// Octets that may wait to be received: bursts of a few thousand frames lose none.
+const BACKLOG: i32 = 16 << 20;
+
 /// A packet socket on one interface. It sees what arrives there and what others send there, not
 /// what it sends itself.
 #[derive(Debug)]
@@ -123,8 +126,10 @@ fn open(name: &str) -> io::Result<OwnedFd> {
     let descriptor = checked(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
     // SAFETY: the descriptor is new and nobody else's.
     let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
-    switch_on(&socket, libc::SOL_PACKET, libc::PACKET_AUXDATA)?;
-    switch_on(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
+    set(&socket, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
+    set(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+    // Beyond the limit for everybody, which root may.
+    set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BACKLOG)?;
     // SAFETY: sockaddr_ll is plain data, for which all zeros is a value.
     let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
     address.sll_family = libc::AF_PACKET as u16;
@@ -141,16 +146,15 @@ fn open(name: &str) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn switch_on(socket: &OwnedFd, level: i32, option: i32) -> io::Result<()> {
-    let on: i32 = 1;
+fn set(socket: &OwnedFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     // SAFETY: the pointer and the length are those of one value.
     checked(unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             level,
             option,
-            ptr::from_ref(&on).cast(),
-            mem::size_of_val(&on) as u32,
+            ptr::from_ref(&value).cast(),
+            mem::size_of_val(&value) as u32,
         )
     })
     .map(drop)

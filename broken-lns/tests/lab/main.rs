@@ -1,0 +1,79 @@
+//! The command end to end: in a lab of network namespaces, with LACs at one end of the cable and
+//! `broken-lns run` at the other.
+//!
+//! What is expected of it is written here, or decoded by the lab and by tshark, and never taken
+//! from the product's own code.
+
+use std::{env, process::ExitCode};
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Completion, Trial};
+use xtask::lab::{self, interrupt};
+
+mod errors;
+mod fallback;
+mod filters;
+mod json;
+mod kind;
+mod lifecycle;
+mod loaded;
+mod packet;
+mod queues;
+mod refusals;
+mod replies;
+mod request;
+mod responder;
+mod traffic;
+mod verbose;
+mod verdicts;
+mod way;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Each test loads the machine, and most of them go by time.
+    arguments.test_threads = Some(1);
+    // Ctrl-C makes the running test fail, which cleans up after itself like any other.
+    if let Err(error) = interrupt::catch() {
+        eprintln!("cannot prepare for Ctrl-C: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    let trials = [
+        ("refusals", refusals::trials()),
+        ("replies", replies::trials()),
+        ("fallback", fallback::trials()),
+        ("verdicts", verdicts::trials()),
+        ("filters", filters::trials()),
+        ("queues", queues::trials()),
+        ("verbose", verbose::trials()),
+        ("json", json::trials()),
+        ("errors", errors::trials()),
+        ("lifecycle", lifecycle::trials()),
+        ("traffic", traffic::trials()),
+    ];
+    let trials = trials.into_iter().flat_map(|(kind, trials)| {
+        let trials = trials.into_iter();
+        trials.map(move |trial| trial.with_kind(kind))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// A test that needs a lab and these programs beside `ip`. Where it cannot run it is ignored, and
+/// says why; under `cargo xtask test`, which has seen to everything, it fails instead.
+fn trial(
+    name: impl Into<String>,
+    programs: &'static [&'static str],
+    body: impl FnOnce() -> Result<()> + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name, move || {
+        if let Some(obstacle) = lab::obstacle(programs) {
+            if env::var_os(lab::TEST_ALL).is_some() {
+                return Err(obstacle.into());
+            }
+            return Ok(Completion::ignored_with(obstacle));
+        }
+        match body() {
+            Ok(()) => Ok(Completion::Completed),
+            Err(error) => Err(format!("{error:#}").into()),
+        }
+    })
+}
