@@ -210,8 +210,8 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Helpers such as `bpf_xdp_get_buff_len` are open to GPL-compatible programs only
-/// in part; the program is under either licence.
+/// The kernel asks for the licence, since some helpers are for GPL-compatible
+/// programs only.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
