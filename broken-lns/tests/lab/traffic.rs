@@ -98,32 +98,32 @@ fn other_traffic_loses_nothing(way: Way) -> Result<()> {
     Ok(())
 }
 
-/// What is transferred, and back.
-const OCTETS: usize = 20 << 20;
-
-/// Sends octets to the box over TCP, which returns them.
+/// Sends twenty million octets to the box over TCP, which returns them.
 fn transfer(lab: &Lab) -> Result<()> {
     let to = SocketAddr::from((lab.responder_address(), 80));
     let listener = lab.responder.enter(|| TcpListener::bind(to))??;
-    let pattern: Vec<u8> = (0..OCTETS as u32)
-        .flat_map(|index| index.wrapping_mul(0x9E37_79B9).to_be_bytes()[..1].to_vec())
+    // Of a length that is no multiple of any buffer's.
+    let part: Vec<u8> = (0..1_000_003_u32)
+        .map(|index| (index.wrapping_mul(0x9E37_79B9) >> 24) as u8)
         .collect();
+    let pattern = part.repeat(20);
+    let connect = || TcpStream::connect_timeout(&to, LIMIT);
+    let mut caller = lab.lac.enter(connect)??;
+    let (mut server, _) = listener.accept()?;
+    for stream in [&caller, &server] {
+        bound(stream)?;
+    }
     thread::scope(|scope| {
         let serving = scope.spawn(|| -> Result<()> {
-            let (mut stream, _) = listener.accept()?;
-            bound(&stream)?;
-            let mut received = vec![0; OCTETS];
-            stream.read_exact(&mut received).context("upload")?;
-            stream.write_all(&received).context("download")?;
+            let mut received = vec![0; pattern.len()];
+            server.read_exact(&mut received).context("upload")?;
+            server.write_all(&received).context("download")?;
             Ok(())
         });
-        let calling = || -> Result<()> {
-            let connect = || TcpStream::connect_timeout(&to, LIMIT);
-            let mut stream = lab.lac.enter(connect)??;
-            bound(&stream)?;
-            stream.write_all(&pattern).context("upload")?;
-            let mut received = vec![0; OCTETS];
-            stream.read_exact(&mut received).context("download")?;
+        let mut calling = || -> Result<()> {
+            caller.write_all(&pattern).context("upload")?;
+            let mut received = vec![0; pattern.len()];
+            caller.read_exact(&mut received).context("download")?;
             ensure!(received == pattern, "what came back is not what was sent");
             Ok(())
         };
@@ -206,11 +206,8 @@ fn echo(lab: &Lab, to: SocketAddr) -> Result<()> {
 
 fn ping(lab: &Lab, to: IpAddr) -> Result<()> {
     let mut command = lab.lac.command("ping");
-    command.args(["-q", "-c", "50", "-i", "0.01", "-W", "2"]);
-    let mut ping = Process::spawn("ping", {
-        command.arg(to.to_string());
-        command
-    })?;
+    command.args(["-q", "-c", "50", "-i", "0.01", "-W", "2", &to.to_string()]);
+    let mut ping = Process::spawn("ping", command)?;
     ping.wait(LIMIT)?;
     let lines = ping.lines();
     let lost_none = |line: &str| line.contains("50 packets transmitted, 50 received");
