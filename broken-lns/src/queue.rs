@@ -24,7 +24,7 @@ use xdp::umem::{FrameSize, UmemCfgBuilder};
 use xdp::{RingConfigBuilder, Rings, Umem};
 
 use crate::respond::{Orders, respond};
-use crate::snapshot::XdpStatistics;
+use crate::snapshot::{VerdictCounts, XdpStatistics};
 use crate::socket_option;
 use crate::tally::Tally;
 
@@ -65,12 +65,40 @@ pub struct QueueError {
     hint: &'static str,
 }
 
+/// What a worker does with a batch, without a system call.
+///
+/// A worker is generic over it so that the loop and the rings can be measured
+/// apart from the answering.
+pub trait Work: Send + 'static {
+    /// Moves every frame from `received` to `replies` or back to the umem, as
+    /// far as `replies` has room, and returns how the frames ended.
+    fn work(
+        &mut self,
+        received: &mut HeapSlab,
+        umem: &mut Umem,
+        replies: &mut HeapSlab,
+        announce: impl FnMut(Answer),
+    ) -> VerdictCounts;
+}
+
+impl Work for Orders {
+    fn work(
+        &mut self,
+        received: &mut HeapSlab,
+        umem: &mut Umem,
+        replies: &mut HeapSlab,
+        announce: impl FnMut(Answer),
+    ) -> VerdictCounts {
+        respond(self, received, umem, replies, announce)
+    }
+}
+
 /// A worker whose socket is bound, before its thread runs.
-pub struct Worker {
+pub struct Worker<W = Orders> {
     socket: XdpSocket,
     rings: Rings,
     umem: Umem,
-    orders: Orders,
+    work: W,
     options: WorkerOptions,
     tally: Arc<Tally>,
     announcements: Option<SyncSender<Answer>>,
@@ -84,7 +112,7 @@ pub struct Socket {
     tally: Arc<Tally>,
 }
 
-impl Worker {
+impl<W: Work> Worker<W> {
     /// Binds a socket to the queue and fills its fill ring.
     ///
     /// # Errors
@@ -94,7 +122,7 @@ impl Worker {
         interface: &str,
         nic: NicIndex,
         queue: u32,
-        orders: Orders,
+        work: W,
         options: WorkerOptions,
         announcements: Option<SyncSender<Answer>>,
     ) -> Result<(Self, Socket), QueueError> {
@@ -146,7 +174,7 @@ impl Worker {
             socket,
             rings,
             umem,
-            orders,
+            work,
             options,
             tally: Arc::clone(&tally),
             announcements,
@@ -208,8 +236,7 @@ impl Worker {
             None => 0,
         };
         flow.filling -= taken;
-        let counts = respond(
-            &self.orders,
+        let counts = self.work.work(
             &mut flow.received,
             &mut self.umem,
             &mut flow.replies,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 pub mod apt;
+pub mod bench;
 pub mod build;
 pub mod clippy;
 pub mod demo;

@@ -27,6 +27,13 @@ enum Task {
         #[arg(long, hide = true)]
         responder: Option<PathBuf>,
     },
+    /// Measure how fast both paths are, through sudo when not root
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What the benchmark is started with: --help tells
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Run clippy on the kernel half as the BPF target sees it
     Clippy,
     /// Run every test, through sudo when not root
@@ -57,6 +64,7 @@ fn perform(task: Task) -> Result<()> {
         }
         Task::Run { arguments } => match xtask::run::run(&arguments)? {},
         Task::Demo { responder } => demo(responder),
+        Task::Bench { arguments } => match xtask::bench::run(&arguments)? {},
         Task::Clippy => xtask::clippy::run(),
         Task::Test { arguments } => xtask::test::run(&arguments),
     }

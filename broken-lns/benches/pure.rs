@@ -1,0 +1,131 @@
+//! Speed of the parts that need no network and no privileges: the parser, the writer, and a batch
+//! of a worker.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use broken_lns::respond::{Orders, respond};
+use broken_lns_ebpf::frame::Frame;
+use broken_lns_ebpf::reply;
+use broken_lns_ebpf::sccrq::{self, Policy};
+use broken_lns_ebpf::template::{StopCcn, Template};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use xdp::Umem;
+use xdp::slab::{HeapSlab, Slab as _};
+use xdp::umem::UmemCfgBuilder;
+use xtask::lab::{Checksum, Datagram, Mac, Sccrq};
+
+/// Frames in a batch, as a worker takes them by default.
+const BATCH: usize = 256;
+/// Octets of a buffer in which any reply has room.
+const BUFFER: usize = 2048;
+
+/// Every request is answered, whatever MAC address it is for.
+const POLICY: Policy = Policy {
+    mac: None,
+    verify_checksum: false,
+    avp_limit: u32::MAX,
+};
+
+fn request() -> Vec<u8> {
+    let request = Datagram {
+        source_mac: Mac([2, 0, 0, 0, 0, 1]),
+        destination_mac: Mac([2, 0, 0, 0, 0, 2]),
+        tags: Vec::new(),
+        source: ([10, 0, 0, 1], 1701).into(),
+        destination: ([192, 0, 2, 1], 1701).into(),
+        checksum: Checksum::Right,
+        payload: Sccrq::new(0x325a).message().bytes(),
+    };
+    request.frame()
+}
+
+/// A StopCCN with an error message of `len` octets.
+fn template(len: usize) -> Template {
+    let message = vec![b'x'; len];
+    let stop = StopCcn {
+        result: 2,
+        error: Some((4, &message)),
+        assigned_tunnel_id: 12345,
+    };
+    Template::stop_ccn(&stop).expect("the message fits one AVP")
+}
+
+fn parse(criterion: &mut Criterion) {
+    let mut bytes = request();
+    for (name, verify_checksum) in [("parse", false), ("parse, checksum verified", true)] {
+        let policy = Policy {
+            verify_checksum,
+            ..POLICY
+        };
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| sccrq::parse(Frame::new(black_box(&mut bytes)), &policy));
+        });
+    }
+}
+
+fn reply(criterion: &mut Criterion) {
+    let mut bytes = [0; BUFFER];
+    let mut request = request();
+    bytes[..request.len()].copy_from_slice(&request);
+    let sccrq = sccrq::parse(Frame::new(&mut request), &POLICY).expect("it is a request");
+    for (name, len) in [("reply", 14), ("reply, longest message", 1013)] {
+        let template = template(len);
+        let frame_len = reply::frame_len(&sccrq, &template);
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let frame = Frame::new(black_box(&mut bytes[..frame_len]));
+                reply::write(frame, black_box(&sccrq), &template)
+            });
+        });
+    }
+}
+
+fn batch(criterion: &mut Criterion) {
+    let request = request();
+    let orders = Orders {
+        policy: POLICY,
+        template: template(14),
+    };
+    let config = UmemCfgBuilder {
+        frame_count: BATCH as u32,
+        ..UmemCfgBuilder::default()
+    };
+    let config = config.build().expect("a batch of frames is a valid umem");
+    let mut umem = Umem::map(config).expect("a batch of frames fits in memory");
+    let mut received = HeapSlab::with_capacity(BATCH);
+    let mut replies = HeapSlab::with_capacity(BATCH);
+    let mut group = criterion.benchmark_group("respond");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("batch of 256", |bencher| {
+        bencher.iter_custom(|times| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..times {
+                for _ in 0..BATCH {
+                    // SAFETY: every packet goes back to the umem below, which outlives it.
+                    let packet = unsafe { umem.alloc() };
+                    let mut packet = packet.expect("every frame came back");
+                    packet.insert(0, &request).expect("a frame has room for it");
+                    received.push_front(packet);
+                }
+                let start = Instant::now();
+                black_box(respond(
+                    &orders,
+                    &mut received,
+                    &mut umem,
+                    &mut replies,
+                    |_| {},
+                ));
+                spent += start.elapsed();
+                while let Some(packet) = replies.pop_back() {
+                    umem.free_packet(packet);
+                }
+            }
+            spent
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, parse, reply, batch);
+criterion_main!(benches);

@@ -1,0 +1,346 @@
+//! What is measured side by side.
+
+use std::num::NonZeroU16;
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::programs::links::FdLink;
+use broken_lns::codes::{ErrorCode, ResultCode};
+use broken_lns::interface::Interface;
+use broken_lns::mode::{self, XdpMode};
+use broken_lns::queue::{Socket, Worker, WorkerOptions};
+use broken_lns::refusal::Refusal;
+use broken_lns::responder::{Responder, ResponderOptions};
+use broken_lns_ebpf::template::Template;
+use xdp::nic::NicIndex;
+use xtask::lab::{Avp, ControlMessage, Process, attribute, message_type, pause};
+
+use crate::bed::{BOX_END, Bed};
+use crate::contract::{BOUNCE, SOCKETS, TO_SOCKET};
+use crate::echo::Echo;
+use crate::meter::Expected;
+use crate::traffic::{LNS, LNS6, Wrapping};
+use crate::udp::UdpResponder;
+
+/// Frames that a worker takes at a time, the responder's default.
+const BATCH: u32 = 256;
+/// How long a contender may take to start.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long is waited before it is tried again.
+const STEP: Duration = Duration::from_millis(20);
+/// The interpreter for which the distribution installs scapy.
+const PYTHON: &str = "/usr/bin/python3";
+/// Where it is then.
+const SCAPY: &str = "/usr/lib/python3/dist-packages/scapy";
+/// A responder on top of it.
+const SCRIPT: &str = include_str!("responder.py");
+/// How long the script may take to start.
+const SCRIPT_LIMIT: Duration = Duration::from_secs(20);
+/// The error message of a reply unless it is a long one.
+const MESSAGE: &str = "Internal error";
+/// The tunnel id that every reply claims.
+const ASSIGNED_TUNNEL_ID: NonZeroU16 = NonZeroU16::new(12345).expect("it is not 0");
+
+/// One way to send something back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Contender {
+    /// XDP that swaps addresses and transmits.
+    Bounce,
+    /// The rewrite path.
+    Rewrite(Reply, XdpMode),
+    /// The worker of the redirect path with nothing but swaps to do.
+    Echo(Waiting),
+    /// The redirect path.
+    Redirect(Reply, XdpMode, Waiting),
+    /// A UDP socket with recvmmsg and sendmmsg.
+    Udp(Waiting),
+    /// A script that uses scapy.
+    Scapy,
+}
+
+/// How long the reply is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Reply {
+    /// The default StopCCN: 52 octets.
+    Default,
+    /// The longest StopCCN: 1,051 octets.
+    LongestMessage,
+    /// The longest template: 1,400 octets.
+    LongestTemplate,
+}
+
+/// What a thread does while it has no frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Waiting {
+    /// It sleeps until the kernel wakes it.
+    Sleeps,
+    /// It looks again.
+    Spins,
+}
+
+/// A contender at work, until it is dropped.
+pub(crate) struct Running {
+    pub(crate) contender: Contender,
+    _held: Held,
+}
+
+/// What is at work.
+enum Held {
+    Program { _link: FdLink },
+    Responder { _responder: Box<Responder> },
+    Echo { _worker: EchoWorker },
+    Udp { _responder: UdpResponder },
+    Script { _process: Process },
+}
+
+/// The worker of the bare echo.
+pub(crate) struct EchoWorker {
+    _link: FdLink,
+    _socket: Socket,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Contender {
+    /// The rewrite path as it is by default.
+    pub(crate) const REWRITE: Self = Self::Rewrite(Reply::Default, XdpMode::Native);
+    /// The redirect path as it is by default.
+    pub(crate) const REDIRECT: Self =
+        Self::Redirect(Reply::Default, XdpMode::Native, Waiting::Sleeps);
+
+    /// Its name in a table.
+    pub(crate) fn name(self) -> String {
+        let reply = |reply| match reply {
+            Reply::Default => "",
+            Reply::LongestMessage => ", longest message",
+            Reply::LongestTemplate => ", 1,400-octet template",
+        };
+        let mode = |mode| match mode {
+            XdpMode::Generic => ", generic",
+            XdpMode::Native | XdpMode::Auto => "",
+        };
+        let waiting = |waiting| match waiting {
+            Waiting::Sleeps => "",
+            Waiting::Spins => ", busy",
+        };
+        match self {
+            Self::Bounce => "bare bounce".to_owned(),
+            Self::Rewrite(r, m) => format!("rewrite path{}{}", reply(r), mode(m)),
+            Self::Echo(w) => format!("bare AF_XDP echo{}", waiting(w)),
+            Self::Redirect(r, m, w) => {
+                format!("redirect path{}{}{}", reply(r), mode(m), waiting(w))
+            }
+            Self::Udp(w) => format!("UDP socket{}", waiting(w)),
+            Self::Scapy => "scapy".to_owned(),
+        }
+    }
+
+    /// What a request comes back as.
+    pub(crate) fn expected(self) -> Expected {
+        match self {
+            Self::Bounce | Self::Echo(_) => Expected::Mirrored,
+            Self::Rewrite(..) | Self::Redirect(..) | Self::Udp(_) | Self::Scapy => Expected::Answer,
+        }
+    }
+
+    /// Whether the system counts everything that it does not get to see.
+    pub(crate) fn is_accounted(self) -> bool {
+        self != Self::Scapy
+    }
+
+    /// Whether there is what it needs.
+    pub(crate) fn is_here(self) -> bool {
+        self != Self::Scapy || Path::new(SCAPY).exists()
+    }
+
+    /// Whether the kernel answers on the CPU on which it was asked.
+    pub(crate) fn is_in_kernel(self) -> bool {
+        matches!(self, Self::Bounce | Self::Rewrite(..))
+    }
+
+    /// Sets it to work on the box of `bed`.
+    pub(crate) fn start(self, bed: &mut Bed) -> Result<Running> {
+        // The kernel frees a queue some time after the socket that held it was closed.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.try_start(bed) {
+                Err(_) if Instant::now() < deadline => pause(STEP)?,
+                result => return result,
+            }
+        }
+    }
+
+    fn try_start(self, bed: &mut Bed) -> Result<Running> {
+        let held = match self {
+            Self::Bounce => Held::Program {
+                _link: bed.attach(BOUNCE)?,
+            },
+            Self::Rewrite(reply, mode) => Held::Responder {
+                _responder: respond(bed, mode::Path::Rewrite, mode, reply, Waiting::Sleeps)?,
+            },
+            Self::Redirect(reply, mode, waiting) => Held::Responder {
+                _responder: respond(bed, mode::Path::Redirect, mode, reply, waiting)?,
+            },
+            Self::Echo(waiting) => Held::Echo {
+                _worker: EchoWorker::start(bed, waiting)?,
+            },
+            Self::Udp(waiting) => {
+                let address = match bed.traffic.wrapping {
+                    Wrapping::Ipv4 | Wrapping::QinQ => LNS.into(),
+                    Wrapping::Ipv6 => LNS6.into(),
+                };
+                let cpu = bed.cpus.worker;
+                let spin = waiting == Waiting::Spins;
+                let start = || UdpResponder::start(address, stop_ccn().bytes(), cpu, spin);
+                Held::Udp {
+                    _responder: bed.responder.enter(start)??,
+                }
+            }
+            Self::Scapy => {
+                let mut command = bed.responder.command(PYTHON);
+                let answer: String = stop_ccn()
+                    .bytes()
+                    .iter()
+                    .map(|octet| format!("{octet:02x}"))
+                    .collect();
+                let cpu = bed.cpus.worker.to_string();
+                command.args(["-c", SCRIPT, BOX_END, &LNS.to_string(), &cpu, &answer]);
+                let process = Process::spawn("the scapy script", command)?;
+                process.wait_for_line("ready", SCRIPT_LIMIT)?;
+                Held::Script { _process: process }
+            }
+        };
+        Ok(Running {
+            contender: self,
+            _held: held,
+        })
+    }
+}
+
+impl EchoWorker {
+    fn start(bed: &mut Bed, waiting: Waiting) -> Result<Self> {
+        let request = bed.traffic.request()?;
+        let echo = Echo {
+            network: usize::from(request.network),
+            ip_version: request.ip_version,
+        };
+        let options = WorkerOptions {
+            batch_size: BATCH,
+            busy_poll: waiting == Waiting::Spins,
+            force_copy: false,
+        };
+        let bind = || {
+            let interface = Interface::by_name(BOX_END)?;
+            let nic = NicIndex::new(interface.index);
+            anyhow::Ok(Worker::bind(BOX_END, nic, 0, echo, options, None)?)
+        };
+        let (worker, socket) = bed.responder.enter(bind)??;
+        bed.sockets
+            .set(0, socket.as_raw_fd(), 0)
+            .with_context(|| format!("cannot put the echo's socket into {SOCKETS}"))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = worker.spawn("echo".to_owned(), Some(bed.cpus.worker), Arc::clone(&stop))?;
+        Ok(Self {
+            _socket: socket,
+            stop,
+            thread: Some(thread),
+            _link: bed.attach(TO_SOCKET)?,
+        })
+    }
+}
+
+impl Drop for EchoWorker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(Ok(Err(error))) = self.thread.take().map(JoinHandle::join) {
+            eprintln!("the bare echo failed: {error}");
+        }
+    }
+}
+
+/// Starts the responder as its command does.
+fn respond(
+    bed: &Bed,
+    path: mode::Path,
+    xdp_mode: XdpMode,
+    reply: Reply,
+    waiting: Waiting,
+) -> Result<Box<Responder>> {
+    let options = ResponderOptions {
+        path,
+        xdp_mode,
+        any_mac: false,
+        verify_checksum: false,
+        replace: false,
+        queues: None,
+        batch_size: BATCH,
+        busy_poll: waiting == Waiting::Spins,
+        announce: false,
+        log_level: log::LevelFilter::Off,
+    };
+    let template = template(reply)?;
+    let responder = bed.responder.enter(|| {
+        let interface = Interface::by_name(BOX_END)?;
+        anyhow::Ok(Responder::start(interface, &template, &options, None)?)
+    })??;
+    Ok(Box::new(responder))
+}
+
+/// The template of a reply.
+pub(crate) fn template(reply: Reply) -> Result<Template> {
+    let refusal = |message| {
+        Refusal::new(
+            ResultCode(0),
+            Some(ErrorCode(4)),
+            message,
+            ASSIGNED_TUNNEL_ID,
+        )
+    };
+    Ok(match reply {
+        Reply::Default => refusal(MESSAGE.to_owned())?.template()?,
+        Reply::LongestMessage => {
+            let longest = broken_lns::refusal::MESSAGE_LEN_MAX;
+            refusal("x".repeat(longest))?.template()?
+        }
+        Reply::LongestTemplate => {
+            let mut message = stop_ccn();
+            for len in [1017, 319] {
+                message.avps.push(Avp {
+                    mandatory: false,
+                    ..Avp::new(99, vec![0x78; len])
+                });
+            }
+            let bytes = message.bytes();
+            ensure!(
+                bytes.len() == 1400,
+                "the longest message has {} octets",
+                bytes.len()
+            );
+            Template::new(&bytes).context("a message of 1,400 octets makes no template")?
+        }
+    })
+}
+
+/// The default answer, to be patched at Tunnel ID and Nr.
+fn stop_ccn() -> ControlMessage {
+    let codes = [&[0, 0, 0, 4], MESSAGE.as_bytes()].concat();
+    ControlMessage {
+        tunnel_id: 0,
+        session_id: 0,
+        ns: 0,
+        nr: 0,
+        avps: vec![
+            Avp::new(attribute::MESSAGE_TYPE, message_type::STOPCCN.to_be_bytes()),
+            Avp::new(attribute::RESULT_CODE, codes),
+            Avp::new(
+                attribute::ASSIGNED_TUNNEL_ID,
+                ASSIGNED_TUNNEL_ID.get().to_be_bytes(),
+            ),
+        ],
+    }
+}

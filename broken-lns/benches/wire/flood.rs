@@ -1,0 +1,63 @@
+//! Answers a second when requests come without a pause.
+
+use std::slice;
+
+use anyhow::Result;
+use broken_lns::mode::XdpMode;
+
+use crate::Effort;
+use crate::bed::{Bed, Offer};
+use crate::contender::{Contender, Reply, Waiting};
+use crate::contract::FLOOD;
+use crate::report::{SUMMARY, Table, Target, Unit};
+use crate::rounds::{Pair, Rounds};
+use crate::traffic::Traffic;
+use crate::window::Window;
+
+/// Requests without a pause, in batches as large as the kernel's own.
+pub(crate) const OFFER: Offer = Offer {
+    pace: FLOOD,
+    batch: 64,
+};
+
+/// Measures it.
+pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
+    let rewrite = |reply| Contender::Rewrite(reply, XdpMode::Native);
+    let contenders = [
+        Contender::Bounce,
+        Contender::REWRITE,
+        rewrite(Reply::LongestMessage),
+        rewrite(Reply::LongestTemplate),
+        Contender::Echo(Waiting::Sleeps),
+        Contender::REDIRECT,
+        Contender::Udp(Waiting::Sleeps),
+        Contender::Scapy,
+    ];
+    let [bounce, rewrite, message, template, echo, redirect, udp] = [0, 1, 2, 3, 4, 5, 6];
+    let pairs = [
+        Pair(rewrite, bounce, Some(Target::AtLeast(0.88))),
+        Pair(message, rewrite, None),
+        Pair(template, rewrite, Some(Target::AtLeast(0.8))),
+        Pair(redirect, echo, Some(Target::AtLeast(0.97))),
+        Pair(rewrite, udp, Some(Target::AtLeast(15.0))),
+        Pair(redirect, udp, Some(Target::AtLeast(3.3))),
+    ];
+    let mut bed = Bed::new(Traffic::DEFAULT)?;
+    let rounds = Rounds::run(
+        "flood",
+        slice::from_mut(&mut bed),
+        contenders.map(Into::into).to_vec(),
+        effort,
+        OFFER,
+        effort.length,
+    )?;
+    let answered = |window: &Window| window.returned;
+    let mut rows = rounds.rows(Unit::PerSecond, answered);
+    rows.extend(pairs.map(|pair| rounds.ratio(pair, answered)));
+    Ok(vec![Table {
+        title: format!("Answers at flood, {}", Traffic::DEFAULT.name()),
+        columns: SUMMARY.to_vec(),
+        rows,
+        thrown_away: rounds.voids.0,
+    }])
+}

@@ -1,0 +1,159 @@
+//! One window: a contender under one load for a moment, and whether the numbers can be believed.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use xtask::lab::pause;
+
+use crate::bed::{Bed, Offer};
+use crate::contender::{Contender, Running};
+use crate::meter::Sample;
+
+/// How often a window is tried, when the one before was thrown away.
+const TRIES: u32 = 3;
+/// The share of requests that may be unaccounted for.
+const UNACCOUNTED: f64 = 0.01;
+/// The share of answers that may be counted on the wrong CPU.
+const STRAYED: f64 = 0.02;
+/// The share of a window that the generator may be kept from its CPU.
+const DISTURBED: f64 = 0.1;
+
+/// How long a window is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Length {
+    /// Under load, before anything is counted.
+    pub(crate) warm_up: Duration,
+    /// While it is counted.
+    pub(crate) window: Duration,
+}
+
+/// What a window showed.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    /// Requests a second.
+    pub(crate) offered: f64,
+    /// What came back of them, by content, a second.
+    pub(crate) returned: f64,
+    /// The share of all requests, those of the warm-up included, that did not come back.
+    pub(crate) loss: f64,
+    /// The round trips in it by bucket, where they are measured.
+    pub(crate) round_trips: Vec<u64>,
+}
+
+/// Why windows were thrown away.
+#[derive(Debug, Default)]
+pub(crate) struct Voids(pub(crate) Vec<String>);
+
+/// Measures a window, once more where it has to be thrown away; `None` when all have to.
+pub(crate) fn measure(
+    bed: &mut Bed,
+    running: &Running,
+    offer: Offer,
+    length: Length,
+    voids: &mut Voids,
+) -> Result<Option<Window>> {
+    for _ in 0..TRIES {
+        match attempt(bed, running, offer, length)? {
+            Ok(window) => return Ok(Some(window)),
+            Err(reason) => voids
+                .0
+                .push(format!("{}: {reason}", running.contender.name())),
+        }
+    }
+    Ok(None)
+}
+
+fn attempt(
+    bed: &mut Bed,
+    running: &Running,
+    offer: Offer,
+    length: Length,
+) -> Result<std::result::Result<Window, String>> {
+    let expected = running.contender.expected();
+    let timed = bed.traffic.timed;
+    let lost_before = bed.lost()?;
+    let before = bed.meter.sample()?;
+    let (start, end, busy, round_trips) = bed.offer(offer, |meter, clock| {
+        pause(length.warm_up)?;
+        let trips = timed.then(|| meter.round_trips()).transpose()?;
+        let (start, begun) = (meter.sample()?, Duration::from(clock.now()?));
+        pause(length.window)?;
+        let (end, ended) = (meter.sample()?, Duration::from(clock.now()?));
+        let round_trips = match trips {
+            Some(before) => {
+                let after = meter.round_trips()?;
+                after
+                    .iter()
+                    .zip(before)
+                    .map(|(after, before)| after - before)
+                    .collect()
+            }
+            None => Vec::new(),
+        };
+        Ok((start, end, ended.saturating_sub(begun), round_trips))
+    })?;
+    let after = bed.meter.sample()?;
+    let lost = bed.lost()?.saturating_sub(lost_before);
+
+    let offered = after.offered;
+    let returned = after.returned(expected) - before.returned(expected);
+    let unexpected = after.unexpected(expected) - before.unexpected(expected);
+    if offered == 0 {
+        return Ok(Err("the generator made no request".to_owned()));
+    }
+    if returned > offered {
+        return Ok(Err(format!("{returned} came back of {offered} requests")));
+    }
+    let share = |part: u64| part as f64 / offered as f64;
+    // Neighbour discovery and the like are a few frames, and no reason.
+    if share(unexpected) > UNACCOUNTED {
+        return Ok(Err(format!(
+            "{unexpected} frames came that were not asked for"
+        )));
+    }
+    let missing = offered - returned;
+    if running.contender.is_accounted() && share(missing.abs_diff(lost)) > UNACCOUNTED {
+        return Ok(Err(format!(
+            "of {offered} requests {missing} did not come back, {lost} are known to be lost"
+        )));
+    }
+    let strayed = strayed(bed, running.contender, &start, &end);
+    if strayed > STRAYED {
+        return Ok(Err(format!(
+            "{:.0} % of what came back was received on another CPU than planned",
+            strayed * 100.0
+        )));
+    }
+    let seconds = (end.at - start.at).as_secs_f64();
+    let disturbed = 1.0 - busy.as_secs_f64() / seconds;
+    if disturbed > DISTURBED {
+        return Ok(Err(format!(
+            "the generator had to leave its CPU to others for {:.0} % of the time",
+            disturbed * 100.0
+        )));
+    }
+    Ok(Ok(Window {
+        offered: (end.offered - start.offered) as f64 / seconds,
+        returned: (end.returned(expected) - start.returned(expected)) as f64 / seconds,
+        loss: share(missing),
+        round_trips,
+    }))
+}
+
+/// The share of what came back that was received on another CPU than the contender's.
+fn strayed(bed: &Bed, contender: Contender, start: &Sample, end: &Sample) -> f64 {
+    let expected = contender.expected();
+    let cpu = if contender.is_in_kernel() {
+        bed.cpus.generator
+    } else {
+        bed.cpus.worker
+    };
+    let rows = end.returned_by_cpu(expected).iter();
+    let counts: Vec<u64> = rows
+        .zip(start.returned_by_cpu(expected))
+        .map(|(end, start)| end - start)
+        .collect();
+    let all: u64 = counts.iter().sum();
+    let planned = counts.get(cpu).copied().unwrap_or(0);
+    (all - planned) as f64 / all.max(1) as f64
+}
