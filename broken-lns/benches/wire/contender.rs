@@ -148,6 +148,11 @@ impl Contender {
         }
     }
 
+    /// Whether a thread of this process answers.
+    pub(crate) fn is_in_thread(self) -> bool {
+        matches!(self, Self::Echo(_) | Self::Redirect(..) | Self::Udp(_))
+    }
+
     /// Whether the system counts everything that it does not get to see.
     pub(crate) fn is_accounted(self) -> bool {
         self != Self::Scapy

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use nix::time::ClockId;
 use xtask::lab::pause;
 
 use crate::bed::{Bed, Offer};
 use crate::contender::{Contender, Running};
+use crate::contract::FLOOD;
 use crate::meter::Sample;
 
 /// How often a window is tried, when the one before was thrown away.
@@ -15,7 +17,7 @@ const TRIES: u32 = 3;
 const UNACCOUNTED: f64 = 0.01;
 /// The share of answers that may be counted on the wrong CPU.
 const STRAYED: f64 = 0.02;
-/// The share of a window that the generator may be kept from its CPU.
+/// The share of a window for which a thread may be kept from its CPU.
 const DISTURBED: f64 = 0.1;
 
 /// How long a window is.
@@ -38,6 +40,32 @@ pub(crate) struct Window {
     pub(crate) loss: f64,
     /// The round trips in it by bucket, where they are measured.
     pub(crate) round_trips: Vec<u64>,
+}
+
+/// CPU time of this process.
+#[derive(Clone, Copy)]
+struct Busy {
+    generator: Duration,
+    /// All threads but the generator's.
+    others: Duration,
+}
+
+impl Busy {
+    fn so_far(generator: ClockId) -> Result<Self> {
+        let process = Duration::from(ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?);
+        let generator = Duration::from(generator.now()?);
+        Ok(Self {
+            generator,
+            others: process.saturating_sub(generator),
+        })
+    }
+
+    fn since(self, begun: Self) -> Self {
+        Self {
+            generator: self.generator.saturating_sub(begun.generator),
+            others: self.others.saturating_sub(begun.others),
+        }
+    }
 }
 
 /// Why windows were thrown away.
@@ -73,12 +101,12 @@ fn attempt(
     let timed = bed.traffic.timed;
     let lost_before = bed.lost()?;
     let before = bed.meter.sample()?;
-    let (start, end, busy, round_trips) = bed.offer(offer, |meter, clock| {
+    let (start, end, busy, round_trips) = bed.offer(offer, |meter, generator| {
         pause(length.warm_up)?;
         let trips = timed.then(|| meter.round_trips()).transpose()?;
-        let (start, begun) = (meter.sample()?, Duration::from(clock.now()?));
+        let (start, begun) = (meter.sample()?, Busy::so_far(generator)?);
         pause(length.window)?;
-        let (end, ended) = (meter.sample()?, Duration::from(clock.now()?));
+        let (end, ended) = (meter.sample()?, Busy::so_far(generator)?);
         let round_trips = match trips {
             Some(before) => {
                 let after = meter.round_trips()?;
@@ -90,7 +118,7 @@ fn attempt(
             }
             None => Vec::new(),
         };
-        Ok((start, end, ended.saturating_sub(begun), round_trips))
+        Ok((start, end, ended.since(begun), round_trips))
     })?;
     let after = bed.meter.sample()?;
     let lost = bed.lost()?.saturating_sub(lost_before);
@@ -125,11 +153,20 @@ fn attempt(
         )));
     }
     let seconds = (end.at - start.at).as_secs_f64();
-    let disturbed = 1.0 - busy.as_secs_f64() / seconds;
-    if disturbed > DISTURBED {
+    let kept_from_cpu = |busy: Duration| 1.0 - busy.as_secs_f64() / seconds;
+    let generator = kept_from_cpu(busy.generator);
+    if generator > DISTURBED {
         return Ok(Err(format!(
             "the generator had to leave its CPU to others for {:.0} % of the time",
-            disturbed * 100.0
+            generator * 100.0
+        )));
+    }
+    // At flood a thread that answers has no reason to rest.
+    let others = kept_from_cpu(busy.others);
+    if offer.pace == FLOOD && running.contender.is_in_thread() && others > DISTURBED {
+        return Ok(Err(format!(
+            "the thread that answers was kept from its CPU for {:.0} % of the time",
+            others * 100.0
         )));
     }
     Ok(Ok(Window {

@@ -47,6 +47,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             an_interface_that_goes_away_ends_it(way)
         }));
     }
+    for way in [WAYS[2], WAYS[3]] {
+        let name = format!("what_was_handed_over_is_answered_still::{way}");
+        trials.push(trial(name, &[], move || {
+            what_was_handed_over_is_answered_still(way)
+        }));
+    }
     for way in [WAYS[1], WAYS[3]] {
         let name = format!("no_request_is_lost_at_either_end::{way}");
         trials.push(trial(name, &[], move || {
@@ -242,6 +248,37 @@ fn what_is_answered_at_the_end_is_counted(way: Way) -> Result<()> {
     }
     assert!((1..sent).contains(&answers), "{answers} of {sent} answered");
     assert_eq!(report.verdicts()?, verdicts([("answered", answers)]));
+    Ok(())
+}
+
+/// Told to stop before it could look at any of them, a worker still answers what it has, one by
+/// one if it has to.
+fn what_was_handed_over_is_answered_still(way: Way) -> Result<()> {
+    /// As many as its rings hold, or nearly so.
+    const REQUESTS: u64 = 2000;
+    let lab = way.one_cable().build()?;
+    let port = lab.raw_port()?;
+    let payload = Sccrq::new(7).message().bytes();
+    let request = datagram(nobody(1701), (lab.lns(1), 1701).into(), payload).frame();
+    let flags = [&way.flags()[..], &["--batch-size", "1"]].concat();
+    let mut responder = Responder::start(&lab, &flags)?;
+    responder.process().signal(Signal::SIGSTOP)?;
+    for sent in 1..=REQUESTS {
+        port.send(&request)?;
+        // In native mode the cable itself holds 256 frames.
+        if sent % 64 == 0 {
+            lab::pause(Duration::from_millis(1))?;
+        }
+    }
+    responder.process().signal(Signal::SIGINT)?;
+    responder.process().signal(Signal::SIGCONT)?;
+    let report = responder.end()?;
+    assert_eq!(report.status.code(), Some(0));
+    assert_eq!(report.verdicts()?, verdicts([("answered", REQUESTS)]));
+    for number in 1..=REQUESTS {
+        let reply = answer(&port, LIMIT)?;
+        reply.with_context(|| format!("number {number}"))?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! While SCCRQs pour in, nothing else on the interface suffers.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::atomic::{AtomicBool, Ordering},
@@ -61,10 +62,10 @@ fn pour(lab: &Lab, stop: &AtomicBool) -> Result<u64> {
 
 fn other_traffic_loses_nothing(way: Way) -> Result<()> {
     let lab = way.one_cable().build()?;
-    let (peer, interface) = lab.peer();
-    let (before_start, _) = frames(peer, interface)?;
+    know_each_other(&lab)?;
+    let before_start = Passage::read(&lab)?;
     let responder = Responder::start(&lab, &way.flags())?;
-    let (after_start, _) = frames(peer, interface)?;
+    let after_start = Passage::read(&lab)?;
     let stop = AtomicBool::new(false);
     let sent = thread::scope(|scope| -> Result<u64> {
         let pouring = scope.spawn(|| pour(&lab, &stop));
@@ -84,18 +85,102 @@ fn other_traffic_loses_nothing(way: Way) -> Result<()> {
         Ok(sent)
     })?;
     assert!(sent >= 10 * POUR, "only {sent} requests poured in");
-    let (before_end, _) = frames(peer, interface)?;
+    let before_end = Passage::read(&lab)?;
     let report = responder.finish()?;
-    let (after_end, dropped) = frames(peer, interface)?;
+    let after_end = Passage::read(&lab)?;
     assert_eq!(report.verdicts()?, verdicts([("answered", sent)]));
-    // TCP would hide a loss: so every frame that left the other end has its verdict, and all but
-    // the requests were passed on. Systems may send some of their own while it starts or stops.
-    let seen = sent + report.count("/verdicts/other-traffic")?;
-    let sure = before_end - after_start..=after_end - before_start;
-    assert!(sure.contains(&seen), "{seen} of {sure:?} frames were seen");
-    let (_, dropped_here) = frames(&lab.responder, Lab::INTERFACE)?;
-    assert_eq!((dropped, dropped_here), (0, 0));
+
+    // TCP would hide a loss. So every frame that left the other end has its verdict, and all but
+    // the requests reached the system. Either end may send something while it starts or stops.
+    let others = report.count("/verdicts/other-traffic")?;
+    let between = |of: fn(&Passage) -> u64| {
+        of(&before_end) - of(&after_start)..=of(&after_end) - of(&before_start)
+    };
+    let (left, reached) = (between(|at| at.left), between(|at| at.reached));
+    assert!(
+        left.contains(&(sent + others)),
+        "{sent} + {others} of {left:?}"
+    );
+    assert!(reached.contains(&others), "{reached:?} of {others}");
+    assert_eq!(after_end.dropped, 0);
     Ok(())
+}
+
+/// Spares the ends asking for each other's MAC address: all that they send is IP.
+fn know_each_other(lab: &Lab) -> Result<()> {
+    let (peer, interface) = lab.peer();
+    for (namespace, interface, mac, v4, v6) in [
+        (
+            peer,
+            interface,
+            Lab::RESPONDER_MAC,
+            lab.responder_address(),
+            lab.responder_address6(),
+        ),
+        (
+            &lab.responder,
+            Lab::INTERFACE,
+            Lab::PEER_MAC,
+            lab.lac_address(),
+            lab.lac_address6(),
+        ),
+    ] {
+        for address in [IpAddr::from(v4), v6.into()] {
+            namespace.ip(&format!(
+                "neighbour replace {address} lladdr {mac} dev {interface} nud permanent"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// How many frames came how far, ever since the lab was built.
+struct Passage {
+    /// They left the other end.
+    left: u64,
+    /// They were dropped by either interface.
+    dropped: u64,
+    /// They reached the system of the box, as IP packets.
+    reached: u64,
+}
+
+impl Passage {
+    fn read(lab: &Lab) -> Result<Self> {
+        let statistics = |namespace: &Namespace, interface: &str| -> Result<Value> {
+            let shown = namespace.ip(&format!("-j -s link show dev {interface}"))?;
+            Ok(serde_json::from_str::<Value>(&shown)?[0]["stats64"].take())
+        };
+        let count = |statistics: &Value, pointer: &str| {
+            let count = statistics.pointer(pointer).and_then(Value::as_u64);
+            count.with_context(|| format!("no {pointer} in {statistics}"))
+        };
+        let (peer, interface) = lab.peer();
+        let there = statistics(peer, interface)?;
+        let here = statistics(&lab.responder, Lab::INTERFACE)?;
+        let mut dropped = 0;
+        for statistics in [&there, &here] {
+            dropped += count(statistics, "/rx/dropped")? + count(statistics, "/tx/dropped")?;
+        }
+        // The counters of the namespace that the thread is in, and no other file of the process.
+        let read = |file| fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+        let (v4, v6) = lab.responder.enter(|| (read("snmp"), read("snmp6")))?;
+        let (v4, v6) = (v4?, v6?);
+        let mut rows = v4.lines().filter(|row| row.starts_with("Ip:"));
+        let (names, values) = rows.next().zip(rows.next()).context("no IPv4")?;
+        let mut columns = names.split(' ').zip(values.split(' '));
+        let v4 = columns.find_map(|(name, value)| (name == "InReceives").then_some(value));
+        let v6 = v6.lines().find_map(|row| row.strip_prefix("Ip6InReceives"));
+        let mut reached = 0;
+        for received in [v4, v6] {
+            let received = received.context("no InReceives")?;
+            reached += received.trim().parse::<u64>()?;
+        }
+        Ok(Self {
+            left: count(&there, "/tx/packets")?,
+            dropped,
+            reached,
+        })
+    }
 }
 
 /// Sends twenty million octets to the box over TCP, which returns them.
@@ -140,18 +225,6 @@ fn bound(stream: &TcpStream) -> Result<()> {
     stream.set_write_timeout(Some(LIMIT))?;
     setsockopt(stream, sockopt::SndBuf, &(64 << 10))?;
     Ok(())
-}
-
-/// The frames that an interface sent, and those that it dropped either way.
-fn frames(namespace: &Namespace, interface: &str) -> Result<(u64, u64)> {
-    let shown = namespace.ip(&format!("-j -s link show dev {interface}"))?;
-    let shown: Value = serde_json::from_str(&shown)?;
-    let count = |pointer: &str| {
-        let count = shown[0]["stats64"].pointer(pointer).and_then(Value::as_u64);
-        count.with_context(|| format!("no {pointer} in {shown}"))
-    };
-    let dropped = count("/rx/dropped")? + count("/tx/dropped")?;
-    Ok((count("/tx/packets")?, dropped))
 }
 
 /// Sends 2,000 datagrams to the box, a few at a time, and wants each of them back.
