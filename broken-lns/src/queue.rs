@@ -65,6 +65,13 @@ pub struct QueueError {
     hint: &'static str,
 }
 
+impl QueueError {
+    /// Whether another socket holds the queue, or held it a moment ago.
+    pub fn is_busy(&self) -> bool {
+        self.cause.raw_os_error() == Some(libc::EBUSY)
+    }
+}
+
 /// What a worker does with a batch, without a system call.
 ///
 /// A worker is generic over it so that the loop and the rings can be measured

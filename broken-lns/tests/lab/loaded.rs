@@ -103,14 +103,23 @@ fn ids<'a>(listed: impl Iterator<Item = &'a Value>) -> BTreeSet<u64> {
     listed.filter_map(|entry| entry["id"].as_u64()).collect()
 }
 
-/// The pages of this machine that are locked for devices and sockets, a umem's among them.
-pub(crate) fn pinned_pages() -> Result<u64> {
-    let statistics = fs::read_to_string("/proc/vmstat")?;
-    let value = |name| -> Result<u64> {
-        let mut lines = statistics.lines();
-        let value = lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        value.with_context(|| format!("no {name} in /proc/vmstat"))
-    };
-    let released = value("nr_foll_pin_released ")?;
-    Ok(value("nr_foll_pin_acquired ")?.saturating_sub(released))
+/// The pages of this machine that were locked for devices and sockets so far, a umem's among them.
+pub(crate) struct Pinned {
+    pub(crate) acquired: u64,
+    pub(crate) released: u64,
+}
+
+impl Pinned {
+    pub(crate) fn now() -> Result<Self> {
+        let statistics = fs::read_to_string("/proc/vmstat")?;
+        let value = |name| -> Result<u64> {
+            let mut lines = statistics.lines();
+            let value = lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            value.with_context(|| format!("no {name} in /proc/vmstat"))
+        };
+        Ok(Self {
+            acquired: value("nr_foll_pin_acquired ")?,
+            released: value("nr_foll_pin_released ")?,
+        })
+    }
 }

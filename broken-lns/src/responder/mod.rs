@@ -1,10 +1,13 @@
 //! One interface that is answered on: its program, its workers, its counters.
 
+mod error;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use aya::maps::{MapData, MapError, RingBuf};
 use aya_log::EbpfLogger;
@@ -16,15 +19,20 @@ use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use xdp::nic::NicIndex;
 
-use crate::interface::{
-    AttachMode, AttachedProgram, DetachError, DriverStatistics, Interface, InterfaceError,
-};
+use crate::interface::{AttachMode, DriverStatistics, Interface};
 use crate::mode::{Path, XdpMode};
 use crate::plan::{Attempt, Plan, plan};
-use crate::program::{AttachError, LoadError, Program, ProgramSettings};
+use crate::program::{AttachError, Program, ProgramSettings};
 use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
 use crate::respond::Orders;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot};
+
+pub use error::ResponderError;
+
+/// How often a busy queue is tried again.
+const BIND_RETRIES: u32 = 20;
+/// How long it is left alone in between.
+const BIND_PAUSE: Duration = Duration::from_millis(50);
 
 /// How an interface is answered on.
 #[derive(Clone, Copy, Debug)]
@@ -49,91 +57,6 @@ pub struct ResponderOptions {
     pub announce: bool,
     /// The least important messages that the program logs.
     pub log_level: log::LevelFilter,
-}
-
-/// Why an interface cannot be answered on, or not any longer.
-#[derive(Debug, thiserror::Error)]
-pub enum ResponderError {
-    /// The interface is not what it has to be.
-    #[error(transparent)]
-    Interface(#[from] InterfaceError),
-    /// The program could not be loaded.
-    #[error("{interface}: {cause}")]
-    Load {
-        /// The interface.
-        interface: String,
-        /// What the kernel said.
-        cause: Box<LoadError>,
-    },
-    /// A worker could not start.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// There is another XDP program.
-    #[error(
-        "{interface}: XDP {program} is attached; \
-         stop what attached it, or take its place with --replace"
-    )]
-    Occupied {
-        /// The interface.
-        interface: String,
-        /// The program.
-        program: AttachedProgram,
-    },
-    /// The other program would not go.
-    #[error(transparent)]
-    Detach(#[from] DetachError),
-    /// The driver has no native XDP, or not for this MTU.
-    #[error(
-        "{interface}: native mode is not possible with driver {driver}: {cause}; \
-         --xdp-mode generic works on any interface"
-    )]
-    NotNative {
-        /// The interface.
-        interface: String,
-        /// Its driver.
-        driver: String,
-        /// What the kernel said.
-        cause: Box<AttachError>,
-    },
-    /// The program could not be attached.
-    #[error("{interface}: cannot attach the XDP program in {} mode: {cause}", mode.label())]
-    Attach {
-        /// The interface.
-        interface: String,
-        /// The mode.
-        mode: AttachMode,
-        /// What the kernel said.
-        cause: Box<AttachError>,
-    },
-    /// The interface has fewer queues.
-    #[error("{interface} has {has} receive queues: --queues takes 1 to {has}")]
-    TooManyQueues {
-        /// The interface.
-        interface: String,
-        /// The queues that it has.
-        has: u32,
-    },
-    /// The interface is gone.
-    #[error("interface `{0}` went away")]
-    Gone(String),
-    /// A worker ended.
-    #[error("{interface}: the worker of queue {queue} ended: {cause}")]
-    WorkerEnded {
-        /// The interface.
-        interface: String,
-        /// The queue.
-        queue: u32,
-        /// Why.
-        cause: io::Error,
-    },
-    /// A counter could not be read.
-    #[error("{interface}: cannot read the counters: {cause}")]
-    Counters {
-        /// The interface.
-        interface: String,
-        /// What the kernel said.
-        cause: io::Error,
-    },
 }
 
 /// An interface that is answered on, until it is stopped or dropped.
@@ -245,7 +168,7 @@ impl Responder {
     /// [`ResponderError::Load`] the second time.
     pub fn answers(&mut self) -> Result<RingBuf<MapData>, ResponderError> {
         let answers = self.program.answers();
-        answers.map_err(|cause| load_error(&self.interface, cause))
+        answers.map_err(|cause| ResponderError::load(&self.interface, cause))
     }
 
     /// The messages of the program, for `logger`; they can be taken once.
@@ -370,10 +293,10 @@ fn attach(
     };
     let occupants = interface.attached_programs()?;
     if let Some(program) = occupants.first().filter(|_| !options.replace) {
-        return Err(occupied(interface, program));
+        return Err(ResponderError::occupied(interface, program));
     }
-    let mut program =
-        Program::load(&settings, template).map_err(|cause| load_error(interface, cause))?;
+    let mut program = Program::load(&settings, template)
+        .map_err(|cause| ResponderError::load(interface, cause))?;
     let workers = match attempt.path {
         maps::Path::Rewrite => Workers::default(),
         maps::Path::Redirect | maps::Path::RewriteElseRedirect => {
@@ -401,10 +324,14 @@ fn attach(
     match program.attach(interface, attempt.mode) {
         Ok(()) => Ok((program, workers)),
         Err(AttachError::Busy) => match interface.attached_programs()?.first() {
-            Some(program) => Err(occupied(interface, program)),
-            None => Err(cannot_attach(interface, attempt.mode, AttachError::Busy)),
+            Some(program) => Err(ResponderError::occupied(interface, program)),
+            None => Err(ResponderError::attach(
+                interface,
+                attempt.mode,
+                AttachError::Busy,
+            )),
         },
-        Err(cause) => Err(cannot_attach(interface, attempt.mode, cause)),
+        Err(cause) => Err(ResponderError::attach(interface, attempt.mode, cause)),
     }
 }
 
@@ -432,14 +359,17 @@ fn start_workers(
     let cpus = cpus();
     let mut workers = Workers::default();
     for queue in 0..queues {
-        let (worker, socket) = Worker::bind(
-            &interface.name,
-            NicIndex::new(interface.index),
-            queue,
-            orders,
-            worker_options,
-            announcements.cloned(),
-        )?;
+        let bind = || {
+            Worker::bind(
+                &interface.name,
+                NicIndex::new(interface.index),
+                queue,
+                orders,
+                worker_options,
+                announcements.cloned(),
+            )
+        };
+        let (worker, socket) = unless_busy(bind)?;
         let failed = |cause| ResponderError::WorkerEnded {
             interface: interface.name.clone(),
             queue,
@@ -457,35 +387,14 @@ fn start_workers(
     Ok(workers)
 }
 
-fn occupied(interface: &Interface, program: &AttachedProgram) -> ResponderError {
-    ResponderError::Occupied {
-        interface: interface.name.clone(),
-        program: program.clone(),
-    }
-}
-
-fn load_error(interface: &Interface, cause: LoadError) -> ResponderError {
-    ResponderError::Load {
-        interface: interface.name.clone(),
-        cause: Box::new(cause),
-    }
-}
-
-fn cannot_attach(interface: &Interface, mode: AttachMode, cause: AttachError) -> ResponderError {
-    let is_mode_at_fault = matches!(cause, AttachError::NotSupported(_));
-    let (interface, driver) = (interface.name.clone(), interface.driver.clone());
-    let cause = Box::new(cause);
-    if mode == AttachMode::Native && is_mode_at_fault {
-        ResponderError::NotNative {
-            interface,
-            driver: driver.unwrap_or_else(|| "unknown".to_owned()),
-            cause,
-        }
-    } else {
-        ResponderError::Attach {
-            interface,
-            mode,
-            cause,
+/// Binds, again and again while the queue is busy, for a second: the kernel
+/// sets a queue free some time after its last socket was closed.
+fn unless_busy<T>(bind: impl Fn() -> Result<T, QueueError>) -> Result<T, QueueError> {
+    for _ in 0..BIND_RETRIES {
+        match bind() {
+            Err(error) if error.is_busy() => std::thread::sleep(BIND_PAUSE),
+            result => return result,
         }
     }
+    bind()
 }

@@ -1,0 +1,127 @@
+//! Why an interface cannot be answered on.
+
+use std::io;
+
+use crate::interface::{AttachMode, AttachedProgram, DetachError, Interface, InterfaceError};
+use crate::program::{AttachError, LoadError};
+use crate::queue::QueueError;
+
+/// Why an interface cannot be answered on, or not any longer.
+#[derive(Debug, thiserror::Error)]
+pub enum ResponderError {
+    /// The interface is not what it has to be.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    /// The program could not be loaded.
+    #[error("{interface}: {cause}")]
+    Load {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        cause: Box<LoadError>,
+    },
+    /// A worker could not start.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// There is another XDP program.
+    #[error(
+        "{interface}: XDP {program} is attached; \
+         stop what attached it, or take its place with --replace"
+    )]
+    Occupied {
+        /// The interface.
+        interface: String,
+        /// The program.
+        program: AttachedProgram,
+    },
+    /// The other program would not go.
+    #[error(transparent)]
+    Detach(#[from] DetachError),
+    /// The driver has no native XDP, or not for this MTU.
+    #[error(
+        "{interface}: native mode is not possible with driver {driver}: {cause}; \
+         --xdp-mode generic works on any interface"
+    )]
+    NotNative {
+        /// The interface.
+        interface: String,
+        /// Its driver.
+        driver: String,
+        /// What the kernel said.
+        cause: Box<AttachError>,
+    },
+    /// The program could not be attached.
+    #[error("{interface}: cannot attach the XDP program in {} mode: {cause}", mode.label())]
+    Attach {
+        /// The interface.
+        interface: String,
+        /// The mode.
+        mode: AttachMode,
+        /// What the kernel said.
+        cause: Box<AttachError>,
+    },
+    /// The interface has fewer queues.
+    #[error("{interface} has {has} receive queues: --queues takes 1 to {has}")]
+    TooManyQueues {
+        /// The interface.
+        interface: String,
+        /// The queues that it has.
+        has: u32,
+    },
+    /// The interface is gone.
+    #[error("interface `{0}` went away")]
+    Gone(String),
+    /// A worker ended.
+    #[error("{interface}: the worker of queue {queue} ended: {cause}")]
+    WorkerEnded {
+        /// The interface.
+        interface: String,
+        /// The queue.
+        queue: u32,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A counter could not be read.
+    #[error("{interface}: cannot read the counters: {cause}")]
+    Counters {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+}
+
+impl ResponderError {
+    pub(super) fn occupied(interface: &Interface, program: &AttachedProgram) -> Self {
+        Self::Occupied {
+            interface: interface.name.clone(),
+            program: program.clone(),
+        }
+    }
+
+    pub(super) fn load(interface: &Interface, cause: LoadError) -> Self {
+        Self::Load {
+            interface: interface.name.clone(),
+            cause: Box::new(cause),
+        }
+    }
+
+    pub(super) fn attach(interface: &Interface, mode: AttachMode, cause: AttachError) -> Self {
+        let is_mode_at_fault = matches!(cause, AttachError::NotSupported(_));
+        let (interface, driver) = (interface.name.clone(), interface.driver.clone());
+        let cause = Box::new(cause);
+        if mode == AttachMode::Native && is_mode_at_fault {
+            Self::NotNative {
+                interface,
+                driver: driver.unwrap_or_else(|| "unknown".to_owned()),
+                cause,
+            }
+        } else {
+            Self::Attach {
+                interface,
+                mode,
+                cause,
+            }
+        }
+    }
+}
