@@ -17,7 +17,7 @@ use xtask::lab::{self, Lab, RawPort, Sccrq};
 
 use crate::{
     loaded::{Loaded, Pinned, attached},
-    request::{Refusal, answer, datagram, expect, nobody},
+    request::{Refusal, answer, datagram, expect, nobody, push},
     responder::{LIMIT, Responder, verdicts},
     trial,
     way::{WAYS, Way},
@@ -221,7 +221,7 @@ fn send_until(stop: &AtomicBool, port: &RawPort, request: &[u8]) -> Result<u64> 
     let mut sent = 0;
     while !stop.load(Ordering::Relaxed) {
         for _ in 0..100 {
-            port.send(request)?;
+            push(port, request)?;
             sent += 1;
         }
         lab::pause(Duration::from_millis(2))?;
@@ -232,13 +232,13 @@ fn send_until(stop: &AtomicBool, port: &RawPort, request: &[u8]) -> Result<u64> 
 /// Stopped among requests, it has counted as answered exactly what came back.
 fn what_is_answered_at_the_end_is_counted(way: Way) -> Result<()> {
     let lab = way.one_cable().build()?;
-    let (sender, receiver) = (lab.raw_port()?, lab.raw_port()?);
+    let port = lab.raw_port()?;
     let payload = Sccrq::new(7).message().bytes();
     let request = datagram(nobody(1701), (lab.lns(1), 1701).into(), payload).frame();
     let responder = Responder::start(&lab, &way.flags())?;
     let stop = AtomicBool::new(false);
     let (sent, report) = thread::scope(|scope| -> Result<_> {
-        let sending = scope.spawn(|| send_until(&stop, &sender, &request));
+        let sending = scope.spawn(|| send_until(&stop, &port, &request));
         let paused = lab::pause(Duration::from_millis(300));
         let report = responder.finish();
         stop.store(true, Ordering::Relaxed);
@@ -247,7 +247,7 @@ fn what_is_answered_at_the_end_is_counted(way: Way) -> Result<()> {
         Ok((sent, report?))
     })?;
     let mut answers = 0;
-    while answer(&receiver, Duration::from_millis(100))?.is_some() {
+    while answer(&port, Duration::from_millis(100))?.is_some() {
         answers += 1;
     }
     assert!((1..sent).contains(&answers), "{answers} of {sent} answered");
@@ -267,12 +267,8 @@ fn what_was_handed_over_is_answered_still(way: Way) -> Result<()> {
     let flags = [&way.flags()[..], &["--batch-size", "1"]].concat();
     let mut responder = Responder::start(&lab, &flags)?;
     responder.process().signal(Signal::SIGSTOP)?;
-    for sent in 1..=REQUESTS {
-        port.send(&request)?;
-        // In native mode the cable itself holds 256 frames.
-        if sent % 64 == 0 {
-            lab::pause(Duration::from_millis(1))?;
-        }
+    for _ in 0..REQUESTS {
+        push(&port, &request)?;
     }
     responder.process().signal(Signal::SIGINT)?;
     responder.process().signal(Signal::SIGCONT)?;
@@ -290,7 +286,7 @@ fn what_was_handed_over_is_answered_still(way: Way) -> Result<()> {
 /// or reaches the socket that listens behind. In native mode a veth loses some by itself.
 fn no_request_is_lost_at_either_end(way: Way) -> Result<()> {
     let lab = way.one_cable().build()?;
-    let (sender, receiver) = (lab.raw_port()?, lab.raw_port()?);
+    let port = lab.raw_port()?;
     let listener = lab.responder.enter(|| UdpSocket::bind("0.0.0.0:1701"))??;
     setsockopt(&listener, sockopt::RcvBufForce, &(64 << 20))?;
     listener.set_read_timeout(Some(Duration::from_millis(200)))?;
@@ -299,7 +295,7 @@ fn no_request_is_lost_at_either_end(way: Way) -> Result<()> {
     let request = datagram(nobody(1701), own, payload).frame();
     let stop = AtomicBool::new(false);
     let (sent, report) = thread::scope(|scope| -> Result<_> {
-        let sending = scope.spawn(|| send_until(&stop, &sender, &request));
+        let sending = scope.spawn(|| send_until(&stop, &port, &request));
         let run = || -> Result<_> {
             lab::pause(Duration::from_millis(100))?;
             let responder = Responder::start(&lab, &way.flags())?;
@@ -318,7 +314,7 @@ fn no_request_is_lost_at_either_end(way: Way) -> Result<()> {
         listened += 1;
     }
     let mut answers = 0;
-    while answer(&receiver, Duration::from_millis(100))?.is_some() {
+    while answer(&port, Duration::from_millis(100))?.is_some() {
         answers += 1;
     }
     assert!(answers > 0 && listened > 0, "{answers}, {listened}");

@@ -1,10 +1,11 @@
 //! Requests as frames, and the frames that must answer them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use xtask::lab::{
-    Avp, Checksum, ControlMessage, Datagram, Lab, RawFrame, RawPort, Sccrq, attribute, message_type,
+    self, Avp, Checksum, ControlMessage, Datagram, Lab, RawFrame, RawPort, Sccrq, attribute,
+    message_type,
 };
 
 /// What a refusal says.
@@ -85,6 +86,21 @@ pub(crate) fn datagram(from: SocketAddr, to: SocketAddr, payload: Vec<u8>) -> Da
         checksum: Checksum::Right,
         payload,
     }
+}
+
+/// Sends a frame, again and again while the cable is full: in native mode a veth holds 256 frames,
+/// and refuses more.
+pub(crate) fn push(port: &RawPort, frame: &[u8]) -> Result<()> {
+    lab::until("room in the cable", Duration::from_secs(5), || {
+        let Err(error) = port.send(frame) else {
+            return Ok(Some(()));
+        };
+        let cause = error.downcast_ref::<io::Error>();
+        match cause.and_then(io::Error::raw_os_error) {
+            Some(libc::ENOBUFS) => Ok(None),
+            _ => Err(error),
+        }
+    })
 }
 
 /// Sends a frame and returns what comes back on UDP, if anything does.

@@ -13,10 +13,10 @@ use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::Value;
-use xtask::lab::{self, Lab, Namespace, Process, Sccrq};
+use xtask::lab::{Lab, Namespace, Process, Sccrq};
 
 use crate::{
-    request::{answer, datagram, nobody},
+    request::{answer, datagram, nobody, push},
     responder::{LIMIT, Responder, verdicts},
     trial,
     way::{WAYS, Way},
@@ -301,12 +301,8 @@ fn a_burst_is_answered(flags: &[&str]) -> Result<()> {
         let payload = Sccrq::new(7).message().bytes();
         let request = datagram(nobody(1701), (lab.lns(1), 1701).into(), payload).frame();
         let responder = Responder::start(&lab, &[&way.flags(), flags].concat())?;
-        for sent in 1..=REQUESTS {
-            port.send(&request)?;
-            // In native mode the cable itself holds 256 frames.
-            if sent % 100 == 0 {
-                lab::pause(Duration::from_millis(1))?;
-            }
+        for _ in 0..REQUESTS {
+            push(&port, &request)?;
         }
         for number in 1..=REQUESTS {
             let reply = answer(&port, LIMIT)?;

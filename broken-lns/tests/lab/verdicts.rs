@@ -5,13 +5,11 @@ use std::{net::UdpSocket, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
-use xtask::lab::{
-    self, Avp, ControlMessage, Lab, RawFrame, RawPort, Sccrq, attribute, message_type,
-};
+use xtask::lab::{Avp, ControlMessage, Lab, RawFrame, RawPort, Sccrq, attribute, message_type};
 
 use crate::{
     kind::{Fate, kinds},
-    request::{Refusal, answer, datagram, expect, hex, is_udp, nobody, nobody6},
+    request::{Refusal, answer, datagram, expect, hex, is_udp, nobody, nobody6, push},
     responder::{Responder, verdicts},
     trial,
     way::{WAYS, Way},
@@ -66,7 +64,7 @@ fn every_kind_of_frame_is_counted_and_ends_as_it_must(way: Way) -> Result<()> {
     let kinds = kinds();
     for _ in 0..ROUNDS {
         for frame in kinds.iter().flat_map(|kind| &kind.frames) {
-            port.send(frame)?;
+            push(&port, frame)?;
         }
     }
     let expected = kinds
@@ -238,12 +236,8 @@ fn a_full_socket_is_counted(way: Way) -> Result<()> {
     let payload = Sccrq::new(7).message().bytes();
     let request = datagram(nobody(40_000), (lab.lns(1), 1701).into(), payload).frame();
     responder.process().signal(Signal::SIGSTOP)?;
-    for sent in 0..SENT {
-        port.send(&request)?;
-        // In native mode the cable itself holds 256 frames.
-        if sent % 64 == 0 {
-            lab::pause(Duration::from_millis(1))?;
-        }
+    for _ in 0..SENT {
+        push(&port, &request)?;
     }
     responder.process().signal(Signal::SIGCONT)?;
     let mut answers = 0;
