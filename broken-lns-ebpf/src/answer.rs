@@ -31,12 +31,12 @@ impl Answer {
     pub fn of_reply(reply: Frame<'_>, sccrq: &Sccrq) -> Option<Self> {
         let (lac, lns, ip_version) = match sccrq.version {
             IpVersion::V4 => {
-                let ip = ipv4::Header::at(reply, sccrq.network)?;
+                let ip = ipv4::Header::at(reply.place(sccrq.network))?;
                 let (lac, lns) = (ip.destination(), ip.source());
                 ([u64::from(lac), 0], [u64::from(lns), 0], 4)
             }
             IpVersion::V6 => {
-                let ip = ipv6::Header::at(reply, sccrq.network)?;
+                let ip = ipv6::Header::at(reply.place(sccrq.network))?;
                 (ip.destination(), ip.source(), 6)
             }
         };

@@ -61,14 +61,17 @@ impl<'m> Frame<'m> {
         if offset > MAX_OFFSET {
             return None;
         }
-        let start = pin_register(self.start.wrapping_add(offset));
-        if start.wrapping_add(N) > self.end {
-            return None;
-        }
-        Some(Window {
-            start,
+        self.place(offset as u16).window()
+    }
+
+    /// The place `offset` octets behind the beginning of the frame.
+    #[inline(always)]
+    pub fn place(self, offset: u16) -> Place<'m> {
+        Place {
+            address: self.start.wrapping_add(usize::from(offset)),
+            end: self.end,
             memory: PhantomData,
-        })
+        }
     }
 
     /// Whether the frame is at least `length` octets long.
@@ -81,6 +84,48 @@ impl<'m> Frame<'m> {
     #[inline(always)]
     pub fn is_long(self, length: usize) -> bool {
         length <= MAX_OFFSET && self.start.wrapping_add(length) == self.end
+    }
+}
+
+/// A place in a frame, or not much more than 64 KiB behind its end.
+///
+/// What is read one after the other is read faster from place to place than at
+/// offsets, each of which has to be checked and added to the start of the frame.
+/// A place comes from a frame or from a window within one, never from another
+/// place: so it cannot get far enough to go round the end of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place<'m> {
+    address: *mut u8,
+    /// Where the frame ends.
+    end: *mut u8,
+    memory: PhantomData<&'m mut [u8]>,
+}
+
+impl<'m> Place<'m> {
+    /// The `N` bytes from here on, where the frame holds them all.
+    #[inline(always)]
+    pub fn window<const N: usize>(self) -> Option<Window<'m, N>> {
+        let start = pin_register(self.address);
+        if start.wrapping_add(N) > self.end {
+            return None;
+        }
+        Some(Window {
+            start,
+            end: self.end,
+            memory: PhantomData,
+        })
+    }
+
+    /// Whether the frame has all octets before this place.
+    #[inline(always)]
+    pub fn is_reached(self) -> bool {
+        self.address <= self.end
+    }
+
+    /// Whether it is the place of the octet before `other`.
+    #[inline(always)]
+    pub fn is_just_before(self, other: Self) -> bool {
+        self.address.wrapping_add(1) == other.address
     }
 }
 
@@ -117,10 +162,22 @@ fn pin_register(pointer: *mut u8) -> *mut u8 {
 #[derive(Clone, Copy)]
 pub struct Window<'m, const N: usize> {
     start: *mut u8,
+    /// Where the frame ends.
+    end: *mut u8,
     memory: PhantomData<&'m mut [u8]>,
 }
 
-impl<const N: usize> Window<'_, N> {
+impl<'m, const N: usize> Window<'m, N> {
+    /// The place `octets` behind the beginning of the window.
+    #[inline(always)]
+    pub fn skip(self, octets: u16) -> Place<'m> {
+        Place {
+            address: self.start.wrapping_add(usize::from(octets)),
+            end: self.end,
+            memory: PhantomData,
+        }
+    }
+
     /// The octet at `AT`.
     #[inline(always)]
     pub fn octet<const AT: usize>(self) -> u8 {
@@ -187,6 +244,35 @@ impl<const N: usize> Window<'_, N> {
         self.set32::<AT>(number.to_be());
     }
 
+    /// Whether the window ends at `place` or before it.
+    #[inline(always)]
+    pub fn is_before(self, place: Place<'m>) -> bool {
+        self.start.wrapping_add(N) <= place.address
+    }
+
+    /// The place `low + high` octets behind the beginning of the window.
+    ///
+    /// The two are added one after the other, so that neither waits for the other.
+    #[inline(always)]
+    pub fn skip_both(self, low: u8, high: u16) -> Place<'m> {
+        let low = self.skip(u16::from(low));
+        Place {
+            address: low.address.wrapping_add(usize::from(high)),
+            ..low
+        }
+    }
+
+    /// The `M` octets from `AT` on.
+    #[inline(always)]
+    pub fn part<const AT: usize, const M: usize>(self) -> Window<'m, M> {
+        const { assert!(AT + M <= N) };
+        Window {
+            start: self.start.wrapping_add(AT),
+            end: self.end,
+            memory: PhantomData,
+        }
+    }
+
     #[inline(always)]
     fn read<const AT: usize, T: Copy>(self) -> T {
         const { assert!(AT + size_of::<T>() <= N) };
@@ -239,6 +325,43 @@ mod tests {
         let frame = Frame::new(&mut bytes);
         assert!(frame.holds(0) && frame.holds(8) && !frame.holds(9));
         assert!(frame.is_long(8) && !frame.is_long(7) && !frame.is_long(9));
+    }
+
+    #[test]
+    fn a_place_may_lie_behind_the_frame_but_no_window() {
+        let mut bytes = [0, 1, 2, 3, 4, 5, 6, 7];
+        let frame = Frame::new(&mut bytes);
+        let window = frame.place(2).window::<2>().unwrap();
+        assert_eq!(window.number16::<0>(), 0x0203);
+        assert_eq!(
+            window.skip(4).window::<2>().unwrap().number16::<0>(),
+            0x0607
+        );
+        assert!(window.skip(6).is_reached() && window.skip(6).window::<1>().is_none());
+        for behind in [
+            window.skip(7),
+            window.skip(0xffff),
+            window.skip_both(0xff, 0xffff),
+        ] {
+            assert!(!behind.is_reached() && behind.window::<0>().is_none());
+        }
+    }
+
+    #[test]
+    fn places_are_in_the_order_of_the_octets() {
+        let mut bytes = [0; 8];
+        let frame = Frame::new(&mut bytes);
+        let window = frame.place(2).window::<4>().unwrap();
+        assert!(window.is_before(frame.place(6)) && !window.is_before(frame.place(5)));
+        assert!(frame.place(3).is_just_before(frame.place(4)));
+        assert!(window.skip_both(1, 2) == frame.place(5));
+    }
+
+    #[test]
+    fn a_part_is_a_window_of_its_own() {
+        let mut bytes = [0, 1, 2, 3, 4, 5, 6, 7];
+        let window = Frame::new(&mut bytes).window::<8>(0).unwrap();
+        assert_eq!(window.part::<4, 2>().number16::<0>(), 0x0405);
     }
 
     #[test]

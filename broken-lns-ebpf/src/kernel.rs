@@ -74,29 +74,28 @@ fn responder(context: XdpContext) -> u32 {
 
 #[inline(always)]
 fn respond(context: &XdpContext) -> End {
-    let path = PATH.load();
-    let policy = Policy {
+    let policy = || Policy {
         mac: (ANY_MAC.load() == 0).then(|| MacAddress::from_word(MAC.load())),
         verify_checksum: VERIFY_CHECKSUM.load() != 0,
         avp_limit: KERNEL_AVP_LIMIT,
     };
-    let sccrq = match sccrq::parse(frame(context), &policy) {
+    let sccrq = match sccrq::parse(frame(context), policy) {
         Ok(sccrq) => sccrq,
-        Err(Verdict::TooManyAvps) if path != Path::Rewrite as u8 => return hand_over(context),
+        Err(Verdict::TooManyAvps) if !is_on_path(Path::Rewrite) => return hand_over(context),
         Err(Verdict::Truncated) if is_spread(context) => {
             return End::Verdict(Verdict::MultiBuffer);
         }
         Err(verdict) => return End::Verdict(verdict),
     };
-    if path == Path::Redirect as u8 {
+    if is_on_path(Path::Redirect) {
         return hand_over(context);
     }
-    rewrite(context, &sccrq, path)
+    rewrite(context, &sccrq)
 }
 
 /// Turns the frame into the reply, or says how it ended otherwise.
 #[inline(always)]
-fn rewrite(context: &XdpContext, sccrq: &Sccrq, path: u8) -> End {
+fn rewrite(context: &XdpContext, sccrq: &Sccrq) -> End {
     let Some(template) = TEMPLATES.get(0) else {
         return End::Verdict(Verdict::NoRoom);
     };
@@ -105,7 +104,7 @@ fn rewrite(context: &XdpContext, sccrq: &Sccrq, path: u8) -> End {
     // SAFETY: the context is the one that the kernel called us with.
     if unsafe { bpf_xdp_adjust_tail(context.ctx, growth) } != 0 {
         // The driver has no room behind the frame, which is as it was.
-        return if path == Path::Rewrite as u8 {
+        return if is_on_path(Path::Rewrite) {
             End::Verdict(Verdict::NoRoom)
         } else {
             hand_over(context)
@@ -120,6 +119,12 @@ fn rewrite(context: &XdpContext, sccrq: &Sccrq, path: u8) -> End {
         announce(frame, sccrq);
     }
     End::Verdict(Verdict::Answered)
+}
+
+/// Whether this is the path that SCCRQs take.
+#[inline(always)]
+fn is_on_path(path: Path) -> bool {
+    PATH.load() == path as u8
 }
 
 /// Hands the frame to the worker of its queue; without one it goes to the host.

@@ -2,26 +2,25 @@
 //!
 //! This is the one writer: the kernel half and the workers both run it.
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Window};
 use crate::sccrq::{IpVersion, Sccrq};
 use crate::template::Template;
-use crate::wire::checksum::Sum;
 use crate::wire::{ethernet, ipv4, ipv6, l2tp, udp};
 
 /// Octets of the frame that holds the reply.
 #[inline(always)]
 pub fn frame_len(sccrq: &Sccrq, template: &Template) -> usize {
-    transport(sccrq) + udp::HEADER_LEN + template.message_len()
+    transport(sccrq) + template.datagram_len()
 }
 
 /// Where the reply's UDP header begins.
 #[inline(always)]
 fn transport(sccrq: &Sccrq) -> usize {
-    sccrq.network
-        + match sccrq.version {
-            IpVersion::V4 => ipv4::HEADER_LEN,
-            IpVersion::V6 => ipv6::HEADER_LEN,
-        }
+    let header_len = match sccrq.version {
+        IpVersion::V4 => ipv4::HEADER_LEN,
+        IpVersion::V6 => ipv6::HEADER_LEN,
+    };
+    usize::from(sccrq.network) + header_len
 }
 
 /// Turns the frame of the request, resized to [`frame_len`], into the reply.
@@ -30,26 +29,26 @@ fn transport(sccrq: &Sccrq) -> usize {
 /// must not be sent.
 #[inline(always)]
 pub fn write(frame: Frame<'_>, sccrq: &Sccrq, template: &Template) -> Option<()> {
-    let transport = transport(sccrq);
-    let message_len = template.message_len();
-    let udp_len = (udp::HEADER_LEN + message_len) as u16;
-
     ethernet::Header::of(frame)?.swap_addresses();
+    let network = frame.place(sccrq.network);
+    let len = template.datagram_len();
     let addresses = match sccrq.version {
         IpVersion::V4 => {
-            let ip = ipv4::Header::at(frame, sccrq.network)?;
-            let sum = Sum::ZERO.plus32(ip.source()).plus32(ip.destination());
-            ip.write_reply(ipv4::HEADER_LEN as u16 + udp_len, template.ipv4_sum());
+            let ip = ipv4::Header::at(network)?;
+            let sum = ip.address_sum();
+            ip.write_reply(template.ipv4());
             sum
         }
         IpVersion::V6 => {
-            let ip = ipv6::Header::at(frame, sccrq.network)?;
+            let ip = ipv6::Header::at(network)?;
             let sum = ip.address_sum();
-            ip.write_reply(udp_len);
+            ip.write_reply(len as u16);
             sum
         }
     };
 
+    let transport = transport(sccrq);
+    copy(frame, transport, template, len)?;
     let nr = sccrq.ns.wrapping_add(1);
     let checksum = template
         .udp_sum()
@@ -58,46 +57,52 @@ pub fn write(frame: Frame<'_>, sccrq: &Sccrq, template: &Template) -> Option<()>
         .plus16(sccrq.tunnel_id.to_be())
         .plus16(nr.to_be())
         .udp_checksum();
-    udp::Header::at(frame, transport)?.write(l2tp::PORT, sccrq.lac_port, udp_len, checksum);
-
-    let message = transport + udp::HEADER_LEN;
-    copy(frame, message, template, message_len)?;
-    l2tp::Header::at(frame, message)?.address(sccrq.tunnel_id, nr);
+    let udp = udp::Header::at(frame.place(transport as u16))?;
+    udp.address(sccrq.lac_port, checksum);
+    l2tp::Header::at(udp.payload())?.address(sccrq.tunnel_id, nr);
     Some(())
 }
 
-/// Copies the template's message to `start`: in strides of 32 octets, then 16
-/// and 8, then the last 8 once more, over what is there already.
+/// Copies the template's datagram of `len` octets to `start`, in blocks. The
+/// last block ends where the datagram does, over what is there already.
 #[inline(always)]
 fn copy(frame: Frame<'_>, start: usize, template: &Template, len: usize) -> Option<()> {
-    for stride in 0..len / 32 {
-        let from = template.words::<4>(stride * 4)?;
-        let to = frame.window::<32>(start + stride * 32)?;
-        to.set64::<0>(from[0]);
-        to.set64::<8>(from[1]);
-        to.set64::<16>(from[2]);
-        to.set64::<24>(from[3]);
+    for block in 0..len / 64 {
+        let offset = block * 64;
+        let to = frame.window::<64>(start + offset)?;
+        put32(to.part::<0, 32>(), template.words(offset)?);
+        put32(to.part::<32, 32>(), template.words(offset + 32)?);
     }
     // From here on everything is derived from the bits of the length. Where the
     // loop ended is a constant in each of its turns, and kernels before 6.4 do
     // not see which comparisons of it with the length cannot be.
-    let mut done = len / 32 * 32;
-    if len & 16 != 0 {
-        let from = template.words::<2>(done / 8)?;
-        let to = frame.window::<16>(start + done)?;
-        to.set64::<0>(from[0]);
-        to.set64::<8>(from[1]);
-        done += 16;
+    if len & 32 != 0 {
+        let done = len / 64 * 64;
+        put32(frame.window(start + done)?, template.words(done)?);
     }
-    if len & 8 != 0 {
-        let from = template.words::<1>(done / 8)?;
-        frame.window::<8>(start + done)?.set64::<0>(from[0]);
-    }
-    if len & 7 != 0 {
-        let to = frame.window::<8>(start + len - 8)?;
-        to.set64::<0>(template.last_word());
+    let [_, _, last @ ..] = template.last();
+    if len >= 32 {
+        put32(frame.window(start + len - 32)?, template.last());
+    } else {
+        put16(frame.window(start)?, template.words(0)?);
+        put16(frame.window(start + len - 16)?, last);
     }
     Some(())
+}
+
+/// Puts 32 octets, in words: the copy that the compiler makes of an array is by octets.
+#[inline(always)]
+fn put32(to: Window<'_, 32>, from: [u64; 4]) {
+    to.set64::<0>(from[0]);
+    to.set64::<8>(from[1]);
+    to.set64::<16>(from[2]);
+    to.set64::<24>(from[3]);
+}
+
+#[inline(always)]
+fn put16(to: Window<'_, 16>, from: [u64; 2]) {
+    to.set64::<0>(from[0]);
+    to.set64::<8>(from[1]);
 }
 
 #[cfg(test)]

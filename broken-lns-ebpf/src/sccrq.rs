@@ -3,11 +3,11 @@
 //! This is the one parser: the kernel half and the workers both run it. It
 //! walks the whole message, so that every malformed frame has its verdict.
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Place};
 use crate::verdict::Verdict;
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, MacAddress};
-use crate::wire::l2tp::{self, Avp, AvpBits, Flags};
+use crate::wire::l2tp::{self, Avp, AvpBits, Flags, NumberAvp};
 use crate::wire::{ipv4, ipv6, udp};
 
 /// How many AVPs the kernel half walks; a worker has no such bound.
@@ -27,8 +27,8 @@ pub struct Policy {
 /// What a reply needs to know of a request, apart from what it reads again in the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sccrq {
-    /// Where the network layer begins: 14, 18 or 22.
-    pub network: usize,
+    /// How far into the frame the network layer begins: 14, 18 or 22 octets.
+    pub network: u16,
     /// Which network layer it is.
     pub version: IpVersion,
     /// The UDP port that the LAC sent from.
@@ -49,45 +49,44 @@ pub enum IpVersion {
 }
 
 /// A UDP datagram to port 1701, all of it in the frame.
-struct Datagram {
-    network: usize,
+struct Datagram<'m> {
+    network: u16,
     version: IpVersion,
-    /// Where the UDP header begins.
-    transport: usize,
-    /// Octets of UDP header and payload.
-    len: usize,
+    udp: udp::Header<'m>,
 }
 
 /// Finds the SCCRQ in `frame`.
+///
+/// `policy` is asked for only where it matters, for a datagram to port 1701:
+/// what passes by anyway costs the kernel half no look at its settings.
 ///
 /// # Errors
 ///
 /// The verdict on a frame that is none that we answer; never
 /// [`Verdict::Answered`].
 #[inline(always)]
-pub fn parse(frame: Frame<'_>, policy: &Policy) -> Result<Sccrq, Verdict> {
+pub fn parse(frame: Frame<'_>, policy: impl FnOnce() -> Policy) -> Result<Sccrq, Verdict> {
     let datagram = find_datagram(frame)?;
+    let policy = policy();
     let header = ethernet::Header::of(frame).ok_or(Verdict::OtherTraffic)?;
-    if !is_addressed(header.destination(), policy) {
+    if !is_addressed(header.destination(), &policy) {
         return Err(Verdict::OtherMac);
     }
 
-    let start = datagram.transport + udp::HEADER_LEN;
-    let (header, end) = find_message(frame, start, datagram.len - udp::HEADER_LEN)?;
+    let room = datagram.udp.len() - udp::HEADER_LEN as u16;
+    let message = find_message(datagram.udp.payload(), room)?;
     if policy.verify_checksum && !has_right_checksum(frame, &datagram) {
         return Err(Verdict::BadChecksum);
     }
-    if end == start + l2tp::HEADER_LEN {
+    if message.len() == l2tp::HEADER_LEN as u16 {
         return Err(Verdict::Zlb);
     }
-    let tunnel_id = find_tunnel_id(frame, start + l2tp::HEADER_LEN, end, policy.avp_limit)?;
-    let udp = udp::Header::at(frame, datagram.transport).ok_or(Verdict::Truncated)?;
     Ok(Sccrq {
         network: datagram.network,
         version: datagram.version,
-        lac_port: udp.source_port(),
-        tunnel_id,
-        ns: header.ns(),
+        lac_port: datagram.udp.source_port(),
+        tunnel_id: find_tunnel_id(message, policy.avp_limit)?,
+        ns: message.ns(),
     })
 }
 
@@ -100,12 +99,12 @@ fn is_addressed(destination: MacAddress, policy: &Policy) -> bool {
 }
 
 #[inline(always)]
-fn find_datagram(frame: Frame<'_>) -> Result<Datagram, Verdict> {
+fn find_datagram(frame: Frame<'_>) -> Result<Datagram<'_>, Verdict> {
     let payload = ethernet::payload(frame).ok_or(Verdict::OtherTraffic)?;
-    let network = payload.offset;
-    let (version, transport, room) = match payload.ethertype {
+    // What the network layer says of its length, and what of it is not the datagram's.
+    let (version, transport, total_len, header_len) = match payload.ethertype {
         ethernet::IPV4 => {
-            let ip = ipv4::Header::at(frame, network).ok_or(Verdict::OtherTraffic)?;
+            let ip = ipv4::Header::at(payload.place).ok_or(Verdict::OtherTraffic)?;
             if ip.version() != 4 || ip.protocol() != ipv4::UDP {
                 return Err(Verdict::OtherTraffic);
             }
@@ -113,129 +112,123 @@ fn find_datagram(frame: Frame<'_>) -> Result<Datagram, Verdict> {
                 return Err(Verdict::Fragment);
             }
             let header_len = ip.header_len();
-            if header_len < ipv4::HEADER_LEN {
+            if header_len < ipv4::HEADER_LEN as u16 {
                 return Err(Verdict::OtherTraffic);
             }
-            (
-                IpVersion::V4,
-                network + header_len,
-                ip.total_len().saturating_sub(header_len),
-            )
+            (IpVersion::V4, ip.end(), ip.total_len(), header_len)
         }
         ethernet::IPV6 => {
-            let ip = ipv6::Header::at(frame, network).ok_or(Verdict::OtherTraffic)?;
+            let ip = ipv6::Header::at(payload.place).ok_or(Verdict::OtherTraffic)?;
             if ip.version() != 6 {
                 return Err(Verdict::OtherTraffic);
             }
             if ip.next_header() != ipv6::UDP {
-                return Err(beyond_udp(frame, network, ip.next_header()));
+                return Err(beyond_udp(ip));
             }
-            (IpVersion::V6, network + ipv6::HEADER_LEN, ip.payload_len())
+            (IpVersion::V6, ip.end(), ip.payload_len(), 0)
         }
         _ => return Err(Verdict::OtherTraffic),
     };
 
-    let udp = udp::Header::at(frame, transport).ok_or(Verdict::OtherTraffic)?;
+    let udp = udp::Header::at(transport).ok_or(Verdict::OtherTraffic)?;
     if udp.destination_port() != l2tp::PORT {
         return Err(Verdict::OtherTraffic);
     }
     let len = udp.len();
-    if len < udp::HEADER_LEN || len > room || !frame.holds(transport + len) {
+    if len < udp::HEADER_LEN as u16
+        || u32::from(len) + u32::from(header_len) > u32::from(total_len)
+        || !udp.end().is_reached()
+    {
         return Err(Verdict::Truncated);
     }
     Ok(Datagram {
-        network,
+        network: payload.offset,
         version,
-        transport,
-        len,
+        udp,
     })
 }
 
 /// The verdict on an IPv6 packet whose first payload is not UDP.
 #[inline(always)]
-fn beyond_udp(frame: Frame<'_>, network: usize, next_header: u8) -> Verdict {
-    let fragment = frame.window::<{ ipv6::FRAGMENT_HEADER_LEN }>(network + ipv6::HEADER_LEN);
+fn beyond_udp(ip: ipv6::Header<'_>) -> Verdict {
+    let fragment = ip.end().window::<{ ipv6::FRAGMENT_HEADER_LEN }>();
     match fragment {
-        Some(fragment) if next_header == ipv6::FRAGMENT && fragment.octet::<0>() == ipv6::UDP => {
+        Some(fragment)
+            if ip.next_header() == ipv6::FRAGMENT && fragment.octet::<0>() == ipv6::UDP =>
+        {
             Verdict::Fragment
         }
         _ => Verdict::OtherTraffic,
     }
 }
 
-/// Checks the header of the control message at `start`, and says where the message ends.
+/// Checks the header of the control message at `start`, in a datagram with
+/// `room` octets for it.
 #[inline(always)]
-fn find_message(
-    frame: Frame<'_>,
-    start: usize,
-    room: usize,
-) -> Result<(l2tp::Header<'_>, usize), Verdict> {
-    if room < Flags::LEN {
-        return Err(Verdict::OtherTraffic);
+fn find_message(start: Place<'_>, room: u16) -> Result<l2tp::Header<'_>, Verdict> {
+    match l2tp::Header::at(start) {
+        Some(header) if header.flags().are_of_control_message() => {
+            let len = header.len();
+            if len < l2tp::HEADER_LEN as u16 || len > room {
+                return Err(no_message(start, room));
+            }
+            Ok(header)
+        }
+        _ => Err(no_message(start, room)),
     }
-    let flags = Flags::at(frame, start).ok_or(Verdict::Truncated)?;
-    match flags.version() {
-        2 => {}
-        3 => return Err(Verdict::Version3),
-        _ => return Err(Verdict::OtherVersion),
-    }
-    if !flags.is_control() {
-        return Err(Verdict::Data);
-    }
-    if !flags.fit_control() {
-        return Err(Verdict::BadHeader);
-    }
-    if room < l2tp::HEADER_LEN {
-        return Err(Verdict::BadLength);
-    }
-    let header = l2tp::Header::at(frame, start).ok_or(Verdict::Truncated)?;
-    let len = header.len();
-    if len < l2tp::HEADER_LEN || len > room {
-        return Err(Verdict::BadLength);
-    }
-    Ok((header, start + len))
 }
 
-/// Walks the AVPs from `first` to `end`: Message Type SCCRQ must be the first,
-/// Assigned Tunnel ID may stand anywhere behind it. Of several the last counts.
+/// The verdict on a datagram that holds no whole control message.
 #[inline(always)]
-fn find_tunnel_id(
-    frame: Frame<'_>,
-    first: usize,
-    end: usize,
-    avp_limit: u32,
-) -> Result<u16, Verdict> {
-    let (avp, mut offset) = next_avp(frame, first, end)?;
-    if !avp.is(l2tp::MESSAGE_TYPE)
-        || avp.bits().is_hidden()
-        || offset != first + l2tp::NUMBER_AVP_LEN
-    {
-        return Err(Verdict::NoMessageType);
+fn no_message(start: Place<'_>, room: u16) -> Verdict {
+    if room < Flags::LEN as u16 {
+        return Verdict::OtherTraffic;
     }
-    match l2tp::number_value(frame, first) {
-        Some(l2tp::SCCRQ) => {}
-        Some(l2tp::SCCRP) => return Err(Verdict::Sccrp),
-        Some(l2tp::STOP_CCN) => return Err(Verdict::StopCcn),
-        _ => return Err(Verdict::OtherMessage),
+    let Some(flags) = Flags::at(start) else {
+        return Verdict::Truncated;
+    };
+    match flags.version() {
+        2 if !flags.is_control() => Verdict::Data,
+        2 if !flags.fit_control() => Verdict::BadHeader,
+        2 => Verdict::BadLength,
+        3 => Verdict::Version3,
+        _ => Verdict::OtherVersion,
     }
+}
+
+/// Walks the AVPs: Message Type SCCRQ must be the first, Assigned Tunnel ID may
+/// stand anywhere behind it. Of several the last counts.
+#[inline(always)]
+fn find_tunnel_id(message: l2tp::Header<'_>, avp_limit: u32) -> Result<u16, Verdict> {
+    let end = message.end();
+    // The octet before the AVP whose turn it is.
+    let mut before = match NumberAvp::behind(message.last()) {
+        Some(avp) if avp.is_message_type(l2tp::SCCRQ) && avp.is_before(end) => avp.last(),
+        _ => return Err(no_sccrq(message.last(), end)),
+    };
 
     // The verifier walks the loop anew for every range that its variables can
     // have. So the AVP is taken along as octets of the packet, which can have
     // any value, and is judged after the loop: noting where it stands, or a
     // branch on what it holds, would multiply the ranges with every turn.
     let mut found = 0;
-    let mut walked = 1;
-    while offset < end {
-        if walked >= avp_limit {
+    let mut left = avp_limit;
+    while let Some(avp) = Avp::behind(before).filter(|avp| avp.is_before(end)) {
+        if left <= 1 {
             return Err(Verdict::TooManyAvps);
         }
-        walked += 1;
-        let (avp, next) = next_avp(frame, offset, end)?;
+        left -= 1;
+        if avp.len() < l2tp::AVP_HEADER_LEN as u16 {
+            return Err(Verdict::ShortAvp);
+        }
         if avp.is(l2tp::ASSIGNED_TUNNEL_ID) {
-            let id = l2tp::number_value(frame, offset).unwrap_or(0);
+            let id = NumberAvp::behind(before).map_or(0, NumberAvp::value);
             found = u32::from(avp.bits().0) << 16 | u32::from(id);
         }
-        offset = next;
+        before = avp.last();
+    }
+    if !before.is_just_before(end) {
+        return Err(Verdict::TruncatedAvp);
     }
 
     if found == 0 {
@@ -244,7 +237,7 @@ fn find_tunnel_id(
     let (bits, id) = (AvpBits((found >> 16) as u16), found as u16);
     if bits.is_hidden() {
         Err(Verdict::HiddenTunnelId)
-    } else if bits.len() != l2tp::NUMBER_AVP_LEN {
+    } else if bits.len() != l2tp::NUMBER_AVP_LEN as u16 {
         Err(Verdict::BadTunnelId)
     } else if id == 0 {
         Err(Verdict::ZeroTunnelId)
@@ -253,51 +246,54 @@ fn find_tunnel_id(
     }
 }
 
-/// The AVP at `offset`, and where the next one begins.
+/// The verdict on a message whose AVPs, from behind the octet at `before` to
+/// `end`, do not begin with Message Type SCCRQ.
 #[inline(always)]
-fn next_avp(frame: Frame<'_>, offset: usize, end: usize) -> Result<(Avp<'_>, usize), Verdict> {
-    if offset + l2tp::AVP_HEADER_LEN > end {
-        return Err(Verdict::TruncatedAvp);
+fn no_sccrq(before: Place<'_>, end: Place<'_>) -> Verdict {
+    let Some(avp) = Avp::behind(before).filter(|avp| avp.is_before(end)) else {
+        return Verdict::TruncatedAvp;
+    };
+    if avp.len() < l2tp::AVP_HEADER_LEN as u16 {
+        return Verdict::ShortAvp;
     }
-    let avp = Avp::at(frame, offset).ok_or(Verdict::TruncatedAvp)?;
-    let len = avp.bits().len();
-    if len < l2tp::AVP_HEADER_LEN {
-        return Err(Verdict::ShortAvp);
+    if avp.last() >= end {
+        return Verdict::TruncatedAvp;
     }
-    let next = offset + len;
-    if next > end {
-        return Err(Verdict::TruncatedAvp);
+    let Some(avp) = NumberAvp::behind(before) else {
+        return Verdict::NoMessageType;
+    };
+    if avp.is_message_type(l2tp::SCCRP) {
+        Verdict::Sccrp
+    } else if avp.is_message_type(l2tp::STOP_CCN) {
+        Verdict::StopCcn
+    } else if avp.is_message_type(avp.value()) {
+        Verdict::OtherMessage
+    } else {
+        Verdict::NoMessageType
     }
-    Ok((avp, next))
 }
 
 /// Whether the UDP checksum is right. Over IPv4 it may be left out (RFC 768),
 /// over IPv6 it must be there (RFC 8200 §8.1).
 #[inline(always)]
-fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram) -> bool {
-    let Some(udp) = udp::Header::at(frame, datagram.transport) else {
-        return false;
-    };
+fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram<'_>) -> bool {
+    let udp = datagram.udp;
     if udp.checksum() == 0 {
         return datagram.version == IpVersion::V4;
     }
-    let addresses = match datagram.version {
-        IpVersion::V4 => ipv4::Header::at(frame, datagram.network)
-            .map(|ip| Sum::ZERO.plus32(ip.source()).plus32(ip.destination())),
-        IpVersion::V6 => ipv6::Header::at(frame, datagram.network).map(ipv6::Header::address_sum),
-    };
-    match (
-        addresses,
-        Sum::over(frame, datagram.transport, datagram.len),
-    ) {
-        (Some(addresses), Some(octets)) => {
-            let sum = udp::pseudo_sum(datagram.len as u16)
-                .plus(addresses)
-                .plus(octets);
-            sum.fold() == 0xffff
+    let network = frame.place(datagram.network);
+    let headers = match datagram.version {
+        IpVersion::V4 => {
+            ipv4::Header::at(network).map(|ip| (ip.address_sum(), usize::from(ip.header_len())))
         }
-        _ => false,
-    }
+        IpVersion::V6 => ipv6::Header::at(network).map(|ip| (ip.address_sum(), ipv6::HEADER_LEN)),
+    };
+    let sum = headers.and_then(|(addresses, header_len)| {
+        let transport = usize::from(datagram.network) + header_len;
+        let octets = Sum::over(frame, transport, usize::from(udp.len()))?;
+        Some(udp::pseudo_sum(udp.len()).plus(addresses).plus(octets))
+    });
+    sum.is_some_and(|sum| sum.fold() == 0xffff)
 }
 
 #[cfg(test)]
@@ -331,7 +327,7 @@ mod tests {
     };
 
     fn parsed(bytes: &[u8], policy: &Policy) -> Result<Sccrq, Verdict> {
-        parse(Frame::new(&mut bytes.to_vec()), policy)
+        parse(Frame::new(&mut bytes.to_vec()), || *policy)
     }
 
     #[test]
@@ -410,7 +406,7 @@ mod tests {
         fn any_bytes_have_a_verdict_and_stay_as_they_are(bytes in any_bytes()) {
             for policy in [POLICY, ANY] {
                 let mut copy = bytes.clone();
-                match parse(Frame::new(&mut copy), &policy) {
+                match parse(Frame::new(&mut copy), || policy) {
                     Ok(sccrq) => prop_assert_ne!(sccrq.tunnel_id, 0),
                     Err(verdict) => prop_assert_ne!(verdict, Verdict::Answered),
                 }
@@ -423,7 +419,7 @@ mod tests {
             let whole = |tail: &[u8]| {
                 let mut memory = bytes.clone();
                 memory.extend(tail);
-                parse(Frame::new(&mut memory[..bytes.len()]), &ANY)
+                parse(Frame::new(&mut memory[..bytes.len()]), || ANY)
             };
             prop_assert_eq!(whole(&behind), whole(&behind.map(|octet| !octet)));
         }

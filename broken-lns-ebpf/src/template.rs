@@ -9,29 +9,34 @@ pub const MAX_MESSAGE_LEN: usize = 1400;
 /// The shortest one: a header alone.
 pub const MIN_MESSAGE_LEN: usize = l2tp::HEADER_LEN;
 
-/// Words of a template: as many as octets counted in eleven bits fill.
+/// Octets of a UDP datagram with the longest message in it.
+const MAX_DATAGRAM_LEN: usize = udp::HEADER_LEN + MAX_MESSAGE_LEN;
+/// The same with the shortest message.
+const MIN_DATAGRAM_LEN: usize = udp::HEADER_LEN + MIN_MESSAGE_LEN;
+
+/// Room of a template: as many octets as eleven bits count.
 ///
-/// The longest message needs fewer. But the compiler leaves out checks that the
+/// The longest datagram needs less. But the compiler leaves out checks that the
 /// longest length makes needless, and the verifier, once single bits of a length
 /// were looked at, only knows how many bits it has.
-const WORDS: usize = MAX_MESSAGE_LEN.next_power_of_two() / 8;
+const CAPACITY: usize = MAX_DATAGRAM_LEN.next_power_of_two();
 
 /// One reply, complete but for what the request decides: addresses, the LAC's
 /// port, Tunnel ID and Nr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(8))]
 pub struct Template {
-    /// The message, with zeros where it is patched.
-    words: [u64; WORDS],
-    /// The last eight octets of the message.
-    last: u64,
-    /// The sum over the message, the UDP header and the pseudo header, without
-    /// what the request decides. It is the same for IPv4 and IPv6.
-    udp_sum: Sum,
-    /// The sum over the IPv4 header without the addresses.
-    ipv4_sum: Sum,
-    /// Octets of the message.
+    /// The UDP header and the message, with zeros where they are patched.
+    datagram: [u8; CAPACITY],
+    /// The last 32 octets of the datagram, or all with zeros before them.
+    last: [u64; 4],
+    /// Octets of the datagram.
     len: u64,
+    /// The sum over the datagram and the pseudo header, without what the
+    /// request decides. It is the same for IPv4 and IPv6.
+    udp_sum: Sum,
+    /// The beginning of the IPv4 header.
+    ipv4: ipv4::ReplyHead,
 }
 
 impl Template {
@@ -41,24 +46,21 @@ impl Template {
         if !(MIN_MESSAGE_LEN..=MAX_MESSAGE_LEN).contains(&message.len()) {
             return None;
         }
-        let mut words = [0; WORDS];
-        for (word, octets) in words.iter_mut().zip(message.chunks(8)) {
-            let mut padded = [0; 8];
-            padded.get_mut(..octets.len())?.copy_from_slice(octets);
-            *word = u64::from_ne_bytes(padded);
-        }
-        let last = u64::from_ne_bytes(*message.last_chunk()?);
-        let udp_len = (udp::HEADER_LEN + message.len()) as u16;
-        let udp_sum = Sum::of(message)
-            .plus(udp::pseudo_sum(udp_len))
-            .plus16(l2tp::PORT.to_be())
-            .plus16(udp_len.to_be());
+        let len = udp::HEADER_LEN + message.len();
+        let mut datagram = [0; CAPACITY];
+        let (header, payload) = datagram.split_first_chunk_mut()?;
+        *header = udp::header(l2tp::PORT, len as u16);
+        payload.get_mut(..message.len())?.copy_from_slice(message);
+        let mut last = [0; 32];
+        let end = last.len().min(len);
+        let from = datagram.get(len - end..len)?;
+        last.get_mut(32 - end..)?.copy_from_slice(from);
         Some(Self {
-            words,
-            last,
-            udp_sum,
-            ipv4_sum: ipv4::constant_sum(ipv4::HEADER_LEN as u16 + udp_len),
-            len: message.len() as u64,
+            datagram,
+            last: words(&last),
+            len: len as u64,
+            udp_sum: Sum::of(datagram.get(..len)?).plus(udp::pseudo_sum(len as u16)),
+            ipv4: ipv4::ReplyHead::new((ipv4::HEADER_LEN + len) as u16),
         })
     }
 
@@ -84,12 +86,12 @@ impl Template {
         Self::new(message.finish()?)
     }
 
-    /// Octets of the message: 12 to 1,400.
+    /// Octets of the UDP header and the message: 20 to 1,408.
     #[inline(always)]
-    pub fn message_len(&self) -> usize {
+    pub fn datagram_len(&self) -> usize {
         // The kernel half reads it from a map: the bound is for the verifier,
         // the constructor lets no other value in.
-        (self.len as usize).clamp(MIN_MESSAGE_LEN, MAX_MESSAGE_LEN)
+        (self.len as usize).clamp(MIN_DATAGRAM_LEN, MAX_DATAGRAM_LEN)
     }
 
     /// What the reply's UDP checksum begins with.
@@ -98,23 +100,31 @@ impl Template {
         self.udp_sum
     }
 
-    /// What the reply's IPv4 header checksum begins with.
+    /// What the reply's IPv4 header begins with.
     #[inline(always)]
-    pub fn ipv4_sum(&self) -> Sum {
-        self.ipv4_sum
+    pub fn ipv4(&self) -> &ipv4::ReplyHead {
+        &self.ipv4
     }
 
-    /// The `N` words of the message from word `index` on, in memory order.
+    /// The `N` words of the datagram from `offset` octets on, in memory order.
     #[inline(always)]
-    pub fn words<const N: usize>(&self, index: usize) -> Option<&[u64; N]> {
-        self.words.get(index..)?.first_chunk()
+    pub fn words<const N: usize>(&self, offset: usize) -> Option<[u64; N]> {
+        self.datagram.get(offset..)?.get(..N * 8).map(words)
     }
 
-    /// The last eight octets of the message, in memory order.
+    /// The words of the last 32 octets of the datagram; zeros before them where
+    /// it is shorter.
     #[inline(always)]
-    pub fn last_word(&self) -> u64 {
+    pub fn last(&self) -> [u64; 4] {
         self.last
     }
+}
+
+/// The words in these octets, of which there are enough.
+#[inline(always)]
+fn words<const N: usize>(octets: &[u8]) -> [u64; N] {
+    let (words, _) = octets.as_chunks();
+    core::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_ne_bytes(*word)))
 }
 
 /// What a StopCCN says (RFC 2661 §6.4).
@@ -141,13 +151,9 @@ mod tests {
         0x08, 0x00, 0x00, 0x00, 0x09, 0x30, 0x39, // Assigned Tunnel ID: 12345
     ];
 
-    fn octets(template: &Template) -> ([u8; 1400], usize) {
-        let mut octets = [0; 1400];
-        let words: &[u64; 175] = template.words(0).unwrap();
-        for (to, word) in octets.chunks_exact_mut(8).zip(words) {
-            to.copy_from_slice(&word.to_ne_bytes());
-        }
-        (octets, template.message_len())
+    /// The message in a template, behind its UDP header.
+    fn message(template: &Template) -> &[u8] {
+        &template.datagram[8..template.datagram_len()]
     }
 
     #[test]
@@ -158,9 +164,9 @@ mod tests {
             assigned_tunnel_id: 12345,
         })
         .unwrap();
-        let (octets, len) = octets(&template);
-        assert_eq!(octets[..len], DEFAULT);
-        assert_eq!(template.last_word().to_ne_bytes(), DEFAULT[44..]);
+        assert_eq!(message(&template), DEFAULT);
+        let header = u64::from_ne_bytes([0x06, 0xa5, 0, 0, 0, 60, 0, 0]);
+        assert_eq!(template.words(0), Some([header]));
     }
 
     #[test]
@@ -175,8 +181,9 @@ mod tests {
                 error,
                 assigned_tunnel_id: 1,
             };
-            let (octets, len) = octets(&Template::stop_ccn(&stop).unwrap());
-            assert_eq!(&octets[20..len - 8], expected);
+            let template = Template::stop_ccn(&stop).unwrap();
+            let message = message(&template);
+            assert_eq!(&message[20..message.len() - 8], expected);
         }
     }
 
@@ -190,7 +197,7 @@ mod tests {
                 assigned_tunnel_id: 1,
             })
         };
-        assert_eq!(longest(&text[..1013]).unwrap().message_len(), 1051);
+        assert_eq!(longest(&text[..1013]).unwrap().datagram_len(), 8 + 1051);
         assert_eq!(longest(&text), None);
     }
 

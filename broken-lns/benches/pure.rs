@@ -59,7 +59,7 @@ fn parse(criterion: &mut Criterion) {
             ..POLICY
         };
         criterion.bench_function(name, |bencher| {
-            bencher.iter(|| sccrq::parse(Frame::new(black_box(&mut bytes)), &policy));
+            bencher.iter(|| sccrq::parse(Frame::new(black_box(&mut bytes)), || policy));
         });
     }
 }
@@ -68,7 +68,7 @@ fn reply(criterion: &mut Criterion) {
     let mut bytes = [0; BUFFER];
     let mut request = request();
     bytes[..request.len()].copy_from_slice(&request);
-    let sccrq = sccrq::parse(Frame::new(&mut request), &POLICY).expect("it is a request");
+    let sccrq = sccrq::parse(Frame::new(&mut request), || POLICY).expect("it is a request");
     for (name, len) in [("reply", 14), ("reply, longest message", 1013)] {
         let template = template(len);
         let frame_len = reply::frame_len(&sccrq, &template);

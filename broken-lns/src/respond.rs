@@ -62,7 +62,7 @@ pub fn respond(
 /// Turns the packet into the reply, or says why it stays as it is.
 fn answer(orders: &Orders, packet: &mut Packet) -> Result<Option<Answer>, Verdict> {
     let Orders { policy, template } = orders;
-    let sccrq = sccrq::parse(Frame::new(packet), policy)?;
+    let sccrq = sccrq::parse(Frame::new(packet), || *policy)?;
     resize(packet, reply::frame_len(&sccrq, template)).ok_or(Verdict::NoRoom)?;
     let frame = Frame::new(packet);
     reply::write(frame, &sccrq, template).ok_or(Verdict::NoRoom)?;

@@ -48,14 +48,14 @@ fn judge(frame: Frame<'_>) -> Option<(u32, u32)> {
     let pattern = PATTERN.get(0)?;
     let network = usize::from(NETWORK.load());
     let (lac, transport) = if IP_VERSION.load() == 4 {
-        let ip = ipv4::Header::at(frame, network)?;
+        let ip = ipv4::Header::at(frame.place(network as u16))?;
         if ip.protocol() != ipv4::UDP || u64::from(ip.source()) != pattern.lns[0] {
             return None;
         }
         let lac = u32::from_be(ip.destination()).wrapping_sub(FIRST_LAC);
         (lac, network + ipv4::HEADER_LEN)
     } else {
-        let ip = ipv6::Header::at(frame, network)?;
+        let ip = ipv6::Header::at(frame.place(network as u16))?;
         let (lns, lac) = (ip.source(), ip.destination());
         if ip.next_header() != ipv6::UDP || lns != pattern.lns || lac[0] != pattern.lac_prefix {
             return None;
@@ -63,7 +63,7 @@ fn judge(frame: Frame<'_>) -> Option<(u32, u32)> {
         let lac = u64::from_be(lac[1]).wrapping_sub(FIRST_LAC6);
         (u32::try_from(lac).ok()?, network + ipv6::HEADER_LEN)
     };
-    let ports = udp::Header::at(frame, transport)?;
+    let ports = udp::Header::at(frame.place(transport as u16))?;
     if lac >= LACS.load()
         || ports.source_port() != l2tp::PORT
         || ports.destination_port() != port(lac)

@@ -1,6 +1,6 @@
 //! Ethernet II, with up to two VLAN tags (IEEE 802.1Q, 802.1ad).
 
-use crate::frame::{Frame, Window};
+use crate::frame::{Frame, Place, Window};
 
 /// Octets of a header without a tag.
 pub const HEADER_LEN: usize = 14;
@@ -105,30 +105,35 @@ impl<'m> Header<'m> {
 
 /// The network layer behind the header and its tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payload {
+pub struct Payload<'m> {
     /// EtherType of the payload.
     pub ethertype: u16,
-    /// Where it begins: 14, 18 or 22 octets into the frame.
-    pub offset: usize,
+    /// How far into the frame it begins: 14, 18 or 22 octets.
+    pub offset: u16,
+    /// Where that is.
+    pub place: Place<'m>,
 }
 
 /// Looks behind the header and up to two tags, or `None` where the frame ends too early.
 ///
 /// A third tag is left for the caller to find as the payload's EtherType.
 #[inline(always)]
-pub fn payload(frame: Frame<'_>) -> Option<Payload> {
+pub fn payload(frame: Frame<'_>) -> Option<Payload<'_>> {
+    let header = Header::of(frame)?;
     let mut payload = Payload {
-        ethertype: Header::of(frame)?.ethertype(),
-        offset: HEADER_LEN,
+        ethertype: header.ethertype(),
+        offset: HEADER_LEN as u16,
+        place: header.0.skip(HEADER_LEN as u16),
     };
     for _ in 0..2 {
         if payload.ethertype != VLAN && payload.ethertype != SERVICE_VLAN {
             break;
         }
-        let tag = frame.window::<TAG_LEN>(payload.offset)?;
+        let tag = payload.place.window::<TAG_LEN>()?;
         payload = Payload {
             ethertype: tag.number16::<2>(),
-            offset: payload.offset + TAG_LEN,
+            offset: payload.offset + TAG_LEN as u16,
+            place: tag.skip(TAG_LEN as u16),
         };
     }
     Some(payload)

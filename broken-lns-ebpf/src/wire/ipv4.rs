@@ -1,7 +1,7 @@
 //! IPv4 (RFC 791).
 
 use super::checksum::Sum;
-use crate::frame::{Frame, Window};
+use crate::frame::{Place, Window};
 
 /// Octets of a header without options.
 pub const HEADER_LEN: usize = 20;
@@ -12,7 +12,6 @@ pub const TTL: u8 = 64;
 
 const VERSION_AND_LENGTH: usize = 0;
 const TOTAL_LENGTH: usize = 2;
-const IDENTIFICATION: usize = 4;
 const FRAGMENT: usize = 6;
 const TTL_AND_PROTOCOL: usize = 8;
 const PROTOCOL: usize = 9;
@@ -20,8 +19,10 @@ const CHECKSUM: usize = 10;
 const SOURCE: usize = 12;
 const DESTINATION: usize = 16;
 
-const VERSION_4_NO_OPTIONS: u16 = 0x4500;
-const DO_NOT_FRAGMENT: u16 = 0x4000;
+const VERSION_4_NO_OPTIONS: u8 = 0x45;
+const DO_NOT_FRAGMENT: u8 = 0x40;
+/// Time to live and protocol of an answer, in memory order.
+const TTL_64_UDP: u16 = u16::from_ne_bytes([TTL, UDP]);
 const MORE_FRAGMENTS_OR_OFFSET: u16 = 0x3fff;
 
 /// The header up to its options.
@@ -29,10 +30,10 @@ const MORE_FRAGMENTS_OR_OFFSET: u16 = 0x3fff;
 pub struct Header<'m>(Window<'m, HEADER_LEN>);
 
 impl<'m> Header<'m> {
-    /// The header at `offset`, where the frame holds the fixed part of one.
+    /// The header at `place`, where the frame holds the fixed part of one.
     #[inline(always)]
-    pub fn at(frame: Frame<'m>, offset: usize) -> Option<Self> {
-        frame.window(offset).map(Self)
+    pub fn at(place: Place<'m>) -> Option<Self> {
+        place.window().map(Self)
     }
 
     /// The version field: 4, or it is no IPv4.
@@ -43,14 +44,20 @@ impl<'m> Header<'m> {
 
     /// Octets of the header with its options, as it claims: 0 to 60.
     #[inline(always)]
-    pub fn header_len(self) -> usize {
-        usize::from(self.0.octet::<VERSION_AND_LENGTH>() & 0x0f) * 4
+    pub fn header_len(self) -> u16 {
+        u16::from(self.0.octet::<VERSION_AND_LENGTH>() & 0x0f) * 4
+    }
+
+    /// Where the header ends, as it claims.
+    #[inline(always)]
+    pub fn end(self) -> Place<'m> {
+        self.0.skip(self.header_len())
     }
 
     /// Octets of the packet, as it claims.
     #[inline(always)]
-    pub fn total_len(self) -> usize {
-        usize::from(self.0.number16::<TOTAL_LENGTH>())
+    pub fn total_len(self) -> u16 {
+        self.0.number16::<TOTAL_LENGTH>()
     }
 
     /// Whether it is only a part of a packet.
@@ -77,43 +84,52 @@ impl<'m> Header<'m> {
         self.0.get32::<DESTINATION>()
     }
 
+    /// The sum over both addresses, the part of the pseudo header that varies.
+    #[inline(always)]
+    pub fn address_sum(self) -> Sum {
+        Sum::ZERO.plus32(self.source()).plus32(self.destination())
+    }
+
     /// Turns the header into that of the answer to it: addresses swapped, no
     /// options, TTL 64, DF.
     ///
-    /// `constant` is [`constant_sum`] of the same `total_len`.
     #[inline(always)]
-    pub fn write_reply(self, total_len: u16, constant: Sum) {
+    pub fn write_reply(self, head: &ReplyHead) {
         let (source, destination) = (self.source(), self.destination());
-        self.0
-            .set_number16::<VERSION_AND_LENGTH>(VERSION_4_NO_OPTIONS);
-        self.0.set_number16::<TOTAL_LENGTH>(total_len);
-        self.0.set_number16::<IDENTIFICATION>(0);
-        self.0.set_number16::<FRAGMENT>(DO_NOT_FRAGMENT);
-        self.0
-            .set_number16::<TTL_AND_PROTOCOL>(ttl_and_protocol(TTL, UDP));
-        self.0
-            .set16::<CHECKSUM>(constant.plus32(source).plus32(destination).checksum());
+        let sum = head.sum.plus32(source).plus32(destination);
+        self.0.set64::<VERSION_AND_LENGTH>(head.first);
+        self.0.set16::<TTL_AND_PROTOCOL>(TTL_64_UDP);
+        self.0.set16::<CHECKSUM>(sum.checksum());
         self.0.set32::<SOURCE>(destination);
         self.0.set32::<DESTINATION>(source);
     }
 }
 
-const fn ttl_and_protocol(ttl: u8, protocol: u8) -> u16 {
-    u16::from_be_bytes([ttl, protocol])
+/// What an answer's header says besides the addresses, made once for a length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct ReplyHead {
+    /// Its first eight octets, in memory order.
+    first: u64,
+    /// The sum over all of it but the addresses.
+    sum: Sum,
 }
 
-/// The sum over all of an answer's header but the addresses.
-pub const fn constant_sum(total_len: u16) -> Sum {
-    Sum::ZERO
-        .plus16(VERSION_4_NO_OPTIONS.to_be())
-        .plus16(total_len.to_be())
-        .plus16(DO_NOT_FRAGMENT.to_be())
-        .plus16(ttl_and_protocol(TTL, UDP).to_be())
+impl ReplyHead {
+    /// That of a packet of `total_len` octets.
+    pub const fn new(total_len: u16) -> Self {
+        let [high, low] = total_len.to_be_bytes();
+        let first =
+            u64::from_ne_bytes([VERSION_4_NO_OPTIONS, 0, high, low, 0, 0, DO_NOT_FRAGMENT, 0]);
+        let sum = Sum::ZERO.plus64(first).plus16(TTL_64_UDP);
+        Self { first, sum }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Frame;
 
     /// From 10.77.0.1 to 10.77.0.2, UDP, 127 octets, as tcpdump recorded it.
     const BYTES: [u8; 20] = [
@@ -130,7 +146,7 @@ mod tests {
     #[test]
     fn deconstruct() {
         let mut bytes = BYTES;
-        let header = Header::at(Frame::new(&mut bytes), 0).unwrap();
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
         assert_eq!(header.version(), 4);
         assert_eq!(header.header_len(), 20);
         assert_eq!(header.total_len(), 127);
@@ -143,8 +159,8 @@ mod tests {
     #[test]
     fn construct() {
         let mut bytes = BYTES;
-        let header = Header::at(Frame::new(&mut bytes), 0).unwrap();
-        header.write_reply(80, constant_sum(80));
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
+        header.write_reply(&ReplyHead::new(80));
         assert_eq!(bytes, REPLY);
     }
 
@@ -152,8 +168,8 @@ mod tests {
     fn construct_over_dirt() {
         let mut bytes = [0xa5; 20];
         bytes[12..].copy_from_slice(&BYTES[12..]);
-        let header = Header::at(Frame::new(&mut bytes), 0).unwrap();
-        header.write_reply(80, constant_sum(80));
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
+        header.write_reply(&ReplyHead::new(80));
         assert_eq!(bytes, REPLY);
     }
 
@@ -161,7 +177,7 @@ mod tests {
     fn parse_what_was_constructed() {
         let mut bytes = REPLY;
         assert_eq!(Sum::of(&bytes).fold(), 0xffff);
-        let header = Header::at(Frame::new(&mut bytes), 0).unwrap();
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
         assert_eq!((header.version(), header.header_len()), (4, 20));
         assert_eq!(header.total_len(), 80);
     }
@@ -178,7 +194,7 @@ mod tests {
         ] {
             let mut bytes = BYTES;
             bytes[6..8].copy_from_slice(&flags.to_be_bytes());
-            let header = Header::at(Frame::new(&mut bytes), 0).unwrap();
+            let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
             assert_eq!(header.is_fragment(), expected, "{flags:#06x}");
         }
     }

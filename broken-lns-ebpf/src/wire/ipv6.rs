@@ -1,7 +1,7 @@
 //! IPv6 (RFC 8200), without extension headers.
 
 use super::checksum::Sum;
-use crate::frame::{Frame, Window};
+use crate::frame::{Place, Window};
 
 /// Octets of the header.
 pub const HEADER_LEN: usize = 40;
@@ -30,10 +30,10 @@ pub type Address = [u64; 2];
 pub struct Header<'m>(Window<'m, HEADER_LEN>);
 
 impl<'m> Header<'m> {
-    /// The header at `offset`, where the frame holds one.
+    /// The header at `place`, where the frame holds one.
     #[inline(always)]
-    pub fn at(frame: Frame<'m>, offset: usize) -> Option<Self> {
-        frame.window(offset).map(Self)
+    pub fn at(place: Place<'m>) -> Option<Self> {
+        place.window().map(Self)
     }
 
     /// The version field: 6, or it is no IPv6.
@@ -44,8 +44,14 @@ impl<'m> Header<'m> {
 
     /// Octets behind the header, as it claims.
     #[inline(always)]
-    pub fn payload_len(self) -> usize {
-        usize::from(self.0.number16::<PAYLOAD_LENGTH>())
+    pub fn payload_len(self) -> u16 {
+        self.0.number16::<PAYLOAD_LENGTH>()
+    }
+
+    /// Where the header ends.
+    #[inline(always)]
+    pub fn end(self) -> Place<'m> {
+        self.0.skip(HEADER_LEN as u16)
     }
 
     /// What follows the header.
@@ -99,6 +105,7 @@ impl<'m> Header<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Frame;
 
     /// From 2001:db8::1 to 2001:db8:1::2, UDP, 107 octets, with a traffic class and a flow label.
     const BYTES: [u8; 40] = [
@@ -124,7 +131,7 @@ mod tests {
     #[test]
     fn deconstruct() {
         let mut bytes = BYTES;
-        let header = Header::at(Frame::new(&mut bytes), 0).unwrap();
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
         assert_eq!(header.version(), 6);
         assert_eq!(header.payload_len(), 107);
         assert_eq!(header.next_header(), UDP);
@@ -136,7 +143,7 @@ mod tests {
     #[test]
     fn construct() {
         let mut bytes = BYTES;
-        Header::at(Frame::new(&mut bytes), 0)
+        Header::at(Frame::new(&mut bytes).place(0))
             .unwrap()
             .write_reply(60);
         assert_eq!(bytes, REPLY);
@@ -146,7 +153,7 @@ mod tests {
     fn construct_over_dirt() {
         let mut bytes = [0xa5; 40];
         bytes[8..].copy_from_slice(&BYTES[8..]);
-        Header::at(Frame::new(&mut bytes), 0)
+        Header::at(Frame::new(&mut bytes).place(0))
             .unwrap()
             .write_reply(60);
         assert_eq!(bytes, REPLY);
@@ -155,7 +162,7 @@ mod tests {
     #[test]
     fn parse_what_was_constructed() {
         let mut bytes = REPLY;
-        let header = Header::at(Frame::new(&mut bytes), 0).unwrap();
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
         assert_eq!((header.version(), header.payload_len()), (6, 60));
         assert_eq!(header.source(), address(&BYTES[24..]));
     }

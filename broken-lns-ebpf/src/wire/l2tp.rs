@@ -1,6 +1,6 @@
 //! L2TP version 2 control messages and their AVPs (RFC 2661 §3.1, §4).
 
-use crate::frame::{Frame, Window};
+use crate::frame::{Place, Window};
 
 /// The UDP port on which an LNS listens (RFC 2661 §8.1).
 pub const PORT: u16 = 1701;
@@ -32,6 +32,7 @@ pub const TUNNEL_ID: usize = 4;
 /// Where Nr stands in a message.
 pub const NR: usize = 10;
 
+const FLAGS: usize = 0;
 const LENGTH: usize = 2;
 const NS: usize = 8;
 
@@ -53,11 +54,18 @@ impl Flags {
     /// Octets of the word.
     pub const LEN: usize = 2;
 
-    /// The word at `offset`, where the frame holds it.
+    /// The word at `place`, where the frame holds it.
     #[inline(always)]
-    pub fn at(frame: Frame<'_>, offset: usize) -> Option<Self> {
-        let word = frame.window::<{ Self::LEN }>(offset)?;
+    pub fn at(place: Place<'_>) -> Option<Self> {
+        let word = place.window::<{ Self::LEN }>()?;
         Some(Self(word.number16::<0>()))
+    }
+
+    /// Whether they are those of a control message of version 2 that has what
+    /// such a message must have: the three questions below in one.
+    #[inline(always)]
+    pub const fn are_of_control_message(self) -> bool {
+        self.0 & (CONTROL_VERSION_2 | OFFSET_BIT | VERSION) == CONTROL_VERSION_2
     }
 
     /// The version of the protocol: 2, or 3 for L2TPv3.
@@ -85,16 +93,34 @@ impl Flags {
 pub struct Header<'m>(Window<'m, HEADER_LEN>);
 
 impl<'m> Header<'m> {
-    /// The header at `offset`, where the frame holds one.
+    /// The header at `place`, where the frame holds one.
     #[inline(always)]
-    pub fn at(frame: Frame<'m>, offset: usize) -> Option<Self> {
-        frame.window(offset).map(Self)
+    pub fn at(place: Place<'m>) -> Option<Self> {
+        place.window().map(Self)
+    }
+
+    /// The first word.
+    #[inline(always)]
+    pub fn flags(self) -> Flags {
+        Flags(self.0.number16::<FLAGS>())
     }
 
     /// Octets of the message, as it claims.
     #[inline(always)]
-    pub fn len(self) -> usize {
-        usize::from(self.0.number16::<LENGTH>())
+    pub fn len(self) -> u16 {
+        self.0.number16::<LENGTH>()
+    }
+
+    /// The octet before the first AVP.
+    #[inline(always)]
+    pub fn last(self) -> Place<'m> {
+        self.0.skip(HEADER_LEN as u16 - 1)
+    }
+
+    /// Where the message ends, as it claims.
+    #[inline(always)]
+    pub fn end(self) -> Place<'m> {
+        self.0.skip(self.len())
     }
 
     /// Whether it claims to be without even a header.
@@ -117,27 +143,68 @@ impl<'m> Header<'m> {
     }
 }
 
+/// Octets of an AVP's header, and of the one octet before it.
+const AVP_WINDOW: usize = 1 + AVP_HEADER_LEN;
+
 /// The header of an AVP.
+///
+/// An AVP is looked at from the octet before it, and so is the end of the AVPs:
+/// from there the two high bits of its length are in place in a word that is
+/// read as it lies in memory, and nothing has to be shifted. Where the next AVP
+/// is found waits for this length, AVP for AVP, and a walk takes as long as that.
 #[derive(Clone, Copy)]
-pub struct Avp<'m>(Window<'m, AVP_HEADER_LEN>);
+pub struct Avp<'m>(Window<'m, AVP_WINDOW>);
 
 impl<'m> Avp<'m> {
-    /// The AVP at `offset`, where the frame holds its header.
+    /// The AVP behind the octet at `before`, where the frame holds its header.
     #[inline(always)]
-    pub fn at(frame: Frame<'m>, offset: usize) -> Option<Self> {
-        frame.window(offset).map(Self)
+    pub fn behind(before: Place<'m>) -> Option<Self> {
+        before.window().map(Self)
+    }
+
+    /// Octets of the AVP with its header, as it claims: 0 to 1,023.
+    #[inline(always)]
+    pub fn len(self) -> u16 {
+        let (low, high) = self.len_parts();
+        u16::from(low) | high
+    }
+
+    /// Whether it claims to be without even a header.
+    #[inline(always)]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The octet before the next AVP.
+    #[inline(always)]
+    pub fn last(self) -> Place<'m> {
+        let (low, high) = self.len_parts();
+        self.0.skip_both(low, high)
+    }
+
+    /// Whether the header ends at `end` or before it.
+    #[inline(always)]
+    pub fn is_before(self, end: Place<'m>) -> bool {
+        self.0.is_before(end)
+    }
+
+    /// The low octet of the length, and the rest of it.
+    #[inline(always)]
+    fn len_parts(self) -> (u8, u16) {
+        let high = u16::from_le(self.0.get16::<0>()) & (AVP_MAX_LEN as u16 & 0xff00);
+        (self.0.octet::<2>(), high)
     }
 
     /// The M and H bits and the length.
     #[inline(always)]
     pub fn bits(self) -> AvpBits {
-        AvpBits(self.0.number16::<0>())
+        AvpBits(self.0.number16::<1>())
     }
 
     /// Whether it is the RFC's own attribute `attribute`.
     #[inline(always)]
     pub fn is(self, attribute: u16) -> bool {
-        self.0.number32::<2>() == u32::from(IETF) << 16 | u32::from(attribute)
+        self.0.number32::<3>() == u32::from(IETF) << 16 | u32::from(attribute)
     }
 }
 
@@ -148,8 +215,8 @@ pub struct AvpBits(pub u16);
 impl AvpBits {
     /// Octets of the AVP with its header, as it claims: 0 to 1,023.
     #[inline(always)]
-    pub const fn len(self) -> usize {
-        self.0 as usize & AVP_MAX_LEN
+    pub const fn len(self) -> u16 {
+        self.0 & AVP_MAX_LEN as u16
     }
 
     /// Whether it claims to be without even a header.
@@ -168,11 +235,46 @@ impl AvpBits {
 /// Octets of an AVP whose value is one 16-bit number.
 pub const NUMBER_AVP_LEN: usize = AVP_HEADER_LEN + 2;
 
-/// The value of the AVP at `offset`, if it is one 16-bit number.
-#[inline(always)]
-pub fn number_value(frame: Frame<'_>, offset: usize) -> Option<u16> {
-    let avp = frame.window::<NUMBER_AVP_LEN>(offset)?;
-    Some(avp.number16::<AVP_HEADER_LEN>())
+/// An AVP whose value is one 16-bit number, if its header does not say otherwise.
+#[derive(Clone, Copy)]
+pub struct NumberAvp<'m>(Window<'m, { 1 + NUMBER_AVP_LEN }>);
+
+impl<'m> NumberAvp<'m> {
+    /// The AVP behind the octet at `before`, where the frame holds one.
+    #[inline(always)]
+    pub fn behind(before: Place<'m>) -> Option<Self> {
+        before.window().map(Self)
+    }
+
+    /// Whether the AVP ends at `end` or before it.
+    #[inline(always)]
+    pub fn is_before(self, end: Place<'m>) -> bool {
+        self.0.is_before(end)
+    }
+
+    /// The value.
+    #[inline(always)]
+    pub fn value(self) -> u16 {
+        self.0.number16::<AVP_WINDOW>()
+    }
+
+    /// Whether it is a Message Type of this value, not hidden, of the right
+    /// length; the M bit and the reserved ones do not matter.
+    #[inline(always)]
+    pub fn is_message_type(self, value: u16) -> bool {
+        const DECISIVE: u64 = ((HIDDEN as u64 | AVP_MAX_LEN as u64) << 48) | 0xffff_ffff_ffff;
+        let expected = (NUMBER_AVP_LEN as u64) << 48
+            | (IETF as u64) << 32
+            | (MESSAGE_TYPE as u64) << 16
+            | value as u64;
+        self.0.get64::<1>() & DECISIVE.to_be() == expected.to_be()
+    }
+
+    /// The octet before the next AVP.
+    #[inline(always)]
+    pub fn last(self) -> Place<'m> {
+        self.0.skip(NUMBER_AVP_LEN as u16)
+    }
 }
 
 /// A control message under construction, of up to `N` octets.
@@ -242,6 +344,7 @@ impl<const N: usize> Default for Message<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Frame;
 
     /// Tunnel 7, session 0, Ns 0, Nr 1, and one AVP: Message Type StopCCN.
     const BYTES: [u8; 20] = [
@@ -253,16 +356,20 @@ mod tests {
     fn deconstruct() {
         let mut bytes = BYTES;
         bytes[9] = 3;
-        let frame = Frame::new(&mut bytes);
-        let flags = Flags::at(frame, 0).unwrap();
+        let start = Frame::new(&mut bytes).place(0);
+        let flags = Flags::at(start).unwrap();
         assert!(flags.is_control() && flags.fit_control());
         assert_eq!(flags.version(), 2);
-        let header = Header::at(frame, 0).unwrap();
+        let header = Header::at(start).unwrap();
         assert_eq!((header.len(), header.ns()), (20, 3));
-        let avp = Avp::at(frame, HEADER_LEN).unwrap();
-        assert_eq!(avp.bits().len(), 8);
+        let avp = Avp::behind(header.last()).unwrap();
+        assert_eq!((avp.len(), avp.bits().len()), (8, 8));
         assert!(avp.is(MESSAGE_TYPE) && !avp.is(RESULT_CODE) && !avp.bits().is_hidden());
-        assert_eq!(number_value(frame, HEADER_LEN), Some(STOP_CCN));
+        let number = NumberAvp::behind(header.last()).unwrap();
+        assert_eq!(number.value(), STOP_CCN);
+        assert!(number.is_message_type(STOP_CCN) && !number.is_message_type(SCCRQ));
+        assert!(avp.last() == number.last());
+        assert!(avp.last().is_just_before(header.end()));
     }
 
     #[test]
@@ -271,14 +378,16 @@ mod tests {
         let message = message.finish().unwrap();
         let mut bytes = [0xa5; 20];
         bytes.copy_from_slice(message);
-        Header::at(Frame::new(&mut bytes), 0).unwrap().address(7, 1);
+        Header::at(Frame::new(&mut bytes).place(0))
+            .unwrap()
+            .address(7, 1);
         assert_eq!(bytes, BYTES);
     }
 
     #[test]
     fn a_foreign_vendor_is_not_the_rfc() {
-        let mut bytes = [0x80, 0x08, 0x00, 0x09, 0x00, 0x09, 0x12, 0x34];
-        let avp = Avp::at(Frame::new(&mut bytes), 0).unwrap();
+        let mut bytes = [0, 0x80, 0x08, 0x00, 0x09, 0x00, 0x09, 0x12, 0x34];
+        let avp = Avp::behind(Frame::new(&mut bytes).place(0)).unwrap();
         assert!(!avp.is(ASSIGNED_TUNNEL_ID));
     }
 
@@ -292,17 +401,29 @@ mod tests {
             (0xca02, false),
         ] {
             assert_eq!(Flags(word).fit_control(), fits, "{word:#06x}");
+            assert_eq!(Flags(word).are_of_control_message(), fits, "{word:#06x}");
         }
         assert!(!Flags(0x4802).is_control());
         assert_eq!(Flags(0xc803).version(), 3);
+        for other in [0x4802, 0xc803] {
+            assert!(!Flags(other).are_of_control_message());
+        }
     }
 
     #[test]
     fn an_avp_length_is_ten_bits() {
-        let mut bytes = [0xff, 0xff, 0, 0, 0, 0];
-        let avp = Avp::at(Frame::new(&mut bytes), 0).unwrap();
-        assert_eq!(avp.bits().len(), 1023);
-        assert!(avp.bits().is_hidden());
+        for (bits, len) in [
+            ([0xff, 0xff], 1023),
+            ([0xfc, 0xff], 255),
+            ([0xfd, 0x00], 256),
+            ([0xfe, 0x06], 518),
+            ([0x40, 0x00], 0),
+        ] {
+            let mut bytes = [0xff, bits[0], bits[1], 0, 0, 0, 0];
+            let avp = Avp::behind(Frame::new(&mut bytes).place(0)).unwrap();
+            assert_eq!((avp.len(), avp.bits().len()), (len, len), "{bits:02x?}");
+            assert!(avp.bits().is_hidden());
+        }
     }
 
     #[test]

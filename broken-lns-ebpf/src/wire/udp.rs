@@ -2,7 +2,7 @@
 
 use super::checksum::Sum;
 use super::ipv4;
-use crate::frame::{Frame, Window};
+use crate::frame::{Place, Window};
 
 /// Octets of the header.
 pub const HEADER_LEN: usize = 8;
@@ -23,15 +23,21 @@ const DESTINATION_PORT: usize = 2;
 const LENGTH: usize = 4;
 const CHECKSUM: usize = 6;
 
+/// A header with 0 for the destination port and the checksum.
+pub const fn header(source_port: u16, length: u16) -> [u8; HEADER_LEN] {
+    let ([a, b], [c, d]) = (source_port.to_be_bytes(), length.to_be_bytes());
+    [a, b, 0, 0, c, d, 0, 0]
+}
+
 /// The header.
 #[derive(Clone, Copy)]
 pub struct Header<'m>(Window<'m, HEADER_LEN>);
 
 impl<'m> Header<'m> {
-    /// The header at `offset`, where the frame holds one.
+    /// The header at `place`, where the frame holds one.
     #[inline(always)]
-    pub fn at(frame: Frame<'m>, offset: usize) -> Option<Self> {
-        frame.window(offset).map(Self)
+    pub fn at(place: Place<'m>) -> Option<Self> {
+        place.window().map(Self)
     }
 
     /// The port it was sent from.
@@ -48,8 +54,20 @@ impl<'m> Header<'m> {
 
     /// Octets of header and payload, as the header claims.
     #[inline(always)]
-    pub fn len(self) -> usize {
-        usize::from(self.0.number16::<LENGTH>())
+    pub fn len(self) -> u16 {
+        self.0.number16::<LENGTH>()
+    }
+
+    /// Where the payload begins.
+    #[inline(always)]
+    pub fn payload(self) -> Place<'m> {
+        self.0.skip(HEADER_LEN as u16)
+    }
+
+    /// Where the datagram ends, as the header claims.
+    #[inline(always)]
+    pub fn end(self) -> Place<'m> {
+        self.0.skip(self.len())
     }
 
     /// Whether it claims to be without even a header.
@@ -64,12 +82,10 @@ impl<'m> Header<'m> {
         self.0.get16::<CHECKSUM>()
     }
 
-    /// Writes all of the header; `checksum` is in memory order.
+    /// Writes what [`header`] leaves open; `checksum` is in memory order.
     #[inline(always)]
-    pub fn write(self, source_port: u16, destination_port: u16, length: u16, checksum: u16) {
-        self.0.set_number16::<SOURCE_PORT>(source_port);
+    pub fn address(self, destination_port: u16, checksum: u16) {
         self.0.set_number16::<DESTINATION_PORT>(destination_port);
-        self.0.set_number16::<LENGTH>(length);
         self.0.set16::<CHECKSUM>(checksum);
     }
 }
@@ -77,13 +93,14 @@ impl<'m> Header<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Frame;
 
     const BYTES: [u8; 8] = [0xc0, 0x01, 0x06, 0xa5, 0x00, 0x6b, 0x12, 0x34];
 
     #[test]
     fn deconstruct() {
         let mut bytes = BYTES;
-        let header = Header::at(Frame::new(&mut bytes), 0).unwrap();
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
         assert_eq!(header.source_port(), 49153);
         assert_eq!(header.destination_port(), 1701);
         assert_eq!(header.len(), 107);
@@ -93,19 +110,10 @@ mod tests {
 
     #[test]
     fn construct() {
-        let mut bytes = [0; 8];
-        Header::at(Frame::new(&mut bytes), 0)
-            .unwrap()
-            .write(49153, 1701, 107, 0x1234u16.to_be());
-        assert_eq!(bytes, BYTES);
-    }
-
-    #[test]
-    fn construct_over_dirt() {
-        let mut bytes = [0xa5; 8];
-        Header::at(Frame::new(&mut bytes), 0)
-            .unwrap()
-            .write(49153, 1701, 107, 0x1234u16.to_be());
+        let mut bytes = header(49153, 107);
+        assert_eq!(bytes, [0xc0, 0x01, 0, 0, 0x00, 0x6b, 0, 0]);
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
+        header.address(1701, 0x1234u16.to_be());
         assert_eq!(bytes, BYTES);
     }
 
@@ -114,7 +122,7 @@ mod tests {
         let mut bytes = [0; 11];
         bytes[3..].copy_from_slice(&BYTES);
         let frame = Frame::new(&mut bytes);
-        assert_eq!(Header::at(frame, 3).unwrap().destination_port(), 1701);
-        assert!(Header::at(frame, 4).is_none());
+        assert_eq!(Header::at(frame.place(3)).unwrap().destination_port(), 1701);
+        assert!(Header::at(frame.place(4)).is_none());
     }
 }
