@@ -264,9 +264,9 @@ impl<'m> NumberAvp<'m> {
     pub fn is_message_type(self, value: u16) -> bool {
         const DECISIVE: u64 = ((HIDDEN as u64 | AVP_MAX_LEN as u64) << 48) | 0xffff_ffff_ffff;
         let expected = (NUMBER_AVP_LEN as u64) << 48
-            | (IETF as u64) << 32
-            | (MESSAGE_TYPE as u64) << 16
-            | value as u64;
+            | u64::from(IETF) << 32
+            | u64::from(MESSAGE_TYPE) << 16
+            | u64::from(value);
         self.0.get64::<1>() & DECISIVE.to_be() == expected.to_be()
     }
 
