@@ -4,15 +4,13 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use broken_lns::respond::{Orders, respond};
+use broken_lns::af_xdp::{Packet, Umem};
+use broken_lns::respond::{Batch, Orders, respond};
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::reply;
 use broken_lns_ebpf::sccrq::{self, Policy};
 use broken_lns_ebpf::template::{StopCcn, Template};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use xdp::Umem;
-use xdp::slab::{HeapSlab, Slab as _};
-use xdp::umem::UmemCfgBuilder;
 use xtask::lab::{Checksum, Datagram, Mac, Sccrq};
 
 /// Frames in a batch, as a worker takes them by default.
@@ -87,38 +85,26 @@ fn batch(criterion: &mut Criterion) {
         policy: POLICY,
         template: template(14),
     };
-    let config = UmemCfgBuilder {
-        frame_count: BATCH as u32,
-        ..UmemCfgBuilder::default()
-    };
-    let config = config.build().expect("a batch of frames is a valid umem");
-    let mut umem = Umem::map(config).expect("a batch of frames fits in memory");
-    let mut received = HeapSlab::with_capacity(BATCH);
-    let mut replies = HeapSlab::with_capacity(BATCH);
+    let mut umem = Umem::new(BATCH as u32).expect("a batch of frames fits in memory");
+    let mut batch = Batch::new(BATCH);
     let mut group = criterion.benchmark_group("respond");
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("batch of 256", |bencher| {
         bencher.iter_custom(|times| {
             let mut spent = Duration::ZERO;
             for _ in 0..times {
-                for _ in 0..BATCH {
-                    // SAFETY: every packet goes back to the umem below, which outlives it.
-                    let packet = unsafe { umem.alloc() };
-                    let mut packet = packet.expect("every frame came back");
-                    packet.insert(0, &request).expect("a frame has room for it");
-                    received.push_front(packet);
+                while let Some(address) = umem.take() {
+                    umem.room(address)[..request.len()].copy_from_slice(&request);
+                    batch.received.push(Packet {
+                        address,
+                        len: request.len() as u32,
+                    });
                 }
                 let start = Instant::now();
-                black_box(respond(
-                    &orders,
-                    &mut received,
-                    &mut umem,
-                    &mut replies,
-                    |_| {},
-                ));
+                black_box(respond(&orders, &mut umem, &mut batch, |_| {}));
                 spent += start.elapsed();
-                while let Some(packet) = replies.pop_back() {
-                    umem.free_packet(packet);
+                for reply in batch.replies.drain(..) {
+                    umem.give(reply.address);
                 }
             }
             spent

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::Erro
 
 use crate::{
     codes::{ErrorCode, ResultCode, UnknownCode},
-    mode::{Path, XdpMode},
+    mode::{Path, Wait, XdpMode},
     refusal::{Refusal, RefusalError},
 };
 
@@ -89,9 +89,9 @@ pub struct Run {
     )]
     pub batch_size: u32,
 
-    /// Let the workers poll without ever sleeping: less delay, for a whole core each.
-    #[arg(long, help_heading = DATA_PATH)]
-    pub busy_poll: bool,
+    /// What workers do while there are no frames.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t, help_heading = DATA_PATH)]
+    pub wait: Wait,
 
     /// Answer frames to any MAC address, as on a mirror port, and not only to the interface's own.
     #[arg(long, help_heading = FILTER)]
@@ -239,7 +239,8 @@ mod tests {
         assert_eq!((run.path, run.xdp_mode), (Path::Auto, XdpMode::Auto));
         assert_eq!((run.queues, run.batch_size), (None, 256));
         assert_eq!(run.duration, None);
-        assert!(!(run.any_mac || run.verify_checksum || run.replace || run.busy_poll || run.json));
+        assert!(!(run.any_mac || run.verify_checksum || run.replace || run.json));
+        assert_eq!(run.wait, Wait::Adaptive);
         assert_eq!(run.verbose, 0);
     }
 
@@ -265,7 +266,8 @@ mod tests {
             "--any-mac",
             "--verify-checksum",
             "--replace",
-            "--busy-poll",
+            "--wait",
+            "spin",
             "--json",
             "--queues",
             "2",
@@ -285,7 +287,8 @@ mod tests {
         assert_eq!((run.path, run.xdp_mode), (Path::Redirect, XdpMode::Generic));
         assert_eq!((run.queues, run.batch_size), (Some(2), 2048));
         assert_eq!(run.duration, Some(Duration::from_secs(90)));
-        assert!(run.any_mac && run.verify_checksum && run.replace && run.busy_poll && run.json);
+        assert!(run.any_mac && run.verify_checksum && run.replace && run.json);
+        assert_eq!(run.wait, Wait::Spin);
         assert_eq!(run.verbose, 2);
     }
 

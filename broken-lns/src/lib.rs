@@ -5,6 +5,7 @@
 //! `program`; the way of a frame that was handed over is `queue` to `respond`.
 //! `responder` holds one interface together, `run` all of them.
 
+pub mod af_xdp;
 pub mod cli;
 pub mod codes;
 pub mod interface;
@@ -20,5 +21,5 @@ pub mod respond;
 pub mod responder;
 pub mod run;
 pub mod snapshot;
-mod socket_option;
+pub mod socket_option;
 pub mod tally;

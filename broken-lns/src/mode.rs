@@ -1,4 +1,4 @@
-//! The two choices of how an answer gets out: its path, and how XDP attaches.
+//! The choices of how an answer gets out: its path, how XDP attaches, how a worker waits.
 
 use clap::ValueEnum;
 
@@ -24,6 +24,18 @@ pub enum XdpMode {
     Native,
     /// In the network stack, on any interface, and slower.
     Generic,
+}
+
+/// What a worker does while there are no frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Wait {
+    /// Look for more frames for a moment after the last one, then sleep.
+    #[default]
+    Adaptive,
+    /// Sleep at once, until the kernel wakes it.
+    Sleep,
+    /// Never sleep: the least delay, for a whole core.
+    Spin,
 }
 
 impl Path {

@@ -1,41 +1,42 @@
 //! One AF_XDP worker: its umem, its rings, and the loop that a pinned thread runs.
 //!
 //! Architecture invariant: every frame of the umem is in exactly one place: in
-//! the fill ring, in the kernel's hands, received, waiting as a reply, in the tx
-//! ring, or free in the umem.
+//! the fill ring, in the kernel's hands, received, in the tx ring, or free in the
+//! umem.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broken_lns_ebpf::answer::Answer;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use nix::unistd::Pid;
-use xdp::nic::NicIndex;
-use xdp::slab::{HeapSlab, Slab as _};
-use xdp::socket::{PollTimeout, SocketError, XdpSocket, XdpSocketBuilder};
-use xdp::umem::{FrameSize, UmemCfgBuilder};
-use xdp::{RingConfigBuilder, Rings, Umem};
 
-use crate::respond::{Orders, respond};
+use crate::af_xdp::{Binding, SetupError, Umem, XskSocket};
+use crate::mode::Wait;
+use crate::respond::{Batch, Orders, respond};
 use crate::snapshot::{VerdictCounts, XdpStatistics};
 use crate::socket_option;
 use crate::tally::Tally;
 
-/// Frames in the umem of a worker, of 4 KiB each.
-const FRAMES: u32 = 4096;
-/// Entries of each ring; every frame of the umem would fit in two of them.
+/// Frames in the umem of a worker, of 4 KiB each: enough to fill the fill ring and the tx ring.
+const FRAMES: u32 = 2 * RING_LEN;
+/// Entries of each ring.
 const RING_LEN: u32 = 2048;
-/// How long a worker sleeps at the most before it looks whether to stop.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a worker sleeps at the most before it looks whether to stop, in milliseconds.
+const PATIENCE: u8 = 100;
 /// How long it waits for the kernel to go on sending, at the most.
-const BREATH: Duration = Duration::from_millis(1);
+const BREATH: u8 = 1;
+/// For how long an adaptive worker looks for more frames after the last one before it sleeps:
+/// more than from one frame to the next at 10,000 a second.
+const SPIN: Duration = Duration::from_micros(250);
 /// How often a worker asks the kernel in a row to go on sending.
 const MAX_KICKS: u32 = 128;
 /// How many batches a worker takes at the most after it was told to stop.
@@ -48,8 +49,8 @@ const BUSY_POLL_TIME: u32 = 20;
 pub struct WorkerOptions {
     /// Most frames that are answered at a time, from 1 to 2,048.
     pub batch_size: u32,
-    /// Whether it polls without ever sleeping.
-    pub busy_poll: bool,
+    /// What it does while there are no frames.
+    pub wait: Wait,
     /// Whether frames have to be copied, as under generic XDP.
     pub force_copy: bool,
 }
@@ -77,13 +78,12 @@ impl QueueError {
 /// A worker is generic over it so that the loop and the rings can be measured
 /// apart from the answering.
 pub trait Work: Send + 'static {
-    /// Moves every frame from `received` to `replies` or back to the umem, as
-    /// far as `replies` has room, and returns how the frames ended.
+    /// Turns every packet that was received into a reply or gives its frame back
+    /// to the umem, and returns how the packets ended.
     fn work(
         &mut self,
-        received: &mut HeapSlab,
         umem: &mut Umem,
-        replies: &mut HeapSlab,
+        batch: &mut Batch,
         announce: impl FnMut(Answer),
     ) -> VerdictCounts;
 }
@@ -91,19 +91,17 @@ pub trait Work: Send + 'static {
 impl Work for Orders {
     fn work(
         &mut self,
-        received: &mut HeapSlab,
         umem: &mut Umem,
-        replies: &mut HeapSlab,
+        batch: &mut Batch,
         announce: impl FnMut(Answer),
     ) -> VerdictCounts {
-        respond(self, received, umem, replies, announce)
+        respond(self, umem, batch, announce)
     }
 }
 
 /// A worker whose socket is bound, before its thread runs.
 pub struct Worker<W = Orders> {
-    socket: XdpSocket,
-    rings: Rings,
+    socket: XskSocket,
     umem: Umem,
     work: W,
     options: WorkerOptions,
@@ -120,14 +118,14 @@ pub struct Socket {
 }
 
 impl<W: Work> Worker<W> {
-    /// Binds a socket to the queue and fills its fill ring.
+    /// Binds a socket to a queue of the interface of this name and index.
     ///
     /// # Errors
     ///
     /// [`QueueError`] names the interface, the queue and the step that failed.
     pub fn bind(
         interface: &str,
-        nic: NicIndex,
+        index: u32,
         queue: u32,
         work: W,
         options: WorkerOptions,
@@ -140,46 +138,23 @@ impl<W: Work> Worker<W> {
             hint: hint(&cause),
             cause,
         };
-        let umem = UmemCfgBuilder {
-            frame_size: FrameSize::FourK,
-            frame_count: FRAMES,
-            ..UmemCfgBuilder::default()
+        let mut umem = Umem::new(FRAMES).map_err(|cause| failed("cannot map the frames", cause))?;
+        let binding = Binding {
+            interface: index,
+            queue,
+            ring_len: RING_LEN,
+            force_copy: options.force_copy,
         };
-        let umem = umem.build().map_err(io::Error::other);
-        let umem = umem.and_then(Umem::map);
-        let mut umem = umem.map_err(|error| failed("cannot map the frames", error))?;
-
-        let config = RingConfigBuilder {
-            rx_count: RING_LEN,
-            tx_count: RING_LEN,
-            fill_count: RING_LEN,
-            completion_count: RING_LEN,
-        };
-        let config = config.build().map_err(io::Error::other);
-        let config = config.map_err(|error| failed("cannot lay out the rings", error))?;
-        let mut builder = XdpSocketBuilder::new()
-            .map_err(|error| failed("cannot open an AF_XDP socket", cause(error)))?;
-        let (mut rings, mut flags) = builder
-            .build_rings(&umem, config)
-            .map_err(|error| failed("cannot map the rings", cause(error)))?;
-        // SAFETY: the umem and the rings move into the worker together, and the
-        // worker's fields are dropped with the socket first.
-        unsafe { rings.fill_ring.enqueue(&mut umem, RING_LEN as usize) };
-        if options.force_copy {
-            flags.force_copy();
-        }
-        let socket = builder
-            .bind(nic, queue, flags)
-            .map_err(|error| failed("cannot bind the AF_XDP socket", cause(error)))?;
-
-        let fd = borrow(&socket)
-            .try_clone_to_owned()
-            .map_err(|error| failed("cannot share the AF_XDP socket", error))?;
+        let socket = XskSocket::bind(&mut umem, &binding)
+            .map_err(|SetupError { step, cause }| failed(step, cause))?;
+        let fd = socket
+            .fd()
+            .try_clone()
+            .map_err(|cause| failed("cannot share the AF_XDP socket", cause))?;
         tune(&fd, &options);
         let tally = Arc::new(Tally::new());
         let worker = Self {
             socket,
-            rings,
             umem,
             work,
             options,
@@ -212,79 +187,61 @@ impl<W: Work> Worker<W> {
     }
 
     fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
-        let mut flow = Flow::new(self.options.batch_size as usize);
+        let mut batch = Batch::new(self.options.batch_size as usize);
+        let mut unfinished = false;
         let mut last_turns = LAST_TURNS;
         loop {
-            let taken = self.turn(&mut flow)?;
+            let taken = self.turn(&mut batch, &mut unfinished)?;
             if stop.load(Ordering::Relaxed) {
                 // What was handed over before is answered still.
                 last_turns -= 1;
-                if taken == 0 && flow.is_idle() || last_turns == 0 {
+                if taken == 0 && !unfinished || last_turns == 0 {
                     return Ok(());
                 }
             }
             if taken == 0 {
-                self.rest(&flow)?;
+                self.rest(unfinished)?;
             }
         }
     }
 
     /// Gives frames back, takes a batch, answers it, and sends; returns how many it took.
-    fn turn(&mut self, flow: &mut Flow) -> io::Result<usize> {
+    fn turn(&mut self, batch: &mut Batch, unfinished: &mut bool) -> io::Result<u32> {
         // Giving frames back before taking new ones measured faster than after.
-        self.reap(flow);
-        let room = RING_LEN as usize - flow.filling;
-        // SAFETY: the umem lives as long as the socket, in the same worker.
-        flow.filling += unsafe { self.rings.fill_ring.enqueue(&mut self.umem, room) };
-
-        let taken = match &mut self.rings.rx_ring {
-            // SAFETY: no packet leaves the worker, which owns the umem.
-            Some(rx) => unsafe { rx.recv(&self.umem, &mut flow.received) },
-            None => 0,
-        };
-        flow.filling -= taken;
-        let counts = self.work.work(
-            &mut flow.received,
-            &mut self.umem,
-            &mut flow.replies,
-            |answer| {
+        self.socket.reap(&mut self.umem);
+        self.socket.refill(&mut self.umem);
+        // No more than can be sent, so that no reply has to wait.
+        let limit = self.options.batch_size.min(self.socket.room());
+        let taken = self.socket.receive(limit, &mut batch.received);
+        if taken > 0 {
+            let counts = self.work.work(&mut self.umem, batch, |answer| {
                 if let Some(announcements) = &self.announcements {
                     // A full channel means that enough is being shown.
                     let _ = announcements.try_send(answer);
                 }
-            },
-        );
-        self.tally.add(&counts);
-
-        let queued = match &mut self.rings.tx_ring {
-            // The ring takes all replies or none; with none they wait for the next turn.
-            // SAFETY: the umem lives as long as the socket, in the same worker.
-            Some(tx) => unsafe { tx.send(&mut flow.replies) },
-            None => 0,
-        };
-        flow.sending += queued;
-        if queued > 0 || flow.unfinished {
-            flow.unfinished = !self.kick(flow)?;
+            });
+            self.tally.add(&counts);
+        }
+        let queued = self.socket.send(&mut batch.replies);
+        if queued > 0 || *unfinished {
+            *unfinished = !self.kick()?;
         }
         Ok(taken)
-    }
-
-    /// Takes back the frames that were sent.
-    fn reap(&mut self, flow: &mut Flow) {
-        let limit = flow.sending.min(RING_LEN as usize);
-        flow.sending -= self.rings.completion_ring.dequeue(&mut self.umem, limit);
     }
 
     /// Has the kernel send what is in the tx ring; `false` where it wants to be asked again later.
     ///
     /// In copy mode one call sends only a part of the ring, and says EAGAIN
     /// where more is left.
-    fn kick(&mut self, flow: &mut Flow) -> io::Result<bool> {
+    fn kick(&mut self) -> io::Result<bool> {
         for _ in 0..MAX_KICKS {
-            match send(self.socket.as_raw_fd(), &[], MsgFlags::MSG_DONTWAIT) {
+            if !self.socket.send_needs_wakeup() {
+                return Ok(true);
+            }
+            match send(self.fd(), &[], MsgFlags::MSG_DONTWAIT) {
                 Ok(_) => return Ok(true),
                 Err(Errno::EAGAIN | Errno::EBUSY | Errno::ENOBUFS | Errno::EINTR) => {
-                    self.reap(flow);
+                    self.socket.reap(&mut self.umem);
                 }
                 // The interface is down: it may come up again.
                 Err(Errno::ENETDOWN) => return Ok(false),
@@ -295,47 +252,38 @@ impl<W: Work> Worker<W> {
     }
 
     /// Waits for frames, but not long.
-    fn rest(&self, flow: &Flow) -> io::Result<()> {
-        if self.options.busy_poll {
-            // Lets the kernel poll the driver, where it can; elsewhere the call costs little.
-            let _ = recv(self.socket.as_raw_fd(), &mut [], MsgFlags::MSG_DONTWAIT);
-            return Ok(());
+    fn rest(&self, unfinished: bool) -> io::Result<()> {
+        match self.options.wait {
+            Wait::Spin => {
+                // Lets the kernel poll the driver, where it can; elsewhere the call costs little.
+                let _ = recv(self.fd(), &mut [], MsgFlags::MSG_DONTWAIT);
+                return Ok(());
+            }
+            Wait::Adaptive if self.spin() => return Ok(()),
+            Wait::Adaptive | Wait::Sleep => {}
         }
-        let limit = if flow.is_idle() { PATIENCE } else { BREATH };
-        self.socket.poll_read(PollTimeout::new(Some(limit)))?;
-        Ok(())
-    }
-}
-
-/// Where the frames of a worker are, apart from those that are free.
-struct Flow {
-    /// In the fill ring, or with the kernel to be filled.
-    filling: usize,
-    /// Received, and not yet answered.
-    received: HeapSlab,
-    /// Answered, and not yet in the tx ring.
-    replies: HeapSlab,
-    /// In the tx ring, or with the kernel to be sent.
-    sending: usize,
-    /// Whether the kernel has to be asked again to send.
-    unfinished: bool,
-}
-
-impl Flow {
-    /// All frames that the fill ring holds are in it, and none elsewhere.
-    fn new(batch_size: usize) -> Self {
-        Self {
-            filling: RING_LEN as usize,
-            received: HeapSlab::with_capacity(batch_size),
-            replies: HeapSlab::with_capacity(batch_size),
-            sending: 0,
-            unfinished: false,
+        let limit = if unfinished { BREATH } else { PATIENCE };
+        let mut ready = [PollFd::new(self.socket.fd().as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ready, PollTimeout::from(limit)) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether there is nothing to do but to wait for frames.
-    fn is_idle(&self) -> bool {
-        self.replies.is_empty() && !self.unfinished
+    /// Looks for frames for a while; `false` where none came.
+    fn spin(&self) -> bool {
+        let start = Instant::now();
+        while self.socket.is_empty() {
+            if start.elapsed() >= SPIN {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+        true
+    }
+
+    fn fd(&self) -> RawFd {
+        self.socket.fd().as_raw_fd()
     }
 }
 
@@ -374,6 +322,12 @@ impl Socket {
     }
 }
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
@@ -386,7 +340,7 @@ fn tune(fd: &OwnedFd, options: &WorkerOptions) {
     let _ = setsockopt(fd, socket_option::MaxTxBudget, &budget);
     // The kernel clips it to net.core.wmem_max; a batch of long replies wants more than the default.
     let _ = setsockopt(fd, sockopt::SndBuf, &(1 << 22));
-    if options.busy_poll {
+    if options.wait == Wait::Spin {
         let _ = setsockopt(fd, socket_option::PreferBusyPoll, &1);
         let _ = setsockopt(fd, socket_option::BusyPoll, &BUSY_POLL_TIME);
         let _ = setsockopt(fd, socket_option::BusyPollBudget, &options.batch_size);
@@ -409,22 +363,6 @@ fn pin(cpu: usize) -> nix::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
     sched_setaffinity(Pid::from_raw(0), &set)
-}
-
-fn borrow(socket: &XdpSocket) -> BorrowedFd<'_> {
-    // SAFETY: the descriptor is open as long as the socket, which is borrowed as long.
-    unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) }
-}
-
-/// The system's error in one of the `xdp` crate's.
-fn cause(error: SocketError) -> io::Error {
-    match error {
-        SocketError::SocketCreation(error)
-        | SocketError::Bind(error)
-        | SocketError::SetSockOpt { inner: error, .. }
-        | SocketError::GetSockOpt { inner: error, .. }
-        | SocketError::RingMap { inner: error, .. } => error,
-    }
 }
 
 /// The way out of a known error.

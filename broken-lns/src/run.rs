@@ -118,7 +118,7 @@ impl Session {
             replace: flags.replace,
             queues: flags.queues,
             batch_size: flags.batch_size,
-            busy_poll: flags.busy_poll,
+            wait: flags.wait,
             announce: flags.verbose >= 1,
             log_level: match flags.verbose {
                 0 | 1 => log::LevelFilter::Off,

@@ -9,6 +9,30 @@ use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
 const XDP_MAX_TX_SKB_BUDGET: c_int = 9;
 
 sockopt_impl!(
+    /// The memory of the frames.
+    UmemRegion, SetOnly, libc::SOL_XDP, libc::XDP_UMEM_REG, libc::xdp_umem_reg
+);
+sockopt_impl!(
+    /// Entries of the ring of frames to receive into.
+    FillRing, SetOnly, libc::SOL_XDP, libc::XDP_UMEM_FILL_RING, u32
+);
+sockopt_impl!(
+    /// Entries of the ring of frames that were sent.
+    CompletionRing, SetOnly, libc::SOL_XDP, libc::XDP_UMEM_COMPLETION_RING, u32
+);
+sockopt_impl!(
+    /// Entries of the ring of packets that were received.
+    RxRing, SetOnly, libc::SOL_XDP, libc::XDP_RX_RING, u32
+);
+sockopt_impl!(
+    /// Entries of the ring of packets to send.
+    TxRing, SetOnly, libc::SOL_XDP, libc::XDP_TX_RING, u32
+);
+sockopt_impl!(
+    /// Where in their memory the parts of the rings lie.
+    MmapOffsets, GetOnly, libc::SOL_XDP, libc::XDP_MMAP_OFFSETS, libc::xdp_mmap_offsets
+);
+sockopt_impl!(
     /// The kernel's counters of the socket.
     Statistics, GetOnly, libc::SOL_XDP, libc::XDP_STATISTICS, libc::xdp_statistics
 );

@@ -1,7 +1,7 @@
 //! What is measured side by side.
 
 use std::num::NonZeroU16;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,16 +12,17 @@ use anyhow::{Context as _, Result, ensure};
 use aya::programs::links::FdLink;
 use broken_lns::codes::{ErrorCode, ResultCode};
 use broken_lns::interface::Interface;
-use broken_lns::mode::{self, XdpMode};
-use broken_lns::queue::{Socket, Worker, WorkerOptions};
+use broken_lns::mode::{self, Wait, XdpMode};
+use broken_lns::queue::{Worker, WorkerOptions};
 use broken_lns::refusal::Refusal;
 use broken_lns::responder::{Responder, ResponderOptions};
 use broken_lns_ebpf::template::Template;
-use xdp::nic::NicIndex;
+use broken_lns_ebpf::verdict::Verdict;
 use xtask::lab::{Avp, ControlMessage, Process, attribute, message_type, pause};
 
 use crate::bed::{BOX_END, Bed};
 use crate::contract::{BOUNCE, SOCKETS, TO_SOCKET};
+use crate::crate_echo::CrateEcho;
 use crate::echo::Echo;
 use crate::meter::Expected;
 use crate::traffic::{LNS, LNS6, Wrapping};
@@ -54,11 +55,13 @@ pub(crate) enum Contender {
     /// The rewrite path.
     Rewrite(Reply, XdpMode),
     /// The worker of the redirect path with nothing but swaps to do.
-    Echo(Waiting),
+    Echo(Wait),
+    /// The same on the rings of the `xdp` crate.
+    CrateEcho,
     /// The redirect path.
-    Redirect(Reply, XdpMode, Waiting),
+    Redirect(Reply, XdpMode, Wait),
     /// A UDP socket with recvmmsg and sendmmsg.
-    Udp(Waiting),
+    Udp(Wait),
     /// A script that uses scapy.
     Scapy,
 }
@@ -74,25 +77,29 @@ pub(crate) enum Reply {
     LongestTemplate,
 }
 
-/// What a thread does while it has no frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Waiting {
-    /// It sleeps until the kernel wakes it.
-    Sleeps,
-    /// It looks again.
-    Spins,
-}
-
 /// A contender at work, until it is dropped.
 pub(crate) struct Running {
     pub(crate) contender: Contender,
-    _held: Held,
+    held: Held,
+}
+
+impl Running {
+    /// Requests that it lost so far, and that the system does not count as lost.
+    pub(crate) fn lost(&self) -> Result<u64> {
+        match (&self.held, self.contender) {
+            // In native mode a veth counts what its program's socket had no room for.
+            (Held::Responder { responder }, Contender::Redirect(_, XdpMode::Generic, _)) => {
+                Ok(responder.snapshot()?.count(Verdict::SocketFull))
+            }
+            _ => Ok(0),
+        }
+    }
 }
 
 /// What is at work.
 enum Held {
     Program { _link: FdLink },
-    Responder { _responder: Box<Responder> },
+    Responder { responder: Box<Responder> },
     Echo { _worker: EchoWorker },
     Udp { _responder: UdpResponder },
     Script { _process: Process },
@@ -100,8 +107,8 @@ enum Held {
 
 /// The worker of the bare echo.
 pub(crate) struct EchoWorker {
-    _link: FdLink,
-    _socket: Socket,
+    link: Option<FdLink>,
+    socket: OwnedFd,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -111,7 +118,7 @@ impl Contender {
     pub(crate) const REWRITE: Self = Self::Rewrite(Reply::Default, XdpMode::Native);
     /// The redirect path as it is by default.
     pub(crate) const REDIRECT: Self =
-        Self::Redirect(Reply::Default, XdpMode::Native, Waiting::Sleeps);
+        Self::Redirect(Reply::Default, XdpMode::Native, Wait::Adaptive);
 
     /// Its name in a table.
     pub(crate) fn name(self) -> String {
@@ -125,17 +132,20 @@ impl Contender {
             XdpMode::Native | XdpMode::Auto => "",
         };
         let waiting = |waiting| match waiting {
-            Waiting::Sleeps => "",
-            Waiting::Spins => ", busy",
+            Wait::Sleep => ", sleeping",
+            Wait::Spin => ", busy",
+            Wait::Adaptive => "",
         };
         match self {
             Self::Bounce => "bare bounce".to_owned(),
             Self::Rewrite(r, m) => format!("rewrite path{}{}", reply(r), mode(m)),
             Self::Echo(w) => format!("bare AF_XDP echo{}", waiting(w)),
+            Self::CrateEcho => "the same on the xdp crate".to_owned(),
             Self::Redirect(r, m, w) => {
                 format!("redirect path{}{}{}", reply(r), mode(m), waiting(w))
             }
-            Self::Udp(w) => format!("UDP socket{}", waiting(w)),
+            Self::Udp(Wait::Spin) => "UDP socket, busy".to_owned(),
+            Self::Udp(_) => "UDP socket".to_owned(),
             Self::Scapy => "scapy".to_owned(),
         }
     }
@@ -143,14 +153,17 @@ impl Contender {
     /// What a request comes back as.
     pub(crate) fn expected(self) -> Expected {
         match self {
-            Self::Bounce | Self::Echo(_) => Expected::Mirrored,
+            Self::Bounce | Self::Echo(_) | Self::CrateEcho => Expected::Mirrored,
             Self::Rewrite(..) | Self::Redirect(..) | Self::Udp(_) | Self::Scapy => Expected::Answer,
         }
     }
 
     /// Whether a thread of this process answers.
     pub(crate) fn is_in_thread(self) -> bool {
-        matches!(self, Self::Echo(_) | Self::Redirect(..) | Self::Udp(_))
+        matches!(
+            self,
+            Self::Echo(_) | Self::CrateEcho | Self::Redirect(..) | Self::Udp(_)
+        )
     }
 
     /// Whether the system counts everything that it does not get to see.
@@ -186,10 +199,13 @@ impl Contender {
                 _link: bed.attach(BOUNCE)?,
             },
             Self::Rewrite(reply, mode) => Held::Responder {
-                _responder: respond(bed, mode::Path::Rewrite, mode, reply, Waiting::Sleeps)?,
+                responder: respond(bed, mode::Path::Rewrite, mode, reply, Wait::Sleep)?,
             },
             Self::Redirect(reply, mode, waiting) => Held::Responder {
-                _responder: respond(bed, mode::Path::Redirect, mode, reply, waiting)?,
+                responder: respond(bed, mode::Path::Redirect, mode, reply, waiting)?,
+            },
+            Self::CrateEcho => Held::Echo {
+                _worker: EchoWorker::start_crate(bed)?,
             },
             Self::Echo(waiting) => Held::Echo {
                 _worker: EchoWorker::start(bed, waiting)?,
@@ -200,7 +216,7 @@ impl Contender {
                     Wrapping::Ipv6 => LNS6.into(),
                 };
                 let cpu = bed.cpus.worker;
-                let spin = waiting == Waiting::Spins;
+                let spin = waiting == Wait::Spin;
                 let start = || UdpResponder::start(address, stop_ccn().bytes(), cpu, spin);
                 Held::Udp {
                     _responder: bed.responder.enter(start)??,
@@ -222,45 +238,61 @@ impl Contender {
         };
         Ok(Running {
             contender: self,
-            _held: held,
+            held,
         })
     }
 }
 
 impl EchoWorker {
-    fn start(bed: &mut Bed, waiting: Waiting) -> Result<Self> {
-        let request = bed.traffic.request()?;
-        let echo = Echo {
-            network: usize::from(request.network),
-            ip_version: request.ip_version,
-        };
+    fn start(bed: &mut Bed, waiting: Wait) -> Result<Self> {
+        let echo = Echo::of(bed)?;
         let options = WorkerOptions {
             batch_size: BATCH,
-            busy_poll: waiting == Waiting::Spins,
+            wait: waiting,
             force_copy: false,
         };
         let bind = || {
-            let interface = Interface::by_name(BOX_END)?;
-            let nic = NicIndex::new(interface.index);
-            anyhow::Ok(Worker::bind(BOX_END, nic, 0, echo, options, None)?)
+            let index = Interface::by_name(BOX_END)?.index;
+            anyhow::Ok(Worker::bind(BOX_END, index, 0, echo, options, None)?)
         };
         let (worker, socket) = bed.responder.enter(bind)??;
-        bed.sockets
-            .set(0, socket.as_raw_fd(), 0)
-            .with_context(|| format!("cannot put the echo's socket into {SOCKETS}"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let thread = worker.spawn("echo".to_owned(), Some(bed.cpus.worker), Arc::clone(&stop))?;
-        Ok(Self {
-            _socket: socket,
+        Self::attach(bed, socket.as_fd().try_clone_to_owned()?, stop, thread)
+    }
+
+    fn start_crate(bed: &mut Bed) -> Result<Self> {
+        let echo = Echo::of(bed)?;
+        let bind = || CrateEcho::bind(Interface::by_name(BOX_END)?.index, echo, BATCH);
+        let (worker, socket) = bed.responder.enter(bind)??;
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = worker.spawn(bed.cpus.worker, Arc::clone(&stop));
+        Self::attach(bed, socket, stop, thread)
+    }
+
+    fn attach(
+        bed: &mut Bed,
+        socket: OwnedFd,
+        stop: Arc<AtomicBool>,
+        thread: JoinHandle<std::io::Result<()>>,
+    ) -> Result<Self> {
+        let mut worker = Self {
+            link: None,
+            socket,
             stop,
             thread: Some(thread),
-            _link: bed.attach(TO_SOCKET)?,
-        })
+        };
+        bed.sockets
+            .set(0, worker.socket.as_raw_fd(), 0)
+            .with_context(|| format!("cannot put the echo's socket into {SOCKETS}"))?;
+        worker.link = Some(bed.attach(TO_SOCKET)?);
+        Ok(worker)
     }
 }
 
 impl Drop for EchoWorker {
     fn drop(&mut self) {
+        self.link = None;
         self.stop.store(true, Ordering::Relaxed);
         if let Some(Ok(Err(error))) = self.thread.take().map(JoinHandle::join) {
             eprintln!("the bare echo failed: {error}");
@@ -274,7 +306,7 @@ fn respond(
     path: mode::Path,
     xdp_mode: XdpMode,
     reply: Reply,
-    waiting: Waiting,
+    waiting: Wait,
 ) -> Result<Box<Responder>> {
     let options = ResponderOptions {
         path,
@@ -284,7 +316,7 @@ fn respond(
         replace: false,
         queues: None,
         batch_size: BATCH,
-        busy_poll: waiting == Waiting::Spins,
+        wait: waiting,
         announce: false,
         log_level: log::LevelFilter::Off,
     };

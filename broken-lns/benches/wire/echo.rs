@@ -1,13 +1,16 @@
 //! The bare AF_XDP echo: the responder's own worker and rings, with nothing but swaps to do.
 
+use anyhow::Result;
+use broken_lns::af_xdp::Umem;
 use broken_lns::queue::Work;
+use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::{ethernet, ipv4, ipv6};
-use xdp::Umem;
-use xdp::slab::{HeapSlab, Slab as _};
+
+use crate::bed::Bed;
 
 /// Sends every frame back with its addresses swapped.
 pub(crate) struct Echo {
@@ -19,32 +22,30 @@ pub(crate) struct Echo {
 impl Work for Echo {
     fn work(
         &mut self,
-        received: &mut HeapSlab,
         umem: &mut Umem,
-        replies: &mut HeapSlab,
+        batch: &mut Batch,
         _announce: impl FnMut(Answer),
     ) -> VerdictCounts {
-        let mut counts = [0; Verdict::COUNT];
-        while replies.available() > 0
-            && let Some(mut packet) = received.pop_back()
-        {
-            match self.swap(Frame::new(&mut packet)) {
-                Some(()) => {
-                    replies.push_front(packet);
-                    counts[Verdict::Answered as usize] += 1;
-                }
-                None => {
-                    umem.free_packet(packet);
-                    counts[Verdict::OtherTraffic as usize] += 1;
-                }
-            }
-        }
-        counts
+        batch.each(umem, |room, len| {
+            let packet = room.get_mut(..len).ok_or(Verdict::NoRoom)?;
+            let swapped = self.swap(Frame::new(packet));
+            swapped.map(|()| len).ok_or(Verdict::OtherTraffic)
+        })
     }
 }
 
 impl Echo {
-    fn swap(&self, frame: Frame<'_>) -> Option<()> {
+    /// The echo for the requests of a test bed.
+    pub(crate) fn of(bed: &Bed) -> Result<Self> {
+        let request = bed.traffic.request()?;
+        Ok(Self {
+            network: usize::from(request.network),
+            ip_version: request.ip_version,
+        })
+    }
+
+    /// Swaps the addresses of every layer; `None` where the frame is too short.
+    pub(crate) fn swap(&self, frame: Frame<'_>) -> Option<()> {
         let transport = if self.ip_version == 4 {
             let ip = frame.window::<{ ipv4::HEADER_LEN }>(self.network)?;
             let (source, destination) = (ip.get32::<12>(), ip.get32::<16>());

@@ -3,11 +3,11 @@
 use std::slice;
 
 use anyhow::Result;
-use broken_lns::mode::XdpMode;
+use broken_lns::mode::{Wait, XdpMode};
 
 use crate::Effort;
 use crate::bed::{Bed, Offer};
-use crate::contender::{Contender, Reply, Waiting};
+use crate::contender::{Contender, Reply};
 use crate::contract::FLOOD;
 use crate::report::{SUMMARY, Table, Target, Unit};
 use crate::rounds::{Pair, Rounds};
@@ -28,16 +28,27 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
         Contender::REWRITE,
         rewrite(Reply::LongestMessage),
         rewrite(Reply::LongestTemplate),
-        Contender::Echo(Waiting::Sleeps),
+        Contender::Echo(Wait::Adaptive),
+        Contender::CrateEcho,
         Contender::REDIRECT,
-        Contender::Udp(Waiting::Sleeps),
+        Contender::Udp(Wait::Sleep),
         Contender::Scapy,
     ];
-    let [bounce, rewrite, message, template, echo, redirect, udp] = [0, 1, 2, 3, 4, 5, 6];
+    let [
+        bounce,
+        rewrite,
+        message,
+        template,
+        echo,
+        on_crate,
+        redirect,
+        udp,
+    ] = [0, 1, 2, 3, 4, 5, 6, 7];
     let pairs = [
         Pair(rewrite, bounce, Some(Target::AtLeast(0.88))),
         Pair(message, rewrite, None),
         Pair(template, rewrite, Some(Target::AtLeast(0.8))),
+        Pair(echo, on_crate, None),
         Pair(redirect, echo, Some(Target::AtLeast(0.97))),
         Pair(rewrite, udp, Some(Target::AtLeast(15.0))),
         Pair(redirect, udp, Some(Target::AtLeast(3.3))),

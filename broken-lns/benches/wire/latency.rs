@@ -3,11 +3,11 @@
 use std::slice;
 
 use anyhow::Result;
-use broken_lns::mode::XdpMode;
+use broken_lns::mode::{Wait, XdpMode};
 
 use crate::Effort;
 use crate::bed::{Bed, Offer};
-use crate::contender::{Contender, Reply, Waiting};
+use crate::contender::{Contender, Reply};
 use crate::meter::quantile;
 use crate::report::{Row, SUMMARY, Summary, Table, Target, Unit};
 use crate::rounds::{Pair, Rounds};
@@ -27,22 +27,35 @@ const P99: usize = 1;
 
 /// Measures it.
 pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
-    use Waiting::{Sleeps, Spins};
+    use Wait::{Adaptive, Sleep, Spin};
+    let redirect = |wait| Contender::Redirect(Reply::Default, XdpMode::Native, wait);
     let contenders = [
         Contender::Bounce,
         Contender::REWRITE,
-        Contender::Echo(Spins),
-        Contender::Redirect(Reply::Default, XdpMode::Native, Spins),
-        Contender::Echo(Sleeps),
-        Contender::REDIRECT,
-        Contender::Udp(Spins),
-        Contender::Udp(Sleeps),
+        Contender::Echo(Spin),
+        redirect(Spin),
+        redirect(Adaptive),
+        Contender::Echo(Sleep),
+        redirect(Sleep),
+        Contender::Udp(Spin),
+        Contender::Udp(Sleep),
     ];
-    let [bounce, rewrite, busy_echo, busy, _, redirect, _, udp] = [0, 1, 2, 3, 4, 5, 6, 7];
+    let [
+        bounce,
+        rewrite,
+        busy_echo,
+        busy,
+        adaptive,
+        _,
+        redirect,
+        _,
+        udp,
+    ] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
     let pairs = [
         (P50, Pair(rewrite, bounce, Some(Target::AtMost(1.05)))),
         (P99, Pair(rewrite, bounce, Some(Target::AtMost(1.2)))),
         (P50, Pair(busy, busy_echo, Some(Target::AtMost(1.1)))),
+        (P50, Pair(adaptive, busy, Some(Target::AtMost(1.3)))),
         (P50, Pair(redirect, udp, Some(Target::AtMost(0.9)))),
     ];
     let mut bed = Bed::new(Traffic {

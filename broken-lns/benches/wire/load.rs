@@ -3,9 +3,10 @@
 use std::slice;
 
 use anyhow::Result;
+use broken_lns::mode::Wait;
 
 use crate::bed::{Bed, Offer};
-use crate::contender::{Contender, Running, Waiting};
+use crate::contender::{Contender, Running};
 use crate::flood;
 use crate::report::{Row, SUMMARY, Summary, Table, Target, Unit};
 use crate::traffic::Traffic;
@@ -20,6 +21,9 @@ const STEPS: [f64; 10] = [0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.3, 1.6, 2.0];
 const FEW_STEPS: [f64; 4] = [0.5, 0.9, 1.1, 1.6];
 /// How often the search halves its range.
 const HALVINGS: u32 = 6;
+/// How often a rate is tried before it counts as one with loss: whatever keeps the worker from
+/// its CPU for a moment looks like loss, too.
+const CHANCES: u32 = 3;
 
 /// Goodput of one contender against offered load, for a plot.
 pub(crate) struct Curve {
@@ -43,7 +47,7 @@ pub(crate) fn run(effort: Effort) -> Result<(Vec<Table>, Vec<Curve>)> {
     let contenders = [
         Contender::REWRITE,
         Contender::REDIRECT,
-        Contender::Udp(Waiting::Sleeps),
+        Contender::Udp(Wait::Sleep),
     ];
     let (steps, rounds) = if effort.quick {
         (&FEW_STEPS[..], 1)
@@ -173,16 +177,27 @@ impl Probe<'_> {
         let mut found = None;
         for _ in 0..HALVINGS {
             let rate = f64::midpoint(low, high);
-            match self.measure(paced(rate))? {
-                Some(window) if window.loss < LOSS => {
+            match self.without_loss(rate)? {
+                Some(window) => {
                     // The generator may be at its end before the contender is.
                     found = Some(window.returned.max(found.unwrap_or(0.0)));
                     low = rate;
                 }
-                _ => high = rate,
+                None => high = rate,
             }
         }
         Ok(found)
+    }
+
+    /// A window at this rate without loss, if there is one.
+    fn without_loss(&mut self, rate: f64) -> Result<Option<Window>> {
+        for _ in 0..CHANCES {
+            let window = self.measure(paced(rate))?;
+            if let Some(window) = window.filter(|window| window.loss < LOSS) {
+                return Ok(Some(window));
+            }
+        }
+        Ok(None)
     }
 
     fn measure(&mut self, offer: Offer) -> Result<Option<Window>> {

@@ -14,6 +14,7 @@ use xtask::lab::interrupt;
 mod bed;
 mod contender;
 mod cost;
+mod crate_echo;
 mod echo;
 mod flood;
 mod latency;

@@ -1,11 +1,11 @@
 //! The same at flood, but for other numbers of LACs, other headers, and in generic mode.
 
 use anyhow::Result;
-use broken_lns::mode::XdpMode;
+use broken_lns::mode::{Wait, XdpMode};
 
 use crate::Effort;
 use crate::bed::Bed;
-use crate::contender::{Contender, Reply, Waiting};
+use crate::contender::{Contender, Reply};
 use crate::flood::OFFER;
 use crate::report::{SUMMARY, Table, Unit};
 use crate::rounds::{Entry, Pair, Rounds};
@@ -32,7 +32,7 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
     let native = [Contender::REWRITE, Contender::REDIRECT];
     let generic = [
         Contender::Rewrite(Reply::Default, XdpMode::Generic),
-        Contender::Redirect(Reply::Default, XdpMode::Generic, Waiting::Sleeps),
+        Contender::Redirect(Reply::Default, XdpMode::Generic, Wait::Sleep),
     ];
     let mut tables = Vec::new();
     for (native, generic) in native.into_iter().zip(generic) {

@@ -4,12 +4,12 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use broken_lns::mode::XdpMode;
+use broken_lns::mode::{Wait, XdpMode};
 use nix::time::ClockId;
 use xtask::lab::{Process, pause};
 
 use crate::bed::{BOX_END, Bed};
-use crate::contender::{Contender, Reply, Waiting};
+use crate::contender::{Contender, Reply};
 use crate::report::{Row, Table, Target, Unit};
 use crate::traffic::Traffic;
 use crate::{Effort, flood, latency, progress, progress_ends};
@@ -18,6 +18,9 @@ use crate::{Effort, flood, latency, progress, progress_ends};
 const START: Duration = Duration::from_secs(10);
 /// Memory that it may take.
 const MEMORY: f64 = 64.0 * 1024.0 * 1024.0;
+
+/// Percent of a core that a worker may take while there is nothing to do.
+const IDLE: f64 = 5.0;
 
 /// Measures it.
 pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
@@ -30,8 +33,9 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
 fn cpu(effort: Effort) -> Result<Table> {
     let contenders = [
         Contender::REDIRECT,
-        Contender::Redirect(Reply::Default, XdpMode::Native, Waiting::Spins),
-        Contender::Udp(Waiting::Sleeps),
+        Contender::Redirect(Reply::Default, XdpMode::Native, Wait::Sleep),
+        Contender::Redirect(Reply::Default, XdpMode::Native, Wait::Spin),
+        Contender::Udp(Wait::Sleep),
     ];
     let mut bed = Bed::new(Traffic::DEFAULT)?;
     let mut rows = Vec::new();
@@ -51,13 +55,13 @@ fn cpu(effort: Effort) -> Result<Table> {
         rows.push(Row {
             name: contender.name(),
             unit: Unit::Percent,
-            values: vec![Some(idle * 100.0), Some(loaded * 100.0)],
-            target: None,
+            values: vec![Some(loaded * 100.0), Some(idle * 100.0)],
+            target: (contender == Contender::REDIRECT).then_some(Target::AtMost(IDLE)),
         });
     }
     Ok(Table {
         title: "Share of a core".to_owned(),
-        columns: vec!["idle", "10,000/s"],
+        columns: vec!["10,000/s", "idle"],
         rows,
         thrown_away: Vec::new(),
     })

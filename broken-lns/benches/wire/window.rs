@@ -99,7 +99,7 @@ fn attempt(
 ) -> Result<std::result::Result<Window, String>> {
     let expected = running.contender.expected();
     let timed = bed.traffic.timed;
-    let lost_before = bed.lost()?;
+    let lost_before = bed.lost()? + running.lost()?;
     let before = bed.meter.sample()?;
     let (start, end, busy, round_trips) = bed.offer(offer, |meter, generator| {
         pause(length.warm_up)?;
@@ -121,7 +121,7 @@ fn attempt(
         Ok((start, end, ended.since(begun), round_trips))
     })?;
     let after = bed.meter.sample()?;
-    let lost = bed.lost()?.saturating_sub(lost_before);
+    let lost = (bed.lost()? + running.lost()?).saturating_sub(lost_before);
 
     let offered = after.offered;
     let returned = after.returned(expected) - before.returned(expected);

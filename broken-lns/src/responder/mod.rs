@@ -17,10 +17,9 @@ use broken_lns_ebpf::sccrq::Policy;
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
-use xdp::nic::NicIndex;
 
 use crate::interface::{AttachMode, DriverStatistics, Interface};
-use crate::mode::{Path, XdpMode};
+use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Plan, plan};
 use crate::program::{AttachError, Program, ProgramSettings};
 use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
@@ -51,8 +50,8 @@ pub struct ResponderOptions {
     pub queues: Option<u32>,
     /// Most frames that a worker answers at a time.
     pub batch_size: u32,
-    /// Whether workers poll without ever sleeping.
-    pub busy_poll: bool,
+    /// What workers do while there are no frames.
+    pub wait: Wait,
     /// Whether answers are announced.
     pub announce: bool,
     /// The least important messages that the program logs.
@@ -353,7 +352,7 @@ fn start_workers(
     }
     let worker_options = WorkerOptions {
         batch_size: options.batch_size,
-        busy_poll: options.busy_poll,
+        wait: options.wait,
         force_copy: mode == AttachMode::Generic,
     };
     let cpus = cpus();
@@ -362,7 +361,7 @@ fn start_workers(
         let bind = || {
             Worker::bind(
                 &interface.name,
-                NicIndex::new(interface.index),
+                interface.index,
                 queue,
                 orders,
                 worker_options,

@@ -30,7 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let bursts = [
         &["--batch-size", "1"][..],
         &["--batch-size", "2048"],
-        &["--busy-poll"],
+        &["--wait", "spin"],
     ]
     .map(|flags| {
         let name = format!("a_burst_is_answered::{}", flags.join("="));

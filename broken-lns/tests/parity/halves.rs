@@ -2,22 +2,22 @@
 
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::{TestRun as _, TestRunOptions};
+use broken_lns::af_xdp::{Packet, Umem};
 use broken_lns::program::{Program, ProgramSettings};
-use broken_lns::respond::{Orders, respond};
+use broken_lns::respond::{Batch, Orders, respond};
 use broken_lns::snapshot::VerdictCounts;
 use broken_lns_ebpf::sccrq::{KERNEL_AVP_LIMIT, Policy};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::wire::ethernet::MacAddress;
-use xdp::Umem;
-use xdp::slab::{HeapSlab, Slab as _};
-use xdp::umem::UmemCfgBuilder;
 
 pub(crate) use broken_lns_ebpf::maps::Path;
 
 /// The MAC address that both halves answer for.
 pub(crate) const OWN_MAC: [u8; 6] = [0x6e, 0xd6, 0xbf, 0x94, 0xa7, 0x91];
 
+/// Octets that the kernel keeps free before a packet that it received.
+const HEADROOM: u64 = 256;
 /// More than the largest frame of a run without an interface.
 const BUFFER: usize = 4096;
 
@@ -57,34 +57,27 @@ impl Worker {
     }
 
     pub(crate) fn with_policy(template: Template, policy: Policy) -> Self {
-        let umem = UmemCfgBuilder {
-            frame_count: 8,
-            ..UmemCfgBuilder::default()
-        };
-        let umem = umem.build().expect("eight frames are a valid umem");
         Self {
             orders: Orders { policy, template },
-            umem: Umem::map(umem).expect("eight frames fit in memory"),
+            umem: Umem::new(8).expect("eight frames fit in memory"),
         }
     }
 
     pub(crate) fn respond(&mut self, frame: &[u8]) -> Result<Outcome> {
-        let (mut received, mut replies) = (HeapSlab::with_capacity(1), HeapSlab::with_capacity(1));
-        // SAFETY: the packet goes back to the umem, or is freed below, in this function.
-        let packet = unsafe { self.umem.alloc() };
-        let mut packet = packet.context("the worker lost a frame of its umem")?;
-        packet.insert(0, frame)?;
-        received.push_front(packet);
-        let counts = respond(
-            &self.orders,
-            &mut received,
-            &mut self.umem,
-            &mut replies,
-            |_| {},
-        );
-        let reply = replies.pop_back().map(|packet| {
-            let bytes = packet.to_vec();
-            self.umem.free_packet(packet);
+        let mut batch = Batch::new(1);
+        let address = self.umem.take();
+        let address = address.context("the worker lost a frame of its umem")? + HEADROOM;
+        let room = self.umem.room(address).get_mut(..frame.len());
+        room.context("the frame is too long")?
+            .copy_from_slice(frame);
+        batch.received.push(Packet {
+            address,
+            len: frame.len() as u32,
+        });
+        let counts = respond(&self.orders, &mut self.umem, &mut batch, |_| {});
+        let reply = batch.replies.pop().map(|packet| {
+            let bytes = self.umem.room(packet.address)[..packet.len as usize].to_vec();
+            self.umem.give(packet.address);
             bytes
         });
         Ok(Outcome {
