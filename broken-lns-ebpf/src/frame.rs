@@ -64,6 +64,16 @@ impl<'m> Frame<'m> {
         self.place(offset as u16).window()
     }
 
+    /// Has the processor fetch the first three cache lines, which hold a usual
+    /// request, while the first of them is looked at.
+    #[inline(always)]
+    pub fn fetch(self) {
+        if let Some(lines) = self.window::<{ 2 * 64 + 1 }>(0) {
+            lines.touch::<64>();
+            lines.touch::<128>();
+        }
+    }
+
     /// The place `offset` octets behind the beginning of the frame.
     #[inline(always)]
     pub fn place(self, offset: u16) -> Place<'m> {
@@ -271,6 +281,14 @@ impl<'m, const N: usize> Window<'m, N> {
             end: self.end,
             memory: PhantomData,
         }
+    }
+
+    /// Reads an octet for the sake of its cache line.
+    #[inline(always)]
+    fn touch<const AT: usize>(self) {
+        const { assert!(AT < N) };
+        // SAFETY: as in `read`; volatile, so that the compiler does not leave it out.
+        unsafe { self.start.add(AT).read_volatile() };
     }
 
     #[inline(always)]

@@ -79,7 +79,9 @@ fn respond(context: &XdpContext) -> End {
         verify_checksum: VERIFY_CHECKSUM.load() != 0,
         avp_limit: KERNEL_AVP_LIMIT,
     };
-    let sccrq = match sccrq::parse(frame(context), policy) {
+    let request = frame(context);
+    request.fetch();
+    let sccrq = match sccrq::parse(request, policy) {
         Ok(sccrq) => sccrq,
         Err(Verdict::TooManyAvps) if !is_on_path(Path::Rewrite) => return hand_over(context),
         Err(Verdict::Truncated) if is_spread(context) => {

@@ -48,6 +48,8 @@ pub fn write(frame: Frame<'_>, sccrq: &Sccrq, template: &Template) -> Option<()>
     };
 
     let transport = transport(sccrq);
+    let udp = udp::Header::at(frame.place(transport as u16))?;
+    let message = l2tp::Header::at(udp.payload())?;
     copy(frame, transport, template, len)?;
     let nr = sccrq.ns.wrapping_add(1);
     let checksum = template
@@ -57,9 +59,8 @@ pub fn write(frame: Frame<'_>, sccrq: &Sccrq, template: &Template) -> Option<()>
         .plus16(sccrq.tunnel_id.to_be())
         .plus16(nr.to_be())
         .udp_checksum();
-    let udp = udp::Header::at(frame.place(transport as u16))?;
     udp.address(sccrq.lac_port, checksum);
-    l2tp::Header::at(udp.payload())?.address(sccrq.tunnel_id, nr);
+    message.address(sccrq.tunnel_id, nr);
     Some(())
 }
 

@@ -105,17 +105,16 @@ fn find_datagram(frame: Frame<'_>) -> Result<Datagram<'_>, Verdict> {
     let (version, transport, total_len, header_len) = match payload.ethertype {
         ethernet::IPV4 => {
             let ip = ipv4::Header::at(payload.place).ok_or(Verdict::OtherTraffic)?;
-            if ip.version() != 4 || ip.protocol() != ipv4::UDP {
-                return Err(Verdict::OtherTraffic);
-            }
-            if ip.is_fragment() {
-                return Err(Verdict::Fragment);
-            }
-            let header_len = ip.header_len();
-            if header_len < ipv4::HEADER_LEN as u16 {
-                return Err(Verdict::OtherTraffic);
-            }
-            (IpVersion::V4, ip.end(), ip.total_len(), header_len)
+            let header_len = match ip.is_plain_udp() {
+                true => ipv4::HEADER_LEN as u16,
+                false => find_header_len(ip)?,
+            };
+            (
+                IpVersion::V4,
+                ip.skip(header_len),
+                ip.total_len(),
+                header_len,
+            )
         }
         ethernet::IPV6 => {
             let ip = ipv6::Header::at(payload.place).ok_or(Verdict::OtherTraffic)?;
@@ -146,6 +145,22 @@ fn find_datagram(frame: Frame<'_>) -> Result<Datagram<'_>, Verdict> {
         version,
         udp,
     })
+}
+
+/// Octets of a header that is not plain, if it is that of a whole UDP datagram all the same.
+#[inline(always)]
+fn find_header_len(ip: ipv4::Header<'_>) -> Result<u16, Verdict> {
+    if ip.version() != 4 || ip.protocol() != ipv4::UDP {
+        return Err(Verdict::OtherTraffic);
+    }
+    if ip.is_fragment() {
+        return Err(Verdict::Fragment);
+    }
+    let header_len = ip.header_len();
+    if header_len < ipv4::HEADER_LEN as u16 {
+        return Err(Verdict::OtherTraffic);
+    }
+    Ok(header_len)
 }
 
 /// The verdict on an IPv6 packet whose first payload is not UDP.

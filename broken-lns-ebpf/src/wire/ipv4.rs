@@ -36,6 +36,15 @@ impl<'m> Header<'m> {
         place.window().map(Self)
     }
 
+    /// Whether it is the header of a whole UDP datagram, without options: what
+    /// nearly every header is, asked in two comparisons.
+    #[inline(always)]
+    pub fn is_plain_udp(self) -> bool {
+        const DECISIVE: u32 = (MORE_FRAGMENTS_OR_OFFSET as u32) << 16 | 0xff;
+        self.0.octet::<VERSION_AND_LENGTH>() == VERSION_4_NO_OPTIONS
+            && self.0.get32::<FRAGMENT>() & DECISIVE.to_be() == u32::from(UDP).to_be()
+    }
+
     /// The version field: 4, or it is no IPv4.
     #[inline(always)]
     pub fn version(self) -> u8 {
@@ -48,10 +57,10 @@ impl<'m> Header<'m> {
         u16::from(self.0.octet::<VERSION_AND_LENGTH>() & 0x0f) * 4
     }
 
-    /// Where the header ends, as it claims.
+    /// The place `octets` behind the beginning of the header.
     #[inline(always)]
-    pub fn end(self) -> Place<'m> {
-        self.0.skip(self.header_len())
+    pub fn skip(self, octets: u16) -> Place<'m> {
+        self.0.skip(octets)
     }
 
     /// Octets of the packet, as it claims.
@@ -183,6 +192,22 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_header_is_of_version_4_without_options_before_udp() {
+        for (at, octet, expected) in [
+            (8, 1, true),
+            (0, 0x46, false),
+            (0, 0x44, false),
+            (0, 0x55, false),
+            (9, 6, false),
+        ] {
+            let mut bytes = BYTES;
+            bytes[at] = octet;
+            let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
+            assert_eq!(header.is_plain_udp(), expected, "{octet:#04x} at {at}");
+        }
+    }
+
+    #[test]
     fn every_part_of_a_fragmented_packet_is_a_fragment() {
         for (flags, expected) in [
             (0x0000u16, false),
@@ -196,6 +221,7 @@ mod tests {
             bytes[6..8].copy_from_slice(&flags.to_be_bytes());
             let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
             assert_eq!(header.is_fragment(), expected, "{flags:#06x}");
+            assert_eq!(header.is_plain_udp(), !expected, "{flags:#06x}");
         }
     }
 }
