@@ -21,4 +21,5 @@ pub mod responder;
 pub mod run;
 pub mod snapshot;
 mod socket_option;
+mod suggestion;
 pub mod tally;
