@@ -9,11 +9,8 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::Erro
 use crate::{
     codes::{ErrorCode, ResultCode, UnknownCode},
     mode::{Path, XdpMode},
-    refusal::{Refusal, RefusalError},
+    refusal::{DEFAULT_ERROR_MESSAGE, Refusal, RefusalError},
 };
-
-/// The text sent when neither `--error-message` nor `--error-code none` is given.
-pub const DEFAULT_ERROR_MESSAGE: &str = "Internal error";
 
 /// An L2TP LNS that refuses on purpose, at line rate, to test LACs.
 #[derive(Debug, Parser)]
@@ -232,6 +229,7 @@ mod tests {
         let run = run(&[]).expect("every flag has a default");
         let refusal = run.refusal().expect("the default refusal is valid");
         assert_eq!(run.interfaces, ["eth1"]);
+        assert_eq!(refusal, Refusal::default());
         assert_eq!(refusal.result(), ResultCode(0));
         assert_eq!(refusal.error(), Some(ErrorCode(4)));
         assert_eq!(refusal.message(), "Internal error");

@@ -19,6 +19,7 @@ pub mod refusal;
 pub mod respond;
 pub mod responder;
 pub mod run;
+pub mod scenario;
 pub mod snapshot;
 mod socket_option;
 mod suggestion;
