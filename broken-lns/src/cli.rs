@@ -2,7 +2,7 @@
 //!
 //! A value is validated here once, and nothing downstream reads text again.
 
-use std::{ffi::OsString, num::NonZeroU16, str::FromStr, time::Duration};
+use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
@@ -32,6 +32,20 @@ pub enum Command {
 
     /// Print the result and error codes with their names.
     Codes,
+
+    /// Check a scenario file, and show every mistake in it.
+    Check(Check),
+
+    /// Print the catalogue of faults that a scenario can have, with all their keys.
+    Faults,
+}
+
+/// The arguments of `broken-lns check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The scenario file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// The flags of `broken-lns run`.
@@ -215,7 +229,7 @@ mod tests {
         let arguments = ["broken-lns", "run"].iter().chain(flags);
         match Cli::from_arguments(arguments)?.command {
             Command::Run(run) => Ok(*run),
-            Command::Codes => unreachable!("the arguments say run"),
+            _ => unreachable!("the arguments say run"),
         }
     }
 
