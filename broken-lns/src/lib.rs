@@ -5,6 +5,7 @@
 //! `program`; the way of a frame that was handed over is `queue` to `respond`.
 //! `responder` holds one interface together, `run` all of them.
 
+pub mod attempts;
 pub mod check;
 pub mod cli;
 pub mod codes;
