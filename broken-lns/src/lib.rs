@@ -9,6 +9,7 @@ pub mod attempts;
 pub mod check;
 pub mod cli;
 pub mod codes;
+pub mod decide;
 pub mod interface;
 pub mod kernel_log;
 pub mod lru;
