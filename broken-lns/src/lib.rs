@@ -23,6 +23,7 @@ pub mod queue;
 pub mod refusal;
 pub mod respond;
 pub mod responder;
+pub mod retransmission;
 pub mod run;
 pub mod scenario;
 pub mod snapshot;
