@@ -30,3 +30,4 @@ pub mod snapshot;
 mod socket_option;
 mod suggestion;
 pub mod tally;
+pub mod unreachable;
