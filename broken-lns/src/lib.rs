@@ -4,12 +4,18 @@
 //! The way of a setting is `cli` to `refusal` to a template and the globals of
 //! `program`; the way of a frame that was handed over is `queue` to `respond`.
 //! `responder` holds one interface together, `run` all of them.
+//!
+//! A treatment that takes time or memory goes to `decide`, which asks `attempts`
+//! how far a LAC came. What is due later waits in `pending`, and in
+//! `retransmission` for its acknowledgement. `garble` and `unreachable` make what
+//! is sent. None of them knows a clock: the time is an argument.
 
 pub mod attempts;
 pub mod check;
 pub mod cli;
 pub mod codes;
 pub mod decide;
+pub mod garble;
 pub mod interface;
 pub mod kernel_log;
 pub mod lru;
