@@ -12,10 +12,12 @@
 extern crate std;
 
 pub mod answer;
+pub mod chance;
 pub mod frame;
 pub mod maps;
 pub mod reply;
 pub mod sccrq;
 pub mod template;
+pub mod twist;
 pub mod verdict;
 pub mod wire;

@@ -2,18 +2,15 @@
 //!
 //! A value is validated here once, and nothing downstream reads text again.
 
-use std::{ffi::OsString, num::NonZeroU16, str::FromStr, time::Duration};
+use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     codes::{ErrorCode, ResultCode, UnknownCode},
     mode::{Path, Wait, XdpMode},
-    refusal::{Refusal, RefusalError},
+    refusal::{DEFAULT_ERROR_MESSAGE, Refusal, RefusalError},
 };
-
-/// The text sent when neither `--error-message` nor `--error-code none` is given.
-pub const DEFAULT_ERROR_MESSAGE: &str = "Internal error";
 
 /// An L2TP LNS that refuses on purpose, at line rate, to test LACs.
 #[derive(Debug, Parser)]
@@ -35,6 +32,20 @@ pub enum Command {
 
     /// Print the result and error codes with their names.
     Codes,
+
+    /// Check a scenario file, and show every mistake in it.
+    Check(Check),
+
+    /// Print the catalogue of faults that a scenario can have, with all their keys.
+    Faults,
+}
+
+/// The arguments of `broken-lns check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The scenario file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// The flags of `broken-lns run`.
@@ -218,7 +229,7 @@ mod tests {
         let arguments = ["broken-lns", "run"].iter().chain(flags);
         match Cli::from_arguments(arguments)?.command {
             Command::Run(run) => Ok(*run),
-            Command::Codes => unreachable!("the arguments say run"),
+            _ => unreachable!("the arguments say run"),
         }
     }
 
@@ -232,6 +243,7 @@ mod tests {
         let run = run(&[]).expect("every flag has a default");
         let refusal = run.refusal().expect("the default refusal is valid");
         assert_eq!(run.interfaces, ["eth1"]);
+        assert_eq!(refusal, Refusal::default());
         assert_eq!(refusal.result(), ResultCode(0));
         assert_eq!(refusal.error(), Some(ErrorCode(4)));
         assert_eq!(refusal.message(), "Internal error");

@@ -6,6 +6,8 @@
 
 use std::{fmt, fmt::Write as _, str::FromStr};
 
+use crate::suggestion::did_you_mean;
+
 /// One row of a table of codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {
@@ -185,24 +187,8 @@ fn parse(text: &str, table: &[Code], what: &'static str) -> Result<u16, UnknownC
 
 /// Names the entries that `text` may have meant, or where to find them all.
 fn hint(text: &str, table: &[Code]) -> String {
-    /// Below this Jaro-Winkler similarity a suggestion confuses more than it helps.
-    const SIMILAR: f64 = 0.8;
-
-    let wanted = text.to_lowercase().replace(['_', ' '], "-");
-    let near: Vec<_> = table
-        .iter()
-        .map(|code| code.name)
-        .filter(|name| {
-            (wanted.len() >= 3 && name.contains(&wanted))
-                || strsim::jaro_winkler(name, &wanted) >= SIMILAR
-        })
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if near.is_empty() {
-        "`broken-lns codes` lists the names".to_owned()
-    } else {
-        format!("did you mean {}?", near.join(" or "))
-    }
+    did_you_mean(text, table.iter().map(|code| code.name))
+        .unwrap_or_else(|| "`broken-lns codes` lists the names".to_owned())
 }
 
 /// Writes the number and, where the table has one, its name.

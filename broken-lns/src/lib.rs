@@ -4,14 +4,25 @@
 //! The way of a setting is `cli` to `refusal` to a template and the globals of
 //! `program`; the way of a frame that was handed over is `queue` to `respond`.
 //! `responder` holds one interface together, `run` all of them.
+//!
+//! A treatment that takes time or memory goes to `decide`, which asks `attempts`
+//! how far a LAC came. What is due later waits in `pending`, and in
+//! `retransmission` for its acknowledgement. `garble` and `unreachable` make what
+//! is sent. None of them knows a clock: the time is an argument.
 
 pub mod af_xdp;
+pub mod attempts;
+pub mod check;
 pub mod cli;
 pub mod codes;
+pub mod decide;
+pub mod garble;
 pub mod interface;
 pub mod kernel_log;
+pub mod lru;
 pub mod mode;
 pub mod output;
+pub mod pending;
 pub mod plan;
 pub mod privilege;
 pub mod program;
@@ -19,7 +30,11 @@ pub mod queue;
 pub mod refusal;
 pub mod respond;
 pub mod responder;
+pub mod retransmission;
 pub mod run;
+pub mod scenario;
 pub mod snapshot;
 pub mod socket_option;
+mod suggestion;
 pub mod tally;
+pub mod unreachable;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use broken_lns::cli::{Cli, Command};
-use broken_lns::{codes, run};
+use broken_lns::scenario::catalogue::catalogue;
+use broken_lns::{check, codes, run};
 
 fn main() -> ExitCode {
     match dispatch(&Cli::from_command_line().command) {
@@ -21,7 +22,14 @@ fn dispatch(command: &Command) -> Result<()> {
     match command {
         Command::Run(flags) => run::run(flags),
         Command::Codes => print(&codes::tables()),
+        Command::Check(flags) => print(&check::check(flags)?),
+        Command::Faults => print(&catalogue(columns())),
     }
+}
+
+/// The columns of the terminal that standard output goes to, or the usual ones.
+fn columns() -> usize {
+    terminal_size::terminal_size_of(std::io::stdout()).map_or(80, |(width, _)| usize::from(width.0))
 }
 
 /// Prints a text, of which a pager need not want all.

@@ -28,13 +28,31 @@ const REPLY_LEN: usize = ipv6::HEADER_LEN
 /// The longest error message that one AVP holds, in octets.
 pub const MESSAGE_LEN_MAX: usize = l2tp::AVP_MAX_LEN - RESULT_CODE_AVP_LEN;
 
-/// A refusal: the StopCCN that every SCCRQ gets.
+/// The error message where nobody gave one.
+pub const DEFAULT_ERROR_MESSAGE: &str = "Internal error";
+
+/// The tunnel id that we claim to have assigned where nobody named one.
+const DEFAULT_ASSIGNED_TUNNEL_ID: NonZeroU16 = NonZeroU16::new(12345).unwrap();
+
+/// A refusal: the StopCCN that an SCCRQ gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     result: ResultCode,
     error: Option<ErrorCode>,
     message: String,
     assigned_tunnel_id: NonZeroU16,
+}
+
+impl Default for Refusal {
+    /// What the flags and the files stand for that leave everything out.
+    fn default() -> Self {
+        Self {
+            result: ResultCode(0),
+            error: Some(ErrorCode(4)),
+            message: DEFAULT_ERROR_MESSAGE.to_owned(),
+            assigned_tunnel_id: DEFAULT_ASSIGNED_TUNNEL_ID,
+        }
+    }
 }
 
 /// A refusal that cannot be put on the wire.
@@ -133,6 +151,15 @@ impl Refusal {
                 limit,
             }),
             Some(_) => Ok(()),
+        }
+    }
+
+    /// The same refusal with another tunnel id.
+    #[must_use]
+    pub fn with_assigned_tunnel_id(self, assigned_tunnel_id: NonZeroU16) -> Self {
+        Self {
+            assigned_tunnel_id,
+            ..self
         }
     }
 

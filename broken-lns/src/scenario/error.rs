@@ -1,0 +1,253 @@
+//! What can be wrong with a scenario file, in words.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Place;
+use super::fault::FaultName;
+use super::garble::GarbleError;
+use super::prefix::{Prefix, PrefixError};
+use crate::codes::UnknownCode;
+use crate::refusal::{MESSAGE_LEN_MAX, RefusalError};
+
+/// Why there is no scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file could not be read.
+    #[error("cannot read the scenario {file}: {cause}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+
+    /// The file is too long.
+    #[error(
+        "the scenario {file} is longer than {limit} MiB; \
+         cover addresses of the same treatment with prefixes or lists"
+    )]
+    TooLong {
+        /// The file.
+        file: String,
+        /// How long it may be.
+        limit: u64,
+    },
+
+    /// The text says something else than a scenario.
+    #[error("{} in the scenario {file}{}", count(mistakes), all(file, mistakes))]
+    Mistakes {
+        /// The file.
+        file: String,
+        /// All mistakes in it, by place.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+/// How many mistakes there are, in words.
+fn count(mistakes: &[Mistake]) -> String {
+    match mistakes.len() {
+        1 => "1 mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    }
+}
+
+/// All mistakes, each as a compiler shows it.
+fn all(file: &str, mistakes: &[Mistake]) -> String {
+    let lines = mistakes.iter();
+    lines
+        .map(|mistake| format!("\n{file}:{mistake}\n{}", mistake.excerpt))
+        .collect()
+}
+
+/// One wrong thing in a scenario file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where it begins.
+    pub place: Place,
+    /// What is wrong.
+    pub reason: Reason,
+    /// The line of the file, and below it what is wrong underlined.
+    pub excerpt: String,
+}
+
+impl fmt::Display for Mistake {
+    /// Place and reason in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.reason.to_string();
+        // What is quoted from the file shall not write to the terminal whatever it wants.
+        let reason = reason.replace(char::is_control, "\u{fffd}");
+        write!(f, "{}: {reason}", self.place)
+    }
+}
+
+/// What is wrong, and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// It is not even text.
+    #[error("not UTF-8; expected a text file")]
+    NotText,
+
+    /// It is text, but no TOML.
+    #[error("not TOML: {0}")]
+    Syntax(String),
+
+    /// A key that nothing has.
+    #[error("unknown key `{key}`; {hint}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The key that it may have meant, or those that there are.
+        hint: String,
+    },
+
+    /// A key that other faults have.
+    #[error("`{key}` does not belong to fault `{fault}`, but to {owners}")]
+    ForeignKey {
+        /// The key.
+        key: String,
+        /// The fault here.
+        fault: FaultName,
+        /// The faults that have it.
+        owners: String,
+    },
+
+    /// A key that has to be there.
+    #[error("`{key}` is missing; expected {expected}")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+        /// Its values.
+        expected: &'static str,
+    },
+
+    /// A value of another type, or out of bounds.
+    #[error("`{key}` has to be {expected}, not {found}")]
+    NotExpected {
+        /// The key.
+        key: &'static str,
+        /// The values that it takes.
+        expected: String,
+        /// What it has.
+        found: String,
+    },
+
+    /// A name that no such thing has.
+    #[error("unknown {what} `{name}`; {hint}")]
+    UnknownName {
+        /// What should have that name.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The name that it may have meant, or those that there are.
+        hint: String,
+    },
+
+    /// A code that is no code.
+    #[error(transparent)]
+    Code(#[from] UnknownCode),
+
+    /// A prefix that is no prefix.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+
+    /// A prefix that is there twice.
+    #[error("{prefix} has a rule already, at {first}; join the two")]
+    Duplicate {
+        /// The prefix.
+        prefix: Prefix,
+        /// Where it was first.
+        first: Place,
+    },
+
+    /// A sender of the wrong family.
+    #[error(
+        "`from_address` {from_address} cannot send to the LACs of {prefix}; \
+         expected an {} address", if prefix.address().is_ipv4() { "IPv4" } else { "IPv6" }
+    )]
+    OtherFamily {
+        /// The sender.
+        from_address: IpAddr,
+        /// A prefix of the other family.
+        prefix: Prefix,
+    },
+
+    /// A message that no AVP holds.
+    #[error("the message is {len} octets long, but one AVP holds {MESSAGE_LEN_MAX}; shorten it")]
+    MessageTooLong {
+        /// The octets it has.
+        len: usize,
+    },
+
+    /// A message that nothing can carry.
+    #[error("a message needs an error code before it; leave it out, or give `error` a number")]
+    MessageWithoutError,
+
+    /// A refusal that is wrong in another way.
+    #[error(transparent)]
+    Refusal(RefusalError),
+
+    /// A garble that has nothing to garble.
+    #[error(transparent)]
+    Garble(#[from] GarbleError),
+
+    /// A key that does nothing without another.
+    #[error("`{key}` needs {needs} beside it")]
+    Alone {
+        /// The key.
+        key: &'static str,
+        /// The other.
+        needs: &'static str,
+    },
+
+    /// A modifier that does nothing to the fault.
+    #[error("`{key}` does nothing to fault `{fault}`, which {why}")]
+    Pointless {
+        /// The modifier.
+        key: &'static str,
+        /// The fault.
+        fault: FaultName,
+        /// Why not.
+        why: &'static str,
+    },
+
+    /// A delay that could be less than none.
+    #[error(
+        "`jitter` is longer than `delay`; expected up to {}",
+        humantime::format_duration(*delay)
+    )]
+    JitterTooLong {
+        /// The delay.
+        delay: Duration,
+    },
+
+    /// Something that counts attempts, where they are not counted.
+    #[error("{what} cannot stand within {within}; {instead}")]
+    Misplaced {
+        /// The key or the fault.
+        what: String,
+        /// What it stands in.
+        within: &'static str,
+        /// Where it could be.
+        instead: &'static str,
+    },
+
+    /// Too many faults in each other.
+    #[error("faults stand in each other {limit} deep at most; use fewer `then` and `otherwise`")]
+    TooDeep {
+        /// How many may.
+        limit: usize,
+    },
+}
+
+impl From<RefusalError> for Reason {
+    fn from(error: RefusalError) -> Self {
+        match error {
+            RefusalError::MessageTooLong { len } => Self::MessageTooLong { len },
+            RefusalError::MessageWithoutError => Self::MessageWithoutError,
+            error => Self::Refusal(error),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Reads a scenario from its file.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::num::NonZeroU16;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::error::Reason;
+use super::reader::{Entry, Reader, Span, Table};
+use super::source::Source;
+use super::treatment::{Scope, Within};
+use super::{LacRule, LnsRule, Mistake, Prefix, Scenario, ScenarioError, Treatment};
+use crate::refusal::Refusal;
+
+/// The longest scenario file, in MiB: room for several hundred thousand rules, for which
+/// checking takes about a GiB of memory.
+const FILE_LIMIT: u64 = 32;
+
+/// The values of `address`.
+const ADDRESS: &str = "an address, a prefix, or a list of them";
+
+/// Where a prefix was seen first.
+type Seen = HashMap<Prefix, Span>;
+
+impl Scenario {
+    /// Reads and checks a file.
+    ///
+    /// `flags` is the refusal that the command line describes: the default fault of a file
+    /// without one, and the tunnel id of one that names none.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`], with everything that is wrong in the file.
+    pub fn load(path: &Path, flags: &Refusal) -> Result<Self, ScenarioError> {
+        let file = path.display().to_string();
+        let limit = FILE_LIMIT << 20;
+        let mut octets = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut octets));
+        if let Err(cause) = read {
+            return Err(ScenarioError::Read { file, cause });
+        }
+        if octets.len() as u64 > limit {
+            return Err(ScenarioError::TooLong {
+                file,
+                limit: FILE_LIMIT,
+            });
+        }
+        match std::str::from_utf8(&octets) {
+            Ok(text) => Self::parse(&file, text, flags),
+            Err(error) => {
+                let (text, _) = octets.split_at(error.valid_up_to());
+                let text = String::from_utf8_lossy(text);
+                let end = text.len()..text.len();
+                Err(mistakes(
+                    &file,
+                    &Source::new(&text),
+                    vec![(end, Reason::NotText)],
+                ))
+            }
+        }
+    }
+
+    /// Reads and checks a text, which errors call `file`; otherwise like [`load`](Self::load).
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError::Mistakes`], with everything that is wrong in the text.
+    pub fn parse(file: &str, text: &str, flags: &Refusal) -> Result<Self, ScenarioError> {
+        let source = Source::new(text);
+        let (root, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            let errors = errors.into_iter().map(|error| {
+                let span = error.span().unwrap_or(text.len()..text.len());
+                (span, Reason::Syntax(error.message().to_owned()))
+            });
+            return Err(mistakes(file, &source, errors.collect()));
+        }
+        let mut rules = Rules {
+            source: &source,
+            reader: Reader::default(),
+            assigned_tunnel_id: flags.assigned_tunnel_id(),
+        };
+        let scenario = rules.scenario(&Table::root(&root), flags);
+        match scenario {
+            Some(scenario) if rules.reader.mistakes.is_empty() => Ok(scenario),
+            _ => Err(mistakes(file, &source, rules.reader.mistakes)),
+        }
+    }
+}
+
+/// The error that shows all these mistakes, in the order of the text.
+fn mistakes(file: &str, source: &Source<'_>, mut mistakes: Vec<(Span, Reason)>) -> ScenarioError {
+    mistakes.sort_by_key(|(span, _)| span.start);
+    let mistakes = mistakes.into_iter().map(|(span, reason)| Mistake {
+        place: source.place(span.start),
+        reason,
+        excerpt: source.excerpt(span),
+    });
+    ScenarioError::Mistakes {
+        file: file.to_owned(),
+        mistakes: mistakes.collect(),
+    }
+}
+
+/// Reads rules, and what holds for all of them.
+struct Rules<'t> {
+    source: &'t Source<'t>,
+    reader: Reader,
+    assigned_tunnel_id: NonZeroU16,
+}
+
+impl Rules<'_> {
+    /// The scenario that the whole text is.
+    fn scenario(&mut self, root: &Table<'_>, flags: &Refusal) -> Option<Scenario> {
+        self.check_keys(root, &["assigned_tunnel_id", "seed", "default", "lns"]);
+        let assigned_tunnel_id = root.get("assigned_tunnel_id");
+        if let Some(id) = assigned_tunnel_id.and_then(|entry| self.reader.tunnel_id(entry)) {
+            self.assigned_tunnel_id = id;
+        }
+        let seed = match root.get("seed") {
+            Some(entry) => self.reader.number(entry, 0..=u64::MAX),
+            None => Some(0),
+        };
+        let default = match root.get("default") {
+            Some(entry) => {
+                let scope = self.scope(&[]);
+                self.reader.nested(entry, scope)
+            }
+            None => {
+                let refusal = flags.clone();
+                Some(
+                    refusal
+                        .with_assigned_tunnel_id(self.assigned_tunnel_id)
+                        .into(),
+                )
+            }
+        };
+        let mut seen = Seen::new();
+        let rules = self.list(root, "lns", "a list of rules, each under [[lns]]");
+        let rules = rules.filter_map(|entry| self.lns_rule(entry, &mut seen));
+        let rules = rules.collect();
+        Some(Scenario {
+            assigned_tunnel_id: self.assigned_tunnel_id,
+            seed: seed?,
+            default: default?,
+            rules,
+        })
+    }
+
+    /// The rule for some LNS addresses.
+    fn lns_rule(&mut self, entry: Entry<'_>, seen: &mut Seen) -> Option<LnsRule> {
+        let table = self.reader.table(entry, "a rule, under [[lns]]")?;
+        let prefixes = self.prefixes(&table, seen);
+        let mut seen = Seen::new();
+        let lacs = self.list(&table, "lac", "a list of rules, each under [[lns.lac]]");
+        let lacs = lacs.filter_map(|entry| self.lac_rule(entry, &prefixes, &mut seen));
+        let lacs = lacs.collect();
+        Some(LnsRule {
+            treatment: self.own_treatment(&table, &prefixes),
+            prefixes,
+            lacs,
+            place: self.source.place(table.span.start),
+        })
+    }
+
+    /// The treatment at an LNS; `None` where there are only rules for LACs, too.
+    fn own_treatment(&mut self, table: &Table<'_>, lns: &[Prefix]) -> Option<Treatment> {
+        let others = ["address", "lac"];
+        let mut keys = table.keys();
+        if table.has("lac") && keys.all(|(key, _)| others.contains(&key)) {
+            return None;
+        }
+        let scope = self.scope(lns);
+        self.reader.treatment(table, &others, scope)
+    }
+
+    /// The rule for some LACs at these LNS addresses.
+    fn lac_rule(&mut self, entry: Entry<'_>, lns: &[Prefix], seen: &mut Seen) -> Option<LacRule> {
+        let table = self.reader.table(entry, "a rule, under [[lns.lac]]")?;
+        let prefixes = self.prefixes(&table, seen);
+        let scope = self.scope(lns);
+        Some(LacRule {
+            treatment: self.reader.treatment(&table, &["address"], scope)?,
+            prefixes,
+            place: self.source.place(table.span.start),
+        })
+    }
+
+    /// The addresses that a rule is about, none of which may have been seen before.
+    fn prefixes(&mut self, table: &Table<'_>, seen: &mut Seen) -> Vec<Prefix> {
+        let Some(entry) = table.get("address") else {
+            self.reader.missing(table, "address", ADDRESS);
+            return Vec::new();
+        };
+        let entries = self.reader.one_or_more(entry, ADDRESS);
+        if entries.is_empty() {
+            self.reader.wrong_length(entry, 0, ADDRESS);
+        }
+        let mut prefixes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Some(prefix) = self.reader.prefix(entry) else {
+                continue;
+            };
+            if let Some(first) = seen.get(&prefix) {
+                let first = self.source.place(first.start);
+                let reason = Reason::Duplicate { prefix, first };
+                self.reader.complain(entry.span(), reason);
+            } else {
+                seen.insert(prefix, entry.span());
+                prefixes.push(prefix);
+            }
+        }
+        prefixes
+    }
+
+    /// The elements of a list of rules, none where it is missing.
+    fn list<'t>(
+        &mut self,
+        table: &Table<'t>,
+        key: &'static str,
+        expected: &str,
+    ) -> impl Iterator<Item = Entry<'t>> + use<'t> {
+        let entry = table.get(key);
+        let list = entry.and_then(|entry| self.reader.list(entry, expected));
+        list.into_iter().flatten()
+    }
+
+    /// Complains about every key that is not one of these.
+    fn check_keys(&mut self, table: &Table<'_>, known: &[&str]) {
+        for (key, span) in table.keys() {
+            if !known.contains(&key) {
+                self.reader.unknown_key(key, span, known);
+            }
+        }
+    }
+
+    /// What a treatment at these LNS addresses is read for.
+    fn scope<'s>(&self, lns: &'s [Prefix]) -> Scope<'s> {
+        Scope {
+            assigned_tunnel_id: self.assigned_tunnel_id,
+            lns,
+            depth: 0,
+            within: Within::Rule,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

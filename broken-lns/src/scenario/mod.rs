@@ -1,0 +1,192 @@
+//! Who is treated how: the scenario, from its file to checked values.
+//!
+//! `file` reads a text into a [`Scenario`], with `reader` for its values and
+//! `treatment` for its faults, and collects every mistake in it. `print` writes
+//! a scenario as such a text again, and `catalogue` tells what there is to write.
+
+pub mod catalogue;
+pub mod error;
+pub mod fault;
+mod file;
+pub mod garble;
+pub mod modifiers;
+pub mod prefix;
+mod print;
+mod reader;
+mod source;
+mod treatment;
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+pub use error::{Mistake, ScenarioError};
+pub use fault::Fault;
+pub use modifiers::Modifiers;
+pub use prefix::Prefix;
+
+use crate::refusal::Refusal;
+
+/// How deep treatments may stand in each other.
+pub const NESTING_MAX: usize = 8;
+
+/// The rules, and what holds where there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// The tunnel id that every LNS claims to have assigned, unless its refusal has another.
+    pub assigned_tunnel_id: NonZeroU16,
+    /// What decisions by chance begin with, so that a run can be repeated.
+    pub seed: u64,
+    /// The treatment of everybody at an address without a rule.
+    pub default: Treatment,
+    /// The rules for LNS addresses, in the order of the file. No prefix is in two of them.
+    pub rules: Vec<LnsRule>,
+}
+
+/// A rule for some LNS addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LnsRule {
+    /// The addresses; at least one.
+    pub prefixes: Vec<Prefix>,
+    /// The treatment of LACs without a rule; `None` stands for the default of the scenario.
+    pub treatment: Option<Treatment>,
+    /// The rules for single LACs, in the order of the file. No prefix is in two of them.
+    pub lacs: Vec<LacRule>,
+    /// Where the rule begins in its file.
+    pub place: Place,
+}
+
+/// A rule for some LACs at the addresses of an [`LnsRule`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LacRule {
+    /// The addresses; at least one.
+    pub prefixes: Vec<Prefix>,
+    /// The treatment.
+    pub treatment: Treatment,
+    /// Where the rule begins in its file.
+    pub place: Place,
+}
+
+/// A fault with its modifiers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Treatment {
+    /// The fault.
+    pub fault: Fault,
+    /// Its modifiers.
+    pub modifiers: Modifiers,
+}
+
+/// A place in a text, both counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+impl Scenario {
+    /// How that LAC is treated at that LNS address: by the longest prefix of an LNS, and in it
+    /// by the longest prefix of a LAC.
+    ///
+    /// This looks at every rule, and is there to check faster ways by.
+    pub fn treatment(&self, lns: IpAddr, lac: IpAddr) -> &Treatment {
+        let rules = self.rules.iter();
+        let Some(rule) = longest(rules, |rule| &rule.prefixes, lns) else {
+            return &self.default;
+        };
+        match longest(rule.lacs.iter(), |rule| &rule.prefixes, lac) {
+            Some(rule) => &rule.treatment,
+            None => rule.treatment.as_ref().unwrap_or(&self.default),
+        }
+    }
+
+    /// Every treatment, with the place of its rule, which the default has not.
+    pub fn treatments(&self) -> impl Iterator<Item = (Option<Place>, &Treatment)> {
+        let rules = self.rules.iter().flat_map(|rule| {
+            let own = rule.treatment.iter();
+            let own = own.map(|treatment| (Some(rule.place), treatment));
+            let lacs = rule.lacs.iter();
+            own.chain(lacs.map(|rule| (Some(rule.place), &rule.treatment)))
+        });
+        std::iter::once((None, &self.default)).chain(rules)
+    }
+}
+
+/// The rule with the longest prefix that contains the address.
+fn longest<'r, R>(
+    rules: impl Iterator<Item = &'r R>,
+    prefixes: impl Fn(&R) -> &[Prefix],
+    address: IpAddr,
+) -> Option<&'r R> {
+    let matching = rules.filter_map(|rule| {
+        let matching = prefixes(rule)
+            .iter()
+            .filter(|prefix| prefix.contains(address));
+        Some((matching.map(|prefix| prefix.length()).max()?, rule))
+    });
+    let longest = matching.max_by_key(|(length, _)| *length);
+    longest.map(|(_, rule)| rule)
+}
+
+impl Treatment {
+    /// What in it takes time or memory, which only the redirect path has; `None` where all of it
+    /// can be done at once and without remembering the LAC.
+    pub fn needs_redirect(&self) -> Option<&'static str> {
+        let Modifiers {
+            delay,
+            repeat,
+            retransmit,
+            phase,
+            ..
+        } = &self.modifiers;
+        let own = match (&self.fault, phase) {
+            _ if delay.is_some() => Some("delay"),
+            _ if repeat.get() > 1 => Some("repeat"),
+            _ if *retransmit => Some("retransmit"),
+            (_, Some(phase)) if phase.first.is_some() => Some("first"),
+            (_, Some(_)) => Some("for"),
+            (Fault::Unreachable { .. }, None) => Some("unreachable"),
+            (Fault::Cycle(_), None) => Some("cycle"),
+            _ => None,
+        };
+        own.or_else(|| self.nested().find_map(Self::needs_redirect))
+    }
+
+    /// The treatments that stand directly in this one.
+    pub fn nested(&self) -> impl Iterator<Item = &Self> {
+        let members = match &self.fault {
+            Fault::Cycle(members) => members.as_slice(),
+            _ => &[],
+        };
+        let otherwise = self
+            .modifiers
+            .chance
+            .iter()
+            .map(|chance| &*chance.otherwise);
+        let then = self.modifiers.phase.iter().map(|phase| &*phase.then);
+        members.iter().chain(otherwise).chain(then)
+    }
+}
+
+impl From<Fault> for Treatment {
+    /// The fault as it is.
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            modifiers: Modifiers::default(),
+        }
+    }
+}
+
+impl From<Refusal> for Treatment {
+    /// Nothing but the refusal.
+    fn from(refusal: Refusal) -> Self {
+        Fault::Refuse(refusal).into()
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
