@@ -1,5 +1,6 @@
 //! The ready octets of a reply, made in user space, copied and patched by both halves.
 
+use crate::twist::Twist;
 use crate::wire::checksum::Sum;
 use crate::wire::l2tp::{self, Message};
 use crate::wire::{ipv4, udp};
@@ -37,6 +38,10 @@ pub struct Template {
     udp_sum: Sum,
     /// The beginning of the IPv4 header.
     ipv4: ipv4::ReplyHead,
+    /// What is wrong with the reply on purpose, besides its message.
+    twist: Twist,
+    /// Makes the size a whole number of words.
+    _padding: u16,
 }
 
 impl Template {
@@ -61,7 +66,15 @@ impl Template {
             len: len as u64,
             udp_sum: Sum::of(datagram.get(..len)?).plus(udp::pseudo_sum(len as u16)),
             ipv4: ipv4::ReplyHead::new((ipv4::HEADER_LEN + len) as u16),
+            twist: Twist::NONE,
+            _padding: 0,
         })
+    }
+
+    /// The same with something wrong on purpose.
+    #[must_use]
+    pub const fn twisted(self, twist: Twist) -> Self {
+        Self { twist, ..self }
     }
 
     /// The template for a StopCCN; `None` where `message` is longer than one
@@ -98,6 +111,12 @@ impl Template {
     #[inline(always)]
     pub fn udp_sum(&self) -> Sum {
         self.udp_sum
+    }
+
+    /// What is wrong with the reply on purpose.
+    #[inline(always)]
+    pub fn twist(&self) -> Twist {
+        self.twist
     }
 
     /// What the reply's IPv4 header begins with.

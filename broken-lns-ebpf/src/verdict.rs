@@ -58,6 +58,11 @@ macro_rules! verdicts {
 verdicts! {
     Answered, "answered", Transmit, "SCCRQ answered";
 
+    Silent, "silent", Consume, "SCCRQ that a rule leaves without an answer";
+    Passed, "passed", Pass, "L2TP that a rule leaves to the host";
+    Deferred, "deferred", Consume, "SCCRQ whose answer is not due yet";
+    Lost, "lost", Consume, "SCCRQ whose answer a rule loses";
+
     TooManyAvps, "too-many-avps", Consume, "SCCRQ with more AVPs than the kernel half walks";
     NoRoom, "no-room", Consume, "SCCRQ in a buffer that cannot hold the reply";
     SocketFull, "socket-full", Consume, "SCCRQ dropped because the AF_XDP socket had no room for it";
