@@ -71,39 +71,47 @@ fn copy(frame: Frame<'_>, start: usize, template: &Template, len: usize) -> Opti
     for block in 0..len / 64 {
         let offset = block * 64;
         let to = frame.window::<64>(start + offset)?;
-        put32(to.part::<0, 32>(), template.words(offset)?);
-        put32(to.part::<32, 32>(), template.words(offset + 32)?);
+        put32(to.part::<0, 32>(), template.octets(offset)?);
+        put32(to.part::<32, 32>(), template.octets(offset + 32)?);
     }
     // From here on everything is derived from the bits of the length. Where the
     // loop ended is a constant in each of its turns, and kernels before 6.4 do
     // not see which comparisons of it with the length cannot be.
     if len & 32 != 0 {
         let done = len / 64 * 64;
-        put32(frame.window(start + done)?, template.words(done)?);
+        put32(frame.window(start + done)?, template.octets(done)?);
     }
-    let [_, _, last @ ..] = template.last();
+    let last = template.last();
     if len >= 32 {
-        put32(frame.window(start + len - 32)?, template.last());
+        put32(frame.window(start + len - 32)?, last);
     } else {
-        put16(frame.window(start)?, template.words(0)?);
-        put16(frame.window(start + len - 16)?, last);
+        put16(frame.window(start)?, template.octets(0)?);
+        put16(frame.window(start + len - 16)?, last.last_chunk()?);
     }
     Some(())
 }
 
-/// Puts 32 octets, in words: the copy that the compiler makes of an array is by octets.
+/// Puts 32 octets, word by word: the copy that the compiler makes of an array is by octets, and
+/// words that are all read before the first is written have no registers left.
 #[inline(always)]
-fn put32(to: Window<'_, 32>, from: [u64; 4]) {
-    to.set64::<0>(from[0]);
-    to.set64::<8>(from[1]);
-    to.set64::<16>(from[2]);
-    to.set64::<24>(from[3]);
+fn put32(to: Window<'_, 32>, from: &[u8; 32]) {
+    to.set64::<0>(word::<0>(from));
+    to.set64::<8>(word::<8>(from));
+    to.set64::<16>(word::<16>(from));
+    to.set64::<24>(word::<24>(from));
 }
 
 #[inline(always)]
-fn put16(to: Window<'_, 16>, from: [u64; 2]) {
-    to.set64::<0>(from[0]);
-    to.set64::<8>(from[1]);
+fn put16(to: Window<'_, 16>, from: &[u8; 16]) {
+    to.set64::<0>(word::<0>(from));
+    to.set64::<8>(word::<8>(from));
+}
+
+/// The word at `AT`, as it lies in memory.
+#[inline(always)]
+fn word<const AT: usize>(octets: &[u8]) -> u64 {
+    let word = octets.get(AT..).and_then(<[u8]>::first_chunk);
+    word.map_or(0, |word| u64::from_ne_bytes(*word))
 }
 
 #[cfg(test)]

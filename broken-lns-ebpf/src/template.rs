@@ -30,7 +30,7 @@ pub struct Template {
     /// The UDP header and the message, with zeros where they are patched.
     datagram: [u8; CAPACITY],
     /// The last 32 octets of the datagram, or all with zeros before them.
-    last: [u64; 4],
+    last: [u8; 32],
     /// Octets of the datagram.
     len: u64,
     /// The sum over the datagram and the pseudo header, without what the
@@ -62,7 +62,7 @@ impl Template {
         last.get_mut(32 - end..)?.copy_from_slice(from);
         Some(Self {
             datagram,
-            last: words(&last),
+            last,
             len: len as u64,
             udp_sum: Sum::of(datagram.get(..len)?).plus(udp::pseudo_sum(len as u16)),
             ipv4: ipv4::ReplyHead::new((ipv4::HEADER_LEN + len) as u16),
@@ -125,25 +125,17 @@ impl Template {
         &self.ipv4
     }
 
-    /// The `N` words of the datagram from `offset` octets on, in memory order.
+    /// The `N` octets of the datagram from `offset` on.
     #[inline(always)]
-    pub fn words<const N: usize>(&self, offset: usize) -> Option<[u64; N]> {
-        self.datagram.get(offset..)?.get(..N * 8).map(words)
+    pub fn octets<const N: usize>(&self, offset: usize) -> Option<&[u8; N]> {
+        self.datagram.get(offset..)?.first_chunk()
     }
 
-    /// The words of the last 32 octets of the datagram; zeros before them where
-    /// it is shorter.
+    /// The last 32 octets of the datagram; zeros before them where it is shorter.
     #[inline(always)]
-    pub fn last(&self) -> [u64; 4] {
-        self.last
+    pub fn last(&self) -> &[u8; 32] {
+        &self.last
     }
-}
-
-/// The words in these octets, of which there are enough.
-#[inline(always)]
-fn words<const N: usize>(octets: &[u8]) -> [u64; N] {
-    let (words, _) = octets.as_chunks();
-    core::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_ne_bytes(*word)))
 }
 
 /// What a StopCCN says (RFC 2661 §6.4).
@@ -184,8 +176,8 @@ mod tests {
         })
         .unwrap();
         assert_eq!(message(&template), DEFAULT);
-        let header = u64::from_ne_bytes([0x06, 0xa5, 0, 0, 0, 60, 0, 0]);
-        assert_eq!(template.words(0), Some([header]));
+        assert_eq!(template.octets(0), Some(&[0x06, 0xa5, 0, 0, 0, 60, 0, 0]));
+        assert_eq!(template.last(), &DEFAULT[20..]);
     }
 
     #[test]

@@ -163,9 +163,15 @@ impl Probe<'_> {
         for window in windows.iter().flatten() {
             best = best.max(window.returned);
         }
-        if let Some(loss_free) = self.search(flood.returned.max(best))? {
+        // What loses nothing at flood need not be searched; a pace of its own costs the generator
+        // time, so that no paced rate comes near that.
+        let loss_free = match flood.loss < LOSS {
+            true => Some(flood.returned),
+            false => self.search(flood.returned.max(best))?,
+        };
+        if let Some(loss_free) = loss_free {
             results.flood.push(flood.returned);
-            results.best_paced.push(best.max(loss_free));
+            results.best_paced.push(best);
             results.loss_free.push(loss_free);
         }
         Ok(())

@@ -38,8 +38,18 @@ pub(crate) fn draw(path: &Path, curves: &[Curve]) -> Result<()> {
         .y_label_area_size(64)
         .build_cartesian_2d(range(), range())
         .map_err(|error| failed(&error))?;
+    // 1, 2 and 5 of each decade: more would run into each other.
+    let is_round = |value: f64| {
+        let decade = 10f64.powf(value.log10().floor());
+        [1.0, 2.0, 5.0, 10.0]
+            .map(|digit| decade * digit)
+            .iter()
+            .any(|round| (value / round - 1.0).abs() < 1e-6)
+    };
     let label = |value: &f64| {
-        if *value >= 1e6 {
+        if !is_round(*value) {
+            String::new()
+        } else if *value >= 1e6 {
             format!("{} M", value / 1e6)
         } else {
             format!("{} k", value / 1e3)
@@ -47,6 +57,8 @@ pub(crate) fn draw(path: &Path, curves: &[Curve]) -> Result<()> {
     };
     chart
         .configure_mesh()
+        .max_light_lines(0)
+        .bold_line_style(BLACK.mix(0.1))
         .x_desc("requests offered a second")
         .y_desc("answers a second")
         .x_label_formatter(&label)
