@@ -20,8 +20,8 @@ const BEGINNING: usize = 22 + 60 + 8;
 /// independent of all that changes meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owed {
-    beginning: [u8; BEGINNING],
-    len: u8,
+    pub(super) beginning: [u8; BEGINNING],
+    pub(super) len: u8,
     pub(super) sccrq: Sccrq,
     /// The number of the act that decided.
     pub(super) act: u32,
