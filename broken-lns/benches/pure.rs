@@ -2,10 +2,13 @@
 //! of a worker.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use broken_lns::af_xdp::{Packet, Umem};
-use broken_lns::respond::{Batch, Orders, respond};
+use broken_lns::compile::Compiled;
+use broken_lns::play::{Orders, Player};
+use broken_lns::respond::Batch;
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::reply;
 use broken_lns_ebpf::sccrq::{self, Policy};
@@ -81,10 +84,12 @@ fn reply(criterion: &mut Criterion) {
 
 fn batch(criterion: &mut Criterion) {
     let request = request();
+    let compiled = Compiled::of_template(template(14)).expect("one template is a scenario");
     let orders = Orders {
         policy: POLICY,
-        template: template(14),
+        compiled: Arc::new(compiled),
     };
+    let (mut player, _) = Player::new(orders, None);
     let mut umem = Umem::new(BATCH as u32).expect("a batch of frames fits in memory");
     let mut batch = Batch::new(BATCH);
     let mut group = criterion.benchmark_group("respond");
@@ -101,7 +106,7 @@ fn batch(criterion: &mut Criterion) {
                     });
                 }
                 let start = Instant::now();
-                black_box(respond(&orders, &mut umem, &mut batch, |_| {}));
+                black_box(player.respond(0, &mut umem, &mut batch, |_| {}));
                 spent += start.elapsed();
                 for reply in batch.replies.drain(..) {
                     umem.give(reply.address);

@@ -21,7 +21,7 @@ pub fn check(flags: &Check) -> Result<String> {
 }
 
 /// How many rules there are, and what they need.
-fn summary(scenario: &Scenario) -> String {
+pub fn summary(scenario: &Scenario) -> String {
     let lacs = scenario.rules.iter().map(|rule| rule.lacs.len()).sum();
     let default = scenario.default.fault.name();
     let treatments = scenario.treatments();

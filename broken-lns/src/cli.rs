@@ -73,6 +73,11 @@ pub struct Run {
     #[arg(long, value_name = "ID", default_value = "12345", help_heading = REPLY)]
     pub assigned_tunnel_id: NonZeroU16,
 
+    /// Scenario file, with a rule for each LNS that fails in a way of its own; the flags above are
+    /// the default fault of a file that has none.
+    #[arg(long, value_name = "FILE", help_heading = REPLY)]
+    pub scenario: Option<PathBuf>,
+
     /// Where the reply is written.
     #[arg(long, value_enum, value_name = "PATH", default_value_t, help_heading = DATA_PATH)]
     pub path: Path,
@@ -281,6 +286,8 @@ mod tests {
             "--wait",
             "spin",
             "--json",
+            "--scenario",
+            "flaky.toml",
             "--queues",
             "2",
             "--batch-size",
@@ -301,6 +308,7 @@ mod tests {
         assert_eq!(run.duration, Some(Duration::from_secs(90)));
         assert!(run.any_mac && run.verify_checksum && run.replace && run.json);
         assert_eq!(run.wait, Wait::Spin);
+        assert_eq!(run.scenario, Some(PathBuf::from("flaky.toml")));
         assert_eq!(run.verbose, 2);
     }
 

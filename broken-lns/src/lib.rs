@@ -1,11 +1,11 @@
 //! The user half of broken-lns: what sets the kernel half up, answers what it
 //! hands over, and shows what both of them count.
 //!
-//! The way of a setting is `cli` to `refusal` to a template and the globals of
-//! `program`; the way of a frame that was handed over is `queue` to `respond`.
-//! `responder` holds one interface together, `run` all of them.
+//! The way of a setting is `cli` and `scenario` to `compile`, and from there to the
+//! globals of `program` and to the workers; the way of a frame that was handed over
+//! is `queue` to `play`. `responder` holds one interface together, `run` all of them.
 //!
-//! A treatment that takes time or memory goes to `decide`, which asks `attempts`
+//! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
 //! `retransmission` for its acknowledgement. `garble` and `unreachable` make what
 //! is sent. None of them knows a clock: the time is an argument.
@@ -15,6 +15,7 @@ pub mod attempts;
 pub mod check;
 pub mod cli;
 pub mod codes;
+pub mod compile;
 pub mod decide;
 pub mod garble;
 pub mod interface;
@@ -24,6 +25,7 @@ pub mod mode;
 pub mod output;
 pub mod pending;
 pub mod plan;
+pub mod play;
 pub mod privilege;
 pub mod program;
 pub mod queue;

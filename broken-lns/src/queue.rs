@@ -21,7 +21,8 @@ use nix::unistd::Pid;
 
 use crate::af_xdp::{Binding, SetupError, Umem, XskSocket};
 use crate::mode::Wait;
-use crate::respond::{Batch, Orders, respond};
+use crate::play::Player;
+use crate::respond::Batch;
 use crate::snapshot::{VerdictCounts, XdpStatistics};
 use crate::socket_option;
 use crate::tally::Tally;
@@ -80,33 +81,75 @@ impl QueueError {
 pub trait Work: Send + 'static {
     /// Turns every packet that was received into a reply or gives its frame back
     /// to the umem, and returns how the packets ended.
+    ///
+    /// `now` is a monotonic time in nanoseconds, as it is below.
     fn work(
         &mut self,
+        now: u64,
         umem: &mut Umem,
         batch: &mut Batch,
         announce: impl FnMut(Answer),
     ) -> VerdictCounts;
+
+    /// Sends what is due at `now`, as far as there is room in the batch.
+    fn send_due(
+        &mut self,
+        _now: u64,
+        _umem: &mut Umem,
+        _batch: &mut Batch,
+        _announce: impl FnMut(Answer),
+    ) {
+    }
+
+    /// When something is due next.
+    fn next_due(&self) -> Option<u64> {
+        None
+    }
+
+    /// Notices what was changed from outside; called before each batch.
+    fn notice(&mut self) {}
 }
 
-impl Work for Orders {
+impl Work for Player {
     fn work(
         &mut self,
+        now: u64,
         umem: &mut Umem,
         batch: &mut Batch,
         announce: impl FnMut(Answer),
     ) -> VerdictCounts {
-        respond(self, umem, batch, announce)
+        self.respond(now, umem, batch, announce)
+    }
+
+    fn send_due(
+        &mut self,
+        now: u64,
+        umem: &mut Umem,
+        batch: &mut Batch,
+        announce: impl FnMut(Answer),
+    ) {
+        Self::send_due(self, now, umem, batch, announce);
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        Self::next_due(self)
+    }
+
+    fn notice(&mut self) {
+        Self::notice(self);
     }
 }
 
 /// A worker whose socket is bound, before its thread runs.
-pub struct Worker<W = Orders> {
+pub struct Worker<W = Player> {
     socket: XskSocket,
     umem: Umem,
     work: W,
     options: WorkerOptions,
     tally: Arc<Tally>,
     announcements: Option<SyncSender<Answer>>,
+    /// From when on time is counted.
+    start: Instant,
 }
 
 /// The socket of a worker, for those who watch it from other threads.
@@ -160,6 +203,7 @@ impl<W: Work> Worker<W> {
             options,
             tally: Arc::clone(&tally),
             announcements,
+            start: Instant::now(),
         };
         Ok((worker, Socket { queue, fd, tally }))
     }
@@ -187,7 +231,7 @@ impl<W: Work> Worker<W> {
     }
 
     fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
-        let mut batch = Batch::new(self.options.batch_size as usize);
+        let mut batch = Batch::new(RING_LEN as usize);
         let mut unfinished = false;
         let mut last_turns = LAST_TURNS;
         loop {
@@ -210,16 +254,25 @@ impl<W: Work> Worker<W> {
         // Giving frames back before taking new ones measured faster than after.
         self.socket.reap(&mut self.umem);
         self.socket.refill(&mut self.umem);
+        self.work.notice();
         // No more than can be sent, so that no reply has to wait.
-        let limit = self.options.batch_size.min(self.socket.room());
+        let room = self.socket.room();
+        batch.room = room as usize;
+        let now = self.now();
+        let announce = |answer| {
+            if let Some(announcements) = &self.announcements {
+                // A full channel means that enough is being shown.
+                let _ = announcements.try_send(answer);
+            }
+        };
+        if self.work.next_due().is_some_and(|due| due <= now) {
+            self.work.send_due(now, &mut self.umem, batch, announce);
+        }
+        let room = room.saturating_sub(batch.replies.len() as u32);
+        let limit = self.options.batch_size.min(room);
         let taken = self.socket.receive(limit, &mut batch.received);
         if taken > 0 {
-            let counts = self.work.work(&mut self.umem, batch, |answer| {
-                if let Some(announcements) = &self.announcements {
-                    // A full channel means that enough is being shown.
-                    let _ = announcements.try_send(answer);
-                }
-            });
+            let counts = self.work.work(now, &mut self.umem, batch, announce);
             self.tally.add(&counts);
         }
         let queued = self.socket.send(&mut batch.replies);
@@ -251,7 +304,18 @@ impl<W: Work> Worker<W> {
         Ok(false)
     }
 
-    /// Waits for frames, but not long.
+    /// Nanoseconds since the worker was made.
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
+
+    /// How long there is nothing to send.
+    fn leisure(&self) -> Duration {
+        let due = self.work.next_due().unwrap_or(u64::MAX);
+        Duration::from_nanos(due.saturating_sub(self.now()))
+    }
+
+    /// Waits for frames, but not long, and not beyond what is due next.
     fn rest(&self, unfinished: bool) -> io::Result<()> {
         match self.options.wait {
             Wait::Spin => {
@@ -263,6 +327,8 @@ impl<W: Work> Worker<W> {
             Wait::Adaptive | Wait::Sleep => {}
         }
         let limit = if unfinished { BREATH } else { PATIENCE };
+        // Rounded down: for less than a millisecond the worker stays awake.
+        let limit = self.leisure().as_millis().min(limit.into()) as u8;
         let mut ready = [PollFd::new(self.socket.fd().as_fd(), PollFlags::POLLIN)];
         match poll(&mut ready, PollTimeout::from(limit)) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -273,8 +339,9 @@ impl<W: Work> Worker<W> {
     /// Looks for frames for a while; `false` where none came.
     fn spin(&self) -> bool {
         let start = Instant::now();
+        let limit = SPIN.min(self.leisure());
         while self.socket.is_empty() {
-            if start.elapsed() >= SPIN {
+            if start.elapsed() >= limit {
                 return false;
             }
             std::hint::spin_loop();

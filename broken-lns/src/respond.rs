@@ -1,14 +1,8 @@
-//! The work on one batch: received packets in, replies out, no system call.
+//! The packets of one batch: received packets in, replies out, no system call.
 //!
-//! A reply is written into the frame of its request, with the parser and the
-//! writer that the kernel half runs. Every frame leaves with a reply or goes
-//! back to the umem, and every packet is counted under exactly one verdict.
+//! Every frame leaves with a reply or goes back to the umem, and every packet is
+//! counted under exactly one verdict.
 
-use broken_lns_ebpf::answer::Answer;
-use broken_lns_ebpf::frame::Frame;
-use broken_lns_ebpf::reply;
-use broken_lns_ebpf::sccrq::{self, Policy};
-use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 
 use crate::af_xdp::{Packet, Umem};
@@ -17,15 +11,6 @@ use crate::snapshot::VerdictCounts;
 /// How many packets ahead the processor is asked to have one in its cache.
 const AHEAD: usize = 8;
 
-/// What a worker answers, and with what.
-#[derive(Clone, Copy, Debug)]
-pub struct Orders {
-    /// Which requests are answered.
-    pub policy: Policy,
-    /// The reply.
-    pub template: Template,
-}
-
 /// The packets that a worker has in hand.
 #[derive(Debug)]
 pub struct Batch {
@@ -33,6 +18,8 @@ pub struct Batch {
     pub received: Vec<Packet>,
     /// To be sent.
     pub replies: Vec<Packet>,
+    /// Most packets that can be sent this time.
+    pub room: usize,
 }
 
 impl Batch {
@@ -41,6 +28,7 @@ impl Batch {
         Self {
             received: Vec::with_capacity(size),
             replies: Vec::with_capacity(size),
+            room: size,
         }
     }
 
@@ -52,24 +40,40 @@ impl Batch {
         umem: &mut Umem,
         mut work: impl FnMut(&mut [u8], usize) -> Result<usize, Verdict>,
     ) -> VerdictCounts {
+        self.each_with(umem, |mut out, packet| {
+            match work(out.umem.room(packet.address), packet.len as usize) {
+                Ok(len) => {
+                    out.send(packet.address, len);
+                    Verdict::Answered
+                }
+                Err(verdict) => {
+                    out.umem.give(packet.address);
+                    verdict
+                }
+            }
+        })
+    }
+
+    /// The same for work that sends the frame of the packet itself, or gives it back.
+    #[inline]
+    pub fn each_with(
+        &mut self,
+        umem: &mut Umem,
+        mut work: impl FnMut(Out<'_>, Packet) -> Verdict,
+    ) -> VerdictCounts {
         let mut counts = [0; Verdict::COUNT];
         for (index, packet) in self.received.iter().enumerate() {
             if let Some(later) = self.received.get(index + AHEAD) {
                 umem.prefetch(later);
             }
-            let verdict = match work(umem.room(packet.address), packet.len as usize) {
-                Ok(len) => {
-                    self.replies.push(Packet {
-                        len: len as u32,
-                        ..*packet
-                    });
-                    Verdict::Answered
-                }
-                Err(verdict) => {
-                    umem.give(packet.address);
-                    verdict
-                }
+            // The packets that are left may need a place each.
+            let left = self.received.len() - index;
+            let out = Out {
+                umem,
+                replies: &mut self.replies,
+                room: self.room.saturating_sub(left),
             };
+            let verdict = work(out, *packet);
             if let Some(count) = counts.get_mut(verdict as usize) {
                 *count += 1;
             }
@@ -77,43 +81,45 @@ impl Batch {
         self.received.clear();
         counts
     }
-}
 
-/// Answers every packet that was received, and returns how the packets ended. Each
-/// answer is told to `announce`.
-pub fn respond(
-    orders: &Orders,
-    umem: &mut Umem,
-    batch: &mut Batch,
-    mut announce: impl FnMut(Answer),
-) -> VerdictCounts {
-    batch.each(umem, |room, len| {
-        let (len, answer) = answer(orders, room, len)?;
-        if let Some(answer) = answer {
-            announce(answer);
+    /// Where packets go that answer nothing of this batch: into half of the room, so that
+    /// the other half is left for what is received.
+    pub fn out<'b>(&'b mut self, umem: &'b mut Umem) -> Out<'b> {
+        Out {
+            umem,
+            replies: &mut self.replies,
+            room: self.room.div_ceil(2),
         }
-        Ok(len)
-    })
+    }
 }
 
-/// Turns the packet of `len` octets at the beginning of `room` into the reply, and
-/// returns the length of that.
-///
-/// # Errors
-///
-/// The verdict on a packet that is not answered, and stays as it is.
-pub fn answer(
-    orders: &Orders,
-    room: &mut [u8],
-    len: usize,
-) -> Result<(usize, Option<Answer>), Verdict> {
-    let Orders { policy, template } = orders;
-    let request = room.get_mut(..len).ok_or(Verdict::NoRoom)?;
-    let sccrq = sccrq::parse(Frame::new(request), || *policy)?;
-    let len = reply::frame_len(&sccrq, template);
-    let reply = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
-    reply::write(reply, &sccrq, template).ok_or(Verdict::NoRoom)?;
-    Ok((len, Answer::of_reply(reply, &sccrq)))
+/// Where replies go.
+pub struct Out<'b> {
+    /// Whence frames are taken, and whither they are given back.
+    pub umem: &'b mut Umem,
+    replies: &'b mut Vec<Packet>,
+    /// Most replies there may be, of those for which a frame is taken.
+    room: usize,
+}
+
+impl Out<'_> {
+    /// A free frame for a packet, where it could be sent.
+    #[inline]
+    pub fn take(&mut self) -> Option<u64> {
+        if self.replies.len() >= self.room.min(self.replies.capacity()) {
+            return None;
+        }
+        self.umem.take()
+    }
+
+    /// Sends the first `len` octets of what is at `address`.
+    #[inline]
+    pub fn send(&mut self, address: u64, len: usize) {
+        self.replies.push(Packet {
+            address,
+            len: len as u32,
+        });
+    }
 }
 
 #[cfg(test)]
@@ -144,18 +150,5 @@ mod tests {
         assert_eq!(counts.iter().sum::<u64>(), 4);
         assert!(batch.received.is_empty());
         assert_eq!(umem.free(), 2);
-    }
-
-    #[test]
-    fn a_packet_that_is_longer_than_its_room_has_none() {
-        let orders = Orders {
-            policy: Policy {
-                mac: None,
-                verify_checksum: false,
-                avp_limit: u32::MAX,
-            },
-            template: Template::new(&[0; 12]).unwrap(),
-        };
-        assert_eq!(answer(&orders, &mut [0; 10], 11), Err(Verdict::NoRoom));
     }
 }

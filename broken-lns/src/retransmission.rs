@@ -34,6 +34,8 @@ pub struct Tunnel {
     pub peers: Peers,
     /// The tunnel id that the LAC assigned.
     pub tunnel_id: u16,
+    /// The tunnel id that the StopCCN claims to have assigned.
+    pub assigned: u16,
 }
 
 /// A StopCCN that is to be sent again.
@@ -53,14 +55,22 @@ pub struct Retransmissions<T> {
     /// The next transmission of each, with the time of its first one.
     due: Pending<(Tunnel, Moment)>,
     waiting: Lru<Tunnel, Waiting<T>>,
-    /// The last acknowledgement of the LACs that were sent something.
-    acknowledged: Lru<Peers, Moment>,
+    /// What is known of the LACs that were sent something.
+    acknowledged: Lru<Peers, Known>,
     now: Moment,
     dropped: u64,
 }
 
 /// A number that counts up with all that happens, for what comes after what.
 type Moment = u64;
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// The last acknowledgement.
+    acknowledged: Moment,
+    /// The tunnel id that the last StopCCN claimed to have assigned.
+    assigned: u16,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting<T> {
@@ -93,9 +103,12 @@ impl<T: Copy> Retransmissions<T> {
             return;
         }
         let sent = self.next_moment();
-        if self.acknowledged.get(&tunnel.peers).is_none() {
-            self.acknowledged.put(tunnel.peers, 0);
-        }
+        let known = self.acknowledged.get(&tunnel.peers);
+        let known = Known {
+            acknowledged: known.map_or(0, |known| known.acknowledged),
+            assigned: tunnel.assigned,
+        };
+        self.acknowledged.put(tunnel.peers, known);
         let waiting = Waiting {
             sent,
             reply,
@@ -107,10 +120,18 @@ impl<T: Copy> Retransmissions<T> {
     /// The LAC acknowledged, as [`acknowledges`] has it.
     pub fn acknowledged(&mut self, peers: &Peers) {
         // A stranger has nothing to acknowledge, and no place in the table.
-        if self.acknowledged.get(peers).is_some() {
-            let moment = self.next_moment();
-            self.acknowledged.put(*peers, moment);
+        if let Some(known) = self.acknowledged.get(peers) {
+            let known = Known {
+                acknowledged: self.next_moment(),
+                ..known
+            };
+            self.acknowledged.put(*peers, known);
         }
+    }
+
+    /// The tunnel id by which the LAC names the LNS in an acknowledgement; `None` for a stranger.
+    pub fn assigned(&mut self, peers: &Peers) -> Option<u16> {
+        self.acknowledged.get(peers).map(|known| known.assigned)
     }
 
     /// The next StopCCN that is to be sent again at `now`, a monotonic time in nanoseconds.
@@ -184,7 +205,7 @@ impl<T: Copy> Retransmissions<T> {
 
     fn is_acknowledged(&mut self, tunnel: &Tunnel, sent: Moment) -> bool {
         let last = self.acknowledged.get(&tunnel.peers);
-        last.is_some_and(|last| last > sent)
+        last.is_some_and(|last| last.acknowledged > sent)
     }
 
     fn next_moment(&mut self) -> Moment {
@@ -221,6 +242,7 @@ mod tests {
         Tunnel {
             peers: peers(lac_port),
             tunnel_id,
+            assigned: 12345,
         }
     }
 

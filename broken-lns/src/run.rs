@@ -2,6 +2,7 @@
 //! count until it is time to stop.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,15 @@ use broken_lns_ebpf::maps;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::check;
 use crate::cli::Run;
+use crate::compile::Compiled;
 use crate::interface::Interface;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, summary};
 use crate::privilege;
 use crate::responder::{Responder, ResponderOptions};
+use crate::scenario::Scenario;
 use crate::snapshot::Snapshot;
 
 /// How often answers and messages of the kernel half are fetched.
@@ -91,7 +95,11 @@ pub fn run(flags: &Run) -> Result<()> {
 impl Session {
     fn start(flags: &Run) -> Result<Self> {
         let refusal = flags.refusal()?;
-        let template = refusal.template()?;
+        let scenario = match &flags.scenario {
+            Some(file) => Scenario::load(file, &refusal)?,
+            None => refusal.clone().into(),
+        };
+        let compiled = Arc::new(Compiled::new(&scenario)?);
         let mut interfaces: Vec<Interface> = Vec::with_capacity(flags.interfaces.len());
         for name in &flags.interfaces {
             let interface = Interface::by_name(name)?;
@@ -101,14 +109,25 @@ impl Session {
                     .all(|other| other.index != interface.index),
                 "interface `{name}` is given more than once, under another name"
             );
-            refusal.check_mtu(&interface.name, interface.mtu)?;
+            match flags.scenario {
+                Some(_) => compiled.check_mtu(&interface.name, interface.mtu)?,
+                None => refusal.check_mtu(&interface.name, interface.mtu)?,
+            }
             interfaces.push(interface);
         }
         privilege::check()?;
 
         let mut status = StatusLine::on_stderr();
-        if let Some(warning) = refusal.result().unusual() {
-            status.line(format!("warning: {warning}"));
+        match &flags.scenario {
+            Some(file) => {
+                let summary = check::summary(&scenario);
+                status.line(format!("{}: {summary}", file.display()));
+            }
+            None => {
+                if let Some(warning) = refusal.result().unusual() {
+                    status.line(format!("warning: {warning}"));
+                }
+            }
         }
         let options = ResponderOptions {
             path: flags.path,
@@ -131,7 +150,7 @@ impl Session {
         for interface in interfaces {
             let (sender, redirected) = sync_channel(maps::ANSWERS_PER_SECOND as usize);
             let sender = options.announce.then_some(sender);
-            let mut responder = Responder::start(interface, &template, &options, sender.as_ref())?;
+            let mut responder = Responder::start(interface, &compiled, &options, sender.as_ref())?;
             let name = responder.interface().to_owned();
             let messages = if options.log_level == log::LevelFilter::Off {
                 None

@@ -8,6 +8,9 @@ use std::time::Duration;
 use broken_lns_ebpf::verdict::Verdict;
 use serde::Serialize;
 
+use crate::play::SentCounts;
+use crate::scenario::Place;
+
 /// One counter for each verdict, indexed by the verdict.
 pub type VerdictCounts = [u64; Verdict::COUNT];
 
@@ -33,10 +36,23 @@ pub struct InterfaceSnapshot {
     pub rewritten: u64,
     /// The answers that the workers wrote.
     pub redirected: u64,
+    /// What the workers did beside answering requests at once.
+    pub sent: SentCounts,
+    /// The rules that requests met on a worker, in their order.
+    pub rules: Vec<RuleSnapshot>,
     /// The queues that have a worker.
     pub queues: Vec<QueueSnapshot>,
     /// What the driver counted as errors and drops since the start, under its own names.
     pub driver: Vec<(String, u64)>,
+}
+
+/// The requests that met one rule, since its scenario was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleSnapshot {
+    /// Where the rule begins in its file, which the default has not.
+    pub place: Option<Place>,
+    /// The requests.
+    pub hits: u64,
 }
 
 /// Everything counted so far on one queue.
@@ -159,6 +175,7 @@ pub fn is_received(verdict: Verdict) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::play::Sent;
 
     fn interface(counts: &[(Verdict, u64)]) -> InterfaceSnapshot {
         let mut verdicts = [0; Verdict::COUNT];
@@ -170,6 +187,8 @@ mod tests {
             verdicts,
             rewritten: 3,
             redirected: 4,
+            sent: [0; Sent::COUNT],
+            rules: Vec::new(),
             queues: Vec::new(),
             driver: Vec::new(),
         }

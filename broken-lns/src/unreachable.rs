@@ -81,9 +81,34 @@ impl Unreachable {
         sccrq: &Sccrq,
         frame: &mut [u8],
     ) -> Result<usize, UnreachableError> {
-        let link = request.get(..sccrq.network);
+        self.write_quoting(request, sccrq, frame, Quote::Whole)
+    }
+
+    /// The same for a request of which only the beginning was kept: no more than that
+    /// is quoted. It has to reach beyond the UDP header (RFC 792).
+    ///
+    /// # Errors
+    ///
+    /// As for the whole request.
+    pub fn write_for_beginning(
+        &self,
+        beginning: &[u8],
+        sccrq: &Sccrq,
+        frame: &mut [u8],
+    ) -> Result<usize, UnreachableError> {
+        self.write_quoting(beginning, sccrq, frame, Quote::Beginning)
+    }
+
+    fn write_quoting(
+        &self,
+        request: &[u8],
+        sccrq: &Sccrq,
+        frame: &mut [u8],
+        quoted: Quote,
+    ) -> Result<usize, UnreachableError> {
+        let link = request.get(..usize::from(sccrq.network));
         let link = link.ok_or(UnreachableError::Truncated)?;
-        let packet = request.get(sccrq.network..);
+        let packet = request.get(usize::from(sccrq.network)..);
         let packet = packet.ok_or(UnreachableError::Truncated)?;
         let mut frame = Writer::new(frame);
         let (destination, behind) = link
@@ -94,13 +119,18 @@ impl Unreachable {
             .ok_or(UnreachableError::Truncated)?;
         frame.put(&[source, destination, behind])?;
         match sccrq.version {
-            IpVersion::V4 => self.write_v4(packet, &mut frame)?,
-            IpVersion::V6 => self.write_v6(packet, &mut frame)?,
+            IpVersion::V4 => self.write_v4(packet, &mut frame, quoted)?,
+            IpVersion::V6 => self.write_v6(packet, &mut frame, quoted)?,
         }
         Ok(frame.len)
     }
 
-    fn write_v4(&self, packet: &[u8], frame: &mut Writer<'_>) -> Result<(), UnreachableError> {
+    fn write_v4(
+        &self,
+        packet: &[u8],
+        frame: &mut Writer<'_>,
+        quoted: Quote,
+    ) -> Result<(), UnreachableError> {
         let (lac, lns) = (
             Ipv4Addr::from(octets(packet, IPV4_SOURCE)?),
             Ipv4Addr::from(octets(packet, IPV4_DESTINATION)?),
@@ -115,7 +145,7 @@ impl Unreachable {
         };
         let claimed = octets(packet, 2).map(u16::from_be_bytes)?;
         let room = IPV4_PACKET_MAX - ipv4::HEADER_LEN - ICMP_HEADER_LEN;
-        let quote = quote(packet, usize::from(claimed), room)?;
+        let quote = quoted.of(packet, usize::from(claimed), room)?;
         let total_len = (ipv4::HEADER_LEN + ICMP_HEADER_LEN + quote.len()) as u16;
 
         let mut header = [0; ipv4::HEADER_LEN];
@@ -140,7 +170,12 @@ impl Unreachable {
         frame.put(&[&header, &icmp, quote])
     }
 
-    fn write_v6(&self, packet: &[u8], frame: &mut Writer<'_>) -> Result<(), UnreachableError> {
+    fn write_v6(
+        &self,
+        packet: &[u8],
+        frame: &mut Writer<'_>,
+        quoted: Quote,
+    ) -> Result<(), UnreachableError> {
         let (lac, lns) = (
             Ipv6Addr::from(octets(packet, IPV6_SOURCE)?),
             Ipv6Addr::from(octets(packet, IPV6_DESTINATION)?),
@@ -154,7 +189,7 @@ impl Unreachable {
         };
         let claimed = octets(packet, 4).map(u16::from_be_bytes)?;
         let room = IPV6_PACKET_MAX - ipv6::HEADER_LEN - ICMP_HEADER_LEN;
-        let quote = quote(packet, ipv6::HEADER_LEN + usize::from(claimed), room)?;
+        let quote = quoted.of(packet, ipv6::HEADER_LEN + usize::from(claimed), room)?;
         let payload_len = ((ICMP_HEADER_LEN + quote.len()) as u16).to_be_bytes();
 
         let (source, lac) = (source.octets(), lac.octets());
@@ -178,11 +213,26 @@ impl Unreachable {
     }
 }
 
-/// What of the packet is quoted: as much as there is room for, without what the
-/// link has put behind it.
-fn quote(packet: &[u8], len: usize, room: usize) -> Result<&[u8], UnreachableError> {
-    let packet = packet.get(..len).ok_or(UnreachableError::Truncated)?;
-    Ok(packet.get(..room).unwrap_or(packet))
+/// What there is of a packet to quote.
+#[derive(Clone, Copy)]
+enum Quote {
+    /// All of it.
+    Whole,
+    /// Its beginning.
+    Beginning,
+}
+
+impl Quote {
+    /// What of the packet is quoted: as much as there is room for, without what the
+    /// link has put behind it.
+    fn of(self, packet: &[u8], len: usize, room: usize) -> Result<&[u8], UnreachableError> {
+        let len = match self {
+            Self::Whole => len,
+            Self::Beginning => len.min(packet.len()),
+        };
+        let packet = packet.get(..len).ok_or(UnreachableError::Truncated)?;
+        Ok(packet.get(..room).unwrap_or(packet))
+    }
 }
 
 /// The octets at a place of the packet.

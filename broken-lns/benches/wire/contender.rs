@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::links::FdLink;
 use broken_lns::codes::{ErrorCode, ResultCode};
+use broken_lns::compile::Compiled;
 use broken_lns::interface::Interface;
 use broken_lns::mode::{self, Wait, XdpMode};
 use broken_lns::queue::{Worker, WorkerOptions};
@@ -320,10 +321,10 @@ fn respond(
         announce: false,
         log_level: log::LevelFilter::Off,
     };
-    let template = template(reply)?;
+    let compiled = Arc::new(Compiled::of_template(template(reply)?)?);
     let responder = bed.responder.enter(|| {
         let interface = Interface::by_name(BOX_END)?;
-        anyhow::Ok(Responder::start(interface, &template, &options, None)?)
+        anyhow::Ok(Responder::start(interface, &compiled, &options, None)?)
     })??;
     Ok(Box::new(responder))
 }

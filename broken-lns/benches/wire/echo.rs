@@ -22,6 +22,7 @@ pub(crate) struct Echo {
 impl Work for Echo {
     fn work(
         &mut self,
+        _now: u64,
         umem: &mut Umem,
         batch: &mut Batch,
         _announce: impl FnMut(Answer),

@@ -195,6 +195,16 @@ impl Plan {
         self.leaves.get(id.index()).copied()
     }
 
+    /// How the replies of all leaves are sent, by the index of the leaf.
+    pub fn leaves(&self) -> &[Leaf] {
+        &self.leaves
+    }
+
+    /// Whether attempts are counted for a treatment.
+    pub fn counts_attempts(&self, treatment: TreatmentId) -> bool {
+        self.phases(treatment).is_some_and(Phases::counts)
+    }
+
     /// The fault of a leaf; `None` where it is of another plan.
     pub fn fault(&self, id: LeafId) -> Option<&Fault> {
         self.faults.get(id.index())

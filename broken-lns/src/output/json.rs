@@ -6,7 +6,8 @@ use broken_lns_ebpf::verdict::Verdict;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::Progress;
-use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, Snapshot, VerdictCounts};
+use crate::play::{Sent, SentCounts};
+use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot, Snapshot, VerdictCounts};
 
 /// Writes snapshots as lines of JSON.
 #[derive(Debug)]
@@ -40,9 +41,22 @@ struct Interface<'a> {
     rewritten: u64,
     redirected: u64,
     verdicts: Verdicts<'a>,
+    sent: Frames<'a>,
+    rules: Vec<RuleHits>,
     queues: &'a [QueueSnapshot],
     driver: Driver<'a>,
 }
+
+/// A rule that requests met.
+#[derive(Serialize)]
+struct RuleHits {
+    /// Line and column in the file, or `null` for the default.
+    place: Option<String>,
+    hits: u64,
+}
+
+/// The counts under the labels of what was done.
+struct Frames<'a>(&'a SentCounts);
 
 /// The counts under the labels of their verdicts.
 struct Verdicts<'a>(&'a VerdictCounts);
@@ -100,6 +114,8 @@ impl<'a> Interface<'a> {
             rewritten: interface.rewritten,
             redirected: interface.redirected,
             verdicts: Verdicts(&interface.verdicts),
+            sent: Frames(&interface.sent),
+            rules: interface.rules.iter().map(RuleHits::of).collect(),
             queues: &interface.queues,
             driver: Driver(&interface.driver),
         }
@@ -113,6 +129,22 @@ impl Serialize for Verdicts<'_> {
             map.serialize_entry(verdict.label(), count)?;
         }
         map.end()
+    }
+}
+
+impl RuleHits {
+    fn of(rule: &RuleSnapshot) -> Self {
+        Self {
+            place: rule.place.map(|place| place.to_string()),
+            hits: rule.hits,
+        }
+    }
+}
+
+impl Serialize for Frames<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let labels = Sent::ALL.iter().map(|sent| sent.label());
+        serializer.collect_map(labels.zip(self.0))
     }
 }
 
@@ -135,6 +167,7 @@ mod tests {
 
     use super::*;
     use crate::output::tests::one_interface;
+    use crate::scenario::Place;
 
     /// Writes the snapshots, and reads back what each line says.
     fn lines(snapshots: &[Snapshot]) -> Vec<Value> {
@@ -171,6 +204,8 @@ mod tests {
         }
         let interface = &line["interfaces"][0];
         assert_eq!(interface["name"], json!("eth1"));
+        assert_eq!(interface["sent"]["sent-later"], json!(0));
+        assert_eq!(interface["rules"], json!([]));
         assert_eq!(
             interface["queues"],
             json!([{
@@ -189,6 +224,24 @@ mod tests {
         assert_eq!(
             interface["driver"],
             json!({"rx_queue_0_xdp_drops": 1007, "rx_queue_0_xdp_tx_errors": 20})
+        );
+    }
+
+    #[test]
+    fn rules_are_named_by_their_place() {
+        let mut snapshot = one_interface();
+        let interface = &mut snapshot.interfaces[0];
+        interface.sent[Sent::Later as usize] = 7;
+        let place = Place { line: 3, column: 1 };
+        interface.rules = [(None, 5), (Some(place), 6)]
+            .map(|(place, hits)| RuleSnapshot { place, hits })
+            .to_vec();
+        let line = lines(&[snapshot]).remove(0);
+        let interface = &line["interfaces"][0];
+        assert_eq!(interface["sent"]["sent-later"], json!(7));
+        assert_eq!(
+            interface["rules"],
+            json!([{"place": null, "hits": 5}, {"place": "3:1", "hits": 6}])
         );
     }
 

@@ -122,6 +122,7 @@ mod tests {
     use broken_lns_ebpf::verdict::Verdict;
 
     use super::*;
+    use crate::play::Sent;
     use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, XdpStatistics};
 
     /// One interface after ten seconds, on both paths and with losses.
@@ -138,6 +139,8 @@ mod tests {
                 verdicts,
                 rewritten: 12_000,
                 redirected: 345,
+                sent: [0; Sent::COUNT],
+                rules: Vec::new(),
                 queues: vec![QueueSnapshot {
                     queue: 0,
                     answered: 345,

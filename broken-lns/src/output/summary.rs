@@ -1,12 +1,18 @@
 //! The summary at the end: every verdict with its count, and what was lost.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use anstyle::Style;
 use broken_lns_ebpf::verdict::Verdict;
 
 use super::{Palette, Progress, loses_replies, rate, styled, thousands, time};
+use crate::compile::rule_name;
+use crate::play::Sent;
 use crate::snapshot::{InterfaceSnapshot, Snapshot, VerdictCounts};
+
+/// Rules that are shown, of which there may be a hundred thousand.
+const RULES_SHOWN: usize = 50;
 
 /// The summary of a run, several lines long.
 pub fn summary(snapshot: &Snapshot, palette: &Palette) -> String {
@@ -14,6 +20,7 @@ pub fn summary(snapshot: &Snapshot, palette: &Palette) -> String {
     text.push('\n');
     text.push_str(&verdicts(snapshot, palette));
     for interface in &snapshot.interfaces {
+        text.push_str(&played(interface, palette));
         text.push_str(&losses(interface, palette));
     }
     text
@@ -75,6 +82,34 @@ fn verdicts(snapshot: &Snapshot, palette: &Palette) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What came of the scenario on an interface: what was sent beside answers at once, and the
+/// rules that were met, where there is more than the default.
+fn played(interface: &InterfaceSnapshot, palette: &Palette) -> String {
+    let sent = Sent::ALL.iter().zip(interface.sent);
+    let sent = sent.map(|(sent, count)| {
+        let style = match sent {
+            Sent::Dropped | Sent::NoFrame | Sent::NotWritten | Sent::NotPassed => palette.alarming,
+            Sent::Later | Sent::Again | Sent::Copies | Sent::Lost => Style::new(),
+        };
+        (sent.meaning().to_owned(), count, style)
+    });
+    let sent = list(
+        &format!("{}: sent by its workers, or not", interface.name),
+        sent,
+        palette,
+    );
+    let only_default = interface.rules.iter().all(|rule| rule.place.is_none());
+    if only_default {
+        return sent;
+    }
+    let mut rules: Vec<_> = interface.rules.iter().collect();
+    rules.sort_by_key(|rule| Reverse(rule.hits));
+    let rules = rules.into_iter().take(RULES_SHOWN);
+    let rules = rules.map(|rule| (rule_name(rule.place), rule.hits, Style::new()));
+    let title = format!("{}: requests by rule, most first", interface.name);
+    sent + &list(&title, rules, palette)
 }
 
 /// What the driver and the AF_XDP sockets of an interface counted; nothing if they did not.
@@ -156,6 +191,8 @@ fn cell(count: u64) -> String {
 mod tests {
     use super::*;
     use crate::output::tests::one_interface;
+    use crate::scenario::Place;
+    use crate::snapshot::RuleSnapshot;
 
     #[test]
     fn the_summary_of_one_interface() {
@@ -199,6 +236,32 @@ queue 0 rx_ring_full  9
         snapshot.interfaces[0].queues.clear();
         let text = summary(&snapshot, &Palette::default());
         assert!(text.ends_with("  everything else\n"), "{text}");
+    }
+
+    #[test]
+    fn a_scenario_shows_what_was_sent_and_which_rules_were_met() {
+        let mut snapshot = one_interface();
+        let interface = &mut snapshot.interfaces[0];
+        interface.driver.clear();
+        interface.queues.clear();
+        interface.sent[Sent::Again as usize] = 1_200;
+        let place = Place {
+            line: 12,
+            column: 1,
+        };
+        interface.rules = [(None, 2), (Some(place), 3)]
+            .map(|(place, hits)| RuleSnapshot { place, hits })
+            .to_vec();
+        let end = "
+eth1: sent by its workers, or not
+StopCCNs that were sent again, for want of an acknowledgement  1,200
+
+eth1: requests by rule, most first
+the rule at 12:1  3
+the default       2
+";
+        let text = summary(&snapshot, &Palette::default());
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]

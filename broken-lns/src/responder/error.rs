@@ -5,10 +5,30 @@ use std::io;
 use crate::interface::{AttachMode, AttachedProgram, DetachError, Interface, InterfaceError};
 use crate::program::{AttachError, LoadError};
 use crate::queue::QueueError;
+use crate::refusal::RefusalError;
 
 /// Why an interface cannot be answered on, or not any longer.
 #[derive(Debug, thiserror::Error)]
 pub enum ResponderError {
+    /// A rule takes time or memory, which the kernel half has not.
+    #[error(
+        "--path rewrite cannot play this scenario: {rule} needs the redirect path for its {what}"
+    )]
+    NeedsRedirect {
+        /// The rule, as it is said.
+        rule: String,
+        /// What in it takes that.
+        what: &'static str,
+    },
+
+    /// The kernel half knows a single refusal, and no rules.
+    #[error("--path rewrite plays a single refusal only: leave it out for this scenario")]
+    NeedsWorker,
+
+    /// A reply that cannot be written.
+    #[error(transparent)]
+    Refusal(#[from] RefusalError),
+
     /// The interface is not what it has to be.
     #[error(transparent)]
     Interface(#[from] InterfaceError),

@@ -5,7 +5,7 @@ mod error;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,17 +14,19 @@ use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sccrq::Policy;
-use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 
+use crate::attempts::Pair;
+use crate::compile::{Compiled, rule_name};
 use crate::interface::{AttachMode, DriverStatistics, Interface};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Plan, plan};
+use crate::play::{Orders, Player, Remote, Sent};
 use crate::program::{AttachError, Program, ProgramSettings};
 use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
-use crate::respond::Orders;
-use crate::snapshot::{InterfaceSnapshot, QueueSnapshot};
+use crate::refusal::Refusal;
+use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot};
 
 pub use error::ResponderError;
 
@@ -32,6 +34,8 @@ pub use error::ResponderError;
 const BIND_RETRIES: u32 = 20;
 /// How long it is left alone in between.
 const BIND_PAUSE: Duration = Duration::from_millis(50);
+/// How many healed LACs can wait to be fetched.
+const HEALED: usize = 4096;
 
 /// How an interface is answered on.
 #[derive(Clone, Copy, Debug)]
@@ -66,12 +70,17 @@ pub struct Responder {
     program: Program,
     workers: Workers,
     driver: DriverStatistics,
+    /// The scenario, and behind it those that a worker may still owe replies of: they are
+    /// given up here, and not where a worker would have to give the memory back.
+    scenarios: Vec<Arc<Compiled>>,
+    healed: Receiver<Pair>,
 }
 
 /// The workers of an interface; they end when this is dropped.
 #[derive(Debug, Default)]
 struct Workers {
     sockets: Vec<Socket>,
+    players: Vec<Remote>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stop: Arc<AtomicBool>,
 }
@@ -84,15 +93,16 @@ impl Responder {
     /// [`ResponderError`]; nothing stays attached then.
     pub fn start(
         interface: Interface,
-        template: &Template,
+        compiled: &Arc<Compiled>,
         options: &ResponderOptions,
         announcements: Option<&SyncSender<Answer>>,
     ) -> Result<Self, ResponderError> {
+        let path = path_for(compiled, options.path)?;
         let Plan {
             first,
             fallback,
             warning,
-        } = plan(options.path, options.xdp_mode, interface.native_transmit());
+        } = plan(path, options.xdp_mode, interface.native_transmit());
         let mut remarks: Vec<String> = warning.map(str::to_owned).into_iter().collect();
         if !interface.up {
             let name = &interface.name;
@@ -100,7 +110,12 @@ impl Responder {
         }
         let driver = DriverStatistics::start(&interface);
 
-        let start = |attempt| attach(&interface, template, options, attempt, announcements);
+        let (sender, healed) = sync_channel(HEALED);
+        let reports = Reports {
+            announcements,
+            healed: &sender,
+        };
+        let start = |attempt| attach(&interface, compiled, options, attempt, &reports);
         let (attempt, (program, workers)) = match (start(first), fallback) {
             (Err(ResponderError::NotNative { cause, .. }), Some(fallback)) => {
                 remarks.push(format!("generic mode, since native mode fails: {cause}"));
@@ -124,7 +139,35 @@ impl Responder {
             program,
             workers,
             driver,
+            scenarios: vec![Arc::clone(compiled)],
+            healed,
         })
+    }
+
+    /// Has the workers go on with another scenario, each from its next batch on. Attempts and
+    /// the hits of rules are counted anew; what is owed of the old one is still sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::NeedsRedirect`] or [`ResponderError::NeedsWorker`], where the kernel
+    /// half answers, which cannot play it. Nothing has changed then.
+    pub fn set_scenario(&mut self, compiled: Arc<Compiled>) -> Result<(), ResponderError> {
+        // As far as the kernel half goes by the template that it was loaded with.
+        if self.attempt.path != maps::Path::Redirect {
+            return Err(not_rewritable(&compiled));
+        }
+        for player in &mut self.workers.players {
+            player.set(Arc::clone(&compiled));
+        }
+        self.scenarios
+            .retain(|scenario| Arc::strong_count(scenario) > 1);
+        self.scenarios.insert(0, compiled);
+        Ok(())
+    }
+
+    /// The LACs that a rule healed at an LNS since the last time: they are left to the host.
+    pub fn healed(&self) -> impl Iterator<Item = Pair> {
+        self.healed.try_iter()
     }
 
     /// The name of the interface.
@@ -196,9 +239,16 @@ impl Responder {
             verdicts: kernel.verdicts,
             rewritten: kernel.verdicts[Verdict::Answered as usize],
             redirected: 0,
+            sent: [0; Sent::COUNT],
+            rules: self.rules(),
             queues: Vec::with_capacity(self.workers.sockets.len()),
             driver: self.driver.since_start(),
         };
+        for player in &self.workers.players {
+            for (sum, count) in snapshot.sent.iter_mut().zip(player.sent()) {
+                *sum += count;
+            }
+        }
         for socket in &self.workers.sockets {
             let counts = socket.tally().counts();
             for (sum, count) in snapshot.verdicts.iter_mut().zip(&counts) {
@@ -216,6 +266,25 @@ impl Responder {
             });
         }
         Ok(snapshot)
+    }
+
+    /// The rules that were met on a worker.
+    fn rules(&self) -> Vec<RuleSnapshot> {
+        let Some(compiled) = self.scenarios.first() else {
+            return Vec::new();
+        };
+        let mut hits = vec![0; compiled.rules().len()];
+        for player in &self.workers.players {
+            for (sum, count) in hits.iter_mut().zip(player.hits()) {
+                *sum += count;
+            }
+        }
+        let rules = compiled.rules().zip(hits);
+        let rules = rules.map(|((_, rule), hits)| RuleSnapshot {
+            place: rule.place,
+            hits,
+        });
+        rules.filter(|rule| rule.hits > 0).collect()
     }
 
     /// Sees whether the interface and every worker are still there.
@@ -274,13 +343,39 @@ impl Drop for Workers {
     }
 }
 
+/// Whither the workers tell of single frames.
+struct Reports<'r> {
+    announcements: Option<&'r SyncSender<Answer>>,
+    healed: &'r SyncSender<Pair>,
+}
+
+/// The path on which a scenario can run, as long as the kernel half knows a single template.
+fn path_for(compiled: &Compiled, path: Path) -> Result<Path, ResponderError> {
+    match (compiled.only(), path) {
+        (Some(_), path) => Ok(path),
+        (None, Path::Auto | Path::Redirect) => Ok(Path::Redirect),
+        (None, Path::Rewrite) => Err(not_rewritable(compiled)),
+    }
+}
+
+/// Why the kernel half cannot play a scenario.
+fn not_rewritable(compiled: &Compiled) -> ResponderError {
+    match compiled.needs_redirect() {
+        Some((rule, what)) => ResponderError::NeedsRedirect {
+            rule: rule_name(rule.place),
+            what,
+        },
+        None => ResponderError::NeedsWorker,
+    }
+}
+
 /// Loads the program, starts the workers, and attaches.
 fn attach(
     interface: &Interface,
-    template: &Template,
+    compiled: &Arc<Compiled>,
     options: &ResponderOptions,
     attempt: Attempt,
-    announcements: Option<&SyncSender<Answer>>,
+    reports: &Reports<'_>,
 ) -> Result<(Program, Workers), ResponderError> {
     let mac = (!options.any_mac).then_some(interface.mac);
     let settings = ProgramSettings {
@@ -294,7 +389,10 @@ fn attach(
     if let Some(program) = occupants.first().filter(|_| !options.replace) {
         return Err(ResponderError::occupied(interface, program));
     }
-    let mut program = Program::load(&settings, template)
+    // On the redirect path the kernel half answers nothing, and any template will do.
+    let default = Refusal::default().template()?;
+    let template = compiled.only().copied().unwrap_or(default);
+    let mut program = Program::load(&settings, &template)
         .map_err(|cause| ResponderError::load(interface, cause))?;
     let workers = match attempt.path {
         maps::Path::Rewrite => Workers::default(),
@@ -305,7 +403,7 @@ fn attach(
                     verify_checksum: options.verify_checksum,
                     avp_limit: u32::MAX,
                 },
-                template: *template,
+                compiled: Arc::clone(compiled),
             };
             start_workers(
                 interface,
@@ -313,7 +411,7 @@ fn attach(
                 orders,
                 options,
                 attempt.mode,
-                announcements,
+                reports,
             )?
         }
     };
@@ -340,7 +438,7 @@ fn start_workers(
     orders: Orders,
     options: &ResponderOptions,
     mode: AttachMode,
-    announcements: Option<&SyncSender<Answer>>,
+    reports: &Reports<'_>,
 ) -> Result<Workers, ResponderError> {
     let has = interface.rx_queues.min(maps::MAX_QUEUES);
     let queues = options.queues.unwrap_or(has);
@@ -359,16 +457,18 @@ fn start_workers(
     let mut workers = Workers::default();
     for queue in 0..queues {
         let bind = || {
-            Worker::bind(
+            let (player, remote) = Player::new(orders.clone(), Some(reports.healed.clone()));
+            let (worker, socket) = Worker::bind(
                 &interface.name,
                 interface.index,
                 queue,
-                orders,
+                player,
                 worker_options,
-                announcements.cloned(),
-            )
+                reports.announcements.cloned(),
+            )?;
+            Ok((worker, socket, remote))
         };
-        let (worker, socket) = unless_busy(bind)?;
+        let (worker, socket, player) = unless_busy(bind)?;
         let failed = |cause| ResponderError::WorkerEnded {
             interface: interface.name.clone(),
             queue,
@@ -382,6 +482,7 @@ fn start_workers(
         let thread = worker.spawn(name, cpu, Arc::clone(&workers.stop));
         workers.threads.push(thread.map_err(failed)?);
         workers.sockets.push(socket);
+        workers.players.push(player);
     }
     Ok(workers)
 }

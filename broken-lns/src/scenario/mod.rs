@@ -178,6 +178,18 @@ impl From<Fault> for Treatment {
     }
 }
 
+impl From<Refusal> for Scenario {
+    /// Nothing but the refusal, for everybody.
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            assigned_tunnel_id: refusal.assigned_tunnel_id(),
+            seed: 0,
+            default: refusal.into(),
+            rules: Vec::new(),
+        }
+    }
+}
+
 impl From<Refusal> for Treatment {
     /// Nothing but the refusal.
     fn from(refusal: Refusal) -> Self {

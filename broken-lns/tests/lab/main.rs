@@ -18,6 +18,7 @@ mod kind;
 mod lifecycle;
 mod loaded;
 mod packet;
+mod played;
 mod queues;
 mod refusals;
 mod replies;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         ("errors", errors::trials()),
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
+        ("played", played::trials()),
     ];
     let trials = trials.into_iter().flat_map(|(kind, trials)| {
         let trials = trials.into_iter();

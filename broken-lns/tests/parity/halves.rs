@@ -1,10 +1,14 @@
 //! One frame at a time through either half.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::{TestRun as _, TestRunOptions};
 use broken_lns::af_xdp::{Packet, Umem};
+use broken_lns::compile::Compiled;
+use broken_lns::play::{Orders, Player};
 use broken_lns::program::{Program, ProgramSettings};
-use broken_lns::respond::{Batch, Orders, respond};
+use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
 use broken_lns_ebpf::sccrq::{KERNEL_AVP_LIMIT, Policy};
 use broken_lns_ebpf::template::Template;
@@ -40,7 +44,7 @@ pub(crate) fn kernel_policy() -> Policy {
 
 /// A worker without a socket.
 pub(crate) struct Worker {
-    orders: Orders,
+    player: Player,
     umem: Umem,
 }
 
@@ -57,8 +61,14 @@ impl Worker {
     }
 
     pub(crate) fn with_policy(template: Template, policy: Policy) -> Self {
+        let compiled = Compiled::of_template(template).expect("one template is a scenario");
+        let orders = Orders {
+            policy,
+            compiled: Arc::new(compiled),
+        };
+        let (player, _) = Player::new(orders, None);
         Self {
-            orders: Orders { policy, template },
+            player,
             umem: Umem::new(8).expect("eight frames fit in memory"),
         }
     }
@@ -74,7 +84,7 @@ impl Worker {
             address,
             len: frame.len() as u32,
         });
-        let counts = respond(&self.orders, &mut self.umem, &mut batch, |_| {});
+        let counts = self.player.respond(0, &mut self.umem, &mut batch, |_| {});
         let reply = batch.replies.pop().map(|packet| {
             let bytes = self.umem.room(packet.address)[..packet.len as usize].to_vec();
             self.umem.give(packet.address);

@@ -1,0 +1,441 @@
+//! From a scenario to what is played: rules by address, decisions, and a prepared
+//! reply for each fault.
+//!
+//! A compiled scenario never changes, and is shared by all that play it.
+
+pub mod code_in_address;
+mod ranges;
+
+use std::collections::HashMap;
+
+use broken_lns_ebpf::sccrq::IpVersion;
+use broken_lns_ebpf::template::Template;
+use broken_lns_ebpf::wire::ipv6::{self, Address};
+use broken_lns_ebpf::wire::{l2tp, udp};
+
+use crate::decide::{Leaf, LeafId, Node, Plan, PlanError, TreatmentId};
+use crate::garble::garble;
+use crate::refusal::{Refusal, RefusalError};
+use crate::scenario::{Fault, Place, Scenario, Treatment};
+use crate::unreachable::Unreachable;
+use ranges::Table;
+
+/// A scenario that is ready to be played.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    plan: Plan,
+    /// The index of an entry for each LNS address with a rule.
+    lns: Table,
+    entries: Vec<Entry>,
+    rules: Vec<Rule>,
+    /// The reply of each leaf of the plan.
+    replies: Vec<Reply>,
+    templates: Vec<Template>,
+    /// The rule in which each template comes first.
+    origins: Vec<RuleId>,
+}
+
+/// A rule, or the default.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Where it begins in its file, which the default has not.
+    pub place: Option<Place>,
+    /// The treatment that the plan has for it.
+    pub treatment: TreatmentId,
+    /// What in it takes time or memory, so that only a worker can do it.
+    pub needs_redirect: Option<&'static str>,
+}
+
+/// The number of a rule: 0 for the default, then in the order of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(u32);
+
+impl RuleId {
+    /// What holds where there is no rule.
+    pub const DEFAULT: Self = Self(0);
+
+    /// Its place among all rules.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The prepared reply of a leaf.
+#[derive(Clone, Copy, Debug)]
+pub enum Reply {
+    /// A message.
+    Template {
+        /// Which of the templates it is.
+        template: u32,
+        /// The tunnel id that it claims to have assigned; 0 where it names none.
+        assigned: u16,
+    },
+    /// Nothing.
+    Silent,
+    /// The frame is left to the host.
+    Pass,
+    /// The StopCCN whose codes are in the address.
+    CodeInAddress {
+        /// The tunnel id that it claims to have assigned.
+        assigned: u16,
+    },
+    /// An ICMP or ICMPv6 message.
+    Unreachable(Unreachable),
+}
+
+/// What the kernel half can do for a rule all by itself.
+#[derive(Clone, Copy, Debug)]
+pub enum KernelPart<'c> {
+    /// It answers with this.
+    Template(&'c Template),
+    /// It swallows the request.
+    Silent,
+    /// It leaves everything to the host.
+    Pass,
+    /// It hands the request to a worker.
+    Worker,
+}
+
+/// Why a scenario cannot be played.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// It cannot be decided on.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+
+    /// A reply cannot be written.
+    #[error("{}: {cause}", rule_name(*.place))]
+    Reply {
+        /// The rule; `None` stands for the default.
+        place: Option<Place>,
+        /// Why.
+        cause: RefusalError,
+    },
+
+    /// A reply does not fit one frame.
+    #[error(
+        "{}: the reply takes {len} octets over IPv6, but interface {interface} has an MTU of \
+         {mtu}: shorten the message or raise the MTU",
+        rule_name(*.place)
+    )]
+    ReplyTooLong {
+        /// The rule; `None` stands for the default.
+        place: Option<Place>,
+        /// Octets of the IPv6 packet.
+        len: usize,
+        /// The interface that the reply would leave by.
+        interface: String,
+        /// The MTU of that interface.
+        mtu: u32,
+    },
+}
+
+/// What is said of a rule: where it stands.
+pub fn rule_name(place: Option<Place>) -> String {
+    match place {
+        Some(place) => format!("the rule at {place}"),
+        None => "the default".to_owned(),
+    }
+}
+
+/// What holds at an LNS address.
+#[derive(Clone, Debug)]
+struct Entry {
+    own: RuleId,
+    /// The rule for each LAC that has one of its own there.
+    lacs: Option<Table>,
+}
+
+impl Compiled {
+    /// Compiles a scenario.
+    ///
+    /// # Errors
+    ///
+    /// [`CompileError`]; for a scenario that was read from a file only where it is
+    /// too large.
+    pub fn new(scenario: &Scenario) -> Result<Self, CompileError> {
+        let mut compiled = Self {
+            plan: Plan::new(scenario.seed),
+            lns: Table::default(),
+            entries: Vec::with_capacity(scenario.rules.len()),
+            rules: Vec::new(),
+            replies: Vec::new(),
+            templates: Vec::new(),
+            origins: Vec::new(),
+        };
+        let mut known = HashMap::new();
+        for (place, treatment) in scenario.treatments() {
+            compiled.add_rule(place, treatment, scenario, &mut known)?;
+        }
+        compiled.add_entries(scenario);
+        Ok(compiled)
+    }
+
+    /// Answers every request with this.
+    ///
+    /// # Errors
+    ///
+    /// None that could come.
+    pub fn of_template(template: Template) -> Result<Self, CompileError> {
+        let mut compiled = Self::new(&Refusal::default().into())?;
+        compiled.templates = vec![template];
+        Ok(compiled)
+    }
+
+    /// The rule for that LAC at that LNS: by the longest prefix of an LNS, and in it by the
+    /// longest prefix of a LAC. Addresses are in memory order; an IPv4 address is the first word.
+    #[inline]
+    pub fn rule_for(&self, version: IpVersion, lns: Address, lac: Address) -> RuleId {
+        let entry =
+            find(&self.lns, version, lns).and_then(|entry| self.entries.get(entry as usize));
+        let Some(entry) = entry else {
+            return RuleId::DEFAULT;
+        };
+        let lacs = entry.lacs.as_ref();
+        let rule = lacs.and_then(|table| find(table, version, lac));
+        rule.map_or(entry.own, RuleId)
+    }
+
+    /// A rule; `None` where it is of another scenario.
+    pub fn rule(&self, id: RuleId) -> Option<&Rule> {
+        self.rules.get(id.index())
+    }
+
+    /// All rules in their order, the default first.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = (RuleId, &Rule)> {
+        let numbered = self.rules.iter().enumerate();
+        numbered.map(|(index, rule)| (RuleId(index as u32), rule))
+    }
+
+    /// What decides.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The reply of a leaf of the plan.
+    pub fn reply(&self, leaf: LeafId) -> Option<Reply> {
+        self.replies.get(leaf.index()).copied()
+    }
+
+    /// A template of a [`Reply`].
+    pub fn template(&self, index: u32) -> Option<&Template> {
+        self.templates.get(index as usize)
+    }
+
+    /// The one template with which every request is answered at once; `None` where
+    /// there is something to look up or to decide.
+    pub fn only(&self) -> Option<&Template> {
+        match self.kernel_part(RuleId::DEFAULT) {
+            KernelPart::Template(template) if self.entries.is_empty() => Some(template),
+            _ => None,
+        }
+    }
+
+    /// What the kernel half can do for a rule all by itself.
+    pub fn kernel_part(&self, rule: RuleId) -> KernelPart<'_> {
+        self.at_once(rule).unwrap_or(KernelPart::Worker)
+    }
+
+    /// The first rule that only a worker can play, with what in it takes that.
+    pub fn needs_redirect(&self) -> Option<(&Rule, &'static str)> {
+        let mut rules = self.rules.iter();
+        rules.find_map(|rule| Some((rule, rule.needs_redirect?)))
+    }
+
+    /// Whether the attempts of LACs are counted.
+    pub fn counts_attempts(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| self.plan.counts_attempts(rule.treatment))
+    }
+
+    /// Whether a reply can be due later.
+    pub fn delays(&self) -> bool {
+        let mut leaves = self.plan.leaves().iter();
+        leaves.any(|leaf| leaf.delay > 0 || leaf.jitter > 0)
+    }
+
+    /// Whether a reply can be sent again.
+    pub fn retransmits(&self) -> bool {
+        self.plan.leaves().iter().any(|leaf| leaf.retransmit)
+    }
+
+    /// Checks that every prepared reply fits one frame of an interface, over IPv6 too.
+    ///
+    /// # Errors
+    ///
+    /// [`CompileError::ReplyTooLong`], which names the rule.
+    pub fn check_mtu(&self, interface: &str, mtu: u32) -> Result<(), CompileError> {
+        for (template, origin) in self.templates.iter().zip(&self.origins) {
+            let len = ipv6::HEADER_LEN + template.datagram_len();
+            if len > mtu as usize {
+                return Err(CompileError::ReplyTooLong {
+                    place: self.rule(*origin).and_then(|rule| rule.place),
+                    len,
+                    interface: interface.to_owned(),
+                    mtu,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is done for a rule at once and without a decision.
+    fn at_once(&self, rule: RuleId) -> Option<KernelPart<'_>> {
+        const AT_ONCE: Leaf = Leaf {
+            delay: 0,
+            jitter: 0,
+            copies: 1,
+            retransmit: false,
+            loss: 0,
+        };
+        let [root] = self.plan.roots(self.rule(rule)?.treatment) else {
+            return None;
+        };
+        let Node::Leaf(leaf) = self.plan.node(*root)? else {
+            return None;
+        };
+        if self.plan.leaf(leaf)? != AT_ONCE {
+            return None;
+        }
+        match self.reply(leaf)? {
+            Reply::Template { template, .. } => {
+                Some(KernelPart::Template(self.template(template)?))
+            }
+            Reply::Silent => Some(KernelPart::Silent),
+            Reply::Pass => Some(KernelPart::Pass),
+            Reply::CodeInAddress { .. } | Reply::Unreachable(_) => None,
+        }
+    }
+
+    fn add_rule(
+        &mut self,
+        place: Option<Place>,
+        treatment: &Treatment,
+        scenario: &Scenario,
+        known: &mut HashMap<String, u32>,
+    ) -> Result<(), CompileError> {
+        let id = RuleId(index(&self.rules)?);
+        self.rules.push(Rule {
+            place,
+            treatment: self.plan.add(treatment)?,
+            needs_redirect: treatment.needs_redirect(),
+        });
+        let faults = self.plan.faults().iter().skip(self.replies.len());
+        for fault in faults.cloned().collect::<Vec<_>>() {
+            let reply = match &fault {
+                Fault::Silent => Reply::Silent,
+                Fault::Pass => Reply::Pass,
+                Fault::CodeInAddress => Reply::CodeInAddress {
+                    assigned: scenario.assigned_tunnel_id.get(),
+                },
+                Fault::Unreachable { code, from_address } => Reply::Unreachable(Unreachable {
+                    code: *code,
+                    from_address: *from_address,
+                }),
+                Fault::Refuse(refusal) | Fault::Garble { refusal, .. } => {
+                    let assigned = refusal.assigned_tunnel_id().get();
+                    self.add_template(&fault, assigned, id, known)?
+                }
+                // A cycle is no leaf: its faults are.
+                Fault::Acknowledge | Fault::Cycle(_) => self.add_template(&fault, 0, id, known)?,
+            };
+            self.replies.push(reply);
+        }
+        Ok(())
+    }
+
+    /// The reply with the template of a fault, which is made once for all that are alike.
+    fn add_template(
+        &mut self,
+        fault: &Fault,
+        assigned: u16,
+        origin: RuleId,
+        known: &mut HashMap<String, u32>,
+    ) -> Result<Reply, CompileError> {
+        let name = Treatment::from(fault.clone()).to_string();
+        if let Some(template) = known.get(&name).copied() {
+            return Ok(Reply::Template { template, assigned });
+        }
+        let template = template(fault).map_err(|cause| CompileError::Reply {
+            place: self.rule(origin).and_then(|rule| rule.place),
+            cause,
+        })?;
+        let number = index(&self.templates)?;
+        self.templates.push(template);
+        self.origins.push(origin);
+        known.insert(name, number);
+        Ok(Reply::Template {
+            template: number,
+            assigned,
+        })
+    }
+
+    /// Makes the tables of addresses. Rules are numbered as
+    /// [`treatments`](Scenario::treatments) has them.
+    fn add_entries(&mut self, scenario: &Scenario) {
+        let mut next = 1;
+        let mut number = || {
+            next += 1;
+            next - 1
+        };
+        for rule in &scenario.rules {
+            let own = rule.treatment.as_ref().map_or(0, |_| number());
+            let lacs = rule.lacs.iter().flat_map(|lac| {
+                let id = number();
+                lac.prefixes.iter().map(move |prefix| (*prefix, id))
+            });
+            let lacs: Vec<_> = lacs.collect();
+            self.entries.push(Entry {
+                own: RuleId(own),
+                lacs: (!lacs.is_empty()).then(|| Table::new(lacs)),
+            });
+        }
+        let entries = scenario.rules.iter().zip(0..);
+        self.lns = Table::new(entries.flat_map(|(rule, entry)| {
+            let prefixes = rule.prefixes.iter();
+            prefixes.map(move |prefix| (*prefix, entry))
+        }));
+    }
+}
+
+#[inline]
+fn find(table: &Table, version: IpVersion, address: Address) -> Option<u32> {
+    let [first, second] = address;
+    match version {
+        // The first four octets in memory.
+        IpVersion::V4 => table.v4(u32::from_be(first as u32)),
+        IpVersion::V6 => {
+            let high = u128::from(u64::from_be(first));
+            table.v6(high << 64 | u128::from(u64::from_be(second)))
+        }
+    }
+}
+
+/// The template of a fault that has one.
+fn template(fault: &Fault) -> Result<Template, RefusalError> {
+    let too_long = |len| RefusalError::MessageTooLong { len };
+    match fault {
+        Fault::Refuse(refusal) => refusal.template(),
+        Fault::Garble { kind, refusal } => {
+            let garbled = garble(*kind, refusal)?;
+            let template = Template::new(&garbled.message);
+            let template = template.ok_or(too_long(garbled.message.len()))?;
+            Ok(template.twisted(garbled.twist))
+        }
+        // A header alone: the ZLB that acknowledges.
+        _ => {
+            let mut zlb = l2tp::Message::<{ l2tp::HEADER_LEN }>::new();
+            let zlb = zlb.finish().and_then(Template::new);
+            zlb.ok_or(too_long(udp::HEADER_LEN))
+        }
+    }
+}
+
+/// The index of what is added to a list next.
+fn index<T>(list: &[T]) -> Result<u32, CompileError> {
+    u32::try_from(list.len()).map_err(|_| PlanError::TooLarge.into())
+}
+
+#[cfg(test)]
+mod tests;

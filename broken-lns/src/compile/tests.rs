@@ -1,0 +1,197 @@
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::scenario::{LacRule, LnsRule, Prefix};
+
+fn compiled(text: &str) -> Compiled {
+    let scenario = Scenario::parse("test", text, &Refusal::default()).expect(text);
+    Compiled::new(&scenario).expect(text)
+}
+
+/// An address in memory order.
+fn memory(address: IpAddr) -> (IpVersion, Address) {
+    match address {
+        IpAddr::V4(v4) => {
+            let word = u32::from_ne_bytes(v4.octets());
+            (IpVersion::V4, [word.into(), 0])
+        }
+        IpAddr::V6(v6) => {
+            let bits = v6.to_bits();
+            let words = [(bits >> 64) as u64, bits as u64];
+            (IpVersion::V6, words.map(u64::to_be))
+        }
+    }
+}
+
+/// An address among few, so that prefixes meet.
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        (0..4_u32, 0..4_u32).prop_map(|(high, low)| IpAddr::V4((high << 30 | low).into())),
+        (0..4_u128, 0..4_u128).prop_map(|(high, low)| IpAddr::V6((high << 126 | low).into())),
+        any::<IpAddr>(),
+    ]
+}
+
+fn prefix() -> impl Strategy<Value = Prefix> {
+    let lengths = prop_oneof![0..=4_u8, 30..=32_u8, 126..=128_u8, 0..=128_u8];
+    (address(), lengths).prop_map(|(address, length)| {
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.min(longest);
+        let shift = u32::from(longest - length);
+        let network = match address {
+            IpAddr::V4(v4) => {
+                let bits = v4.to_bits().checked_shr(shift).unwrap_or(0);
+                IpAddr::V4(bits.checked_shl(shift).unwrap_or(0).into())
+            }
+            IpAddr::V6(v6) => {
+                let bits = v6.to_bits().checked_shr(shift).unwrap_or(0);
+                IpAddr::V6(bits.checked_shl(shift).unwrap_or(0).into())
+            }
+        };
+        Prefix::new(network, length).expect("no host bits")
+    })
+}
+
+/// The `number`th treatment, which can be told from all others.
+fn treatment(number: u16) -> Treatment {
+    let refusal = Refusal::default().with_assigned_tunnel_id(number.try_into().expect("not 0"));
+    refusal.into()
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let lacs = prop::collection::btree_set(prefix(), 0..6);
+    let rules = prop::collection::btree_map(prefix(), (any::<bool>(), lacs), 0..12);
+    rules.prop_map(|rules| {
+        let place = Place { line: 1, column: 1 };
+        let mut number = 1;
+        let mut next = || {
+            number += 1;
+            treatment(number)
+        };
+        let rules = rules.into_iter().map(|(prefix, (own, lacs))| LnsRule {
+            prefixes: vec![prefix],
+            treatment: own.then(&mut next),
+            lacs: lacs
+                .into_iter()
+                .map(|prefix| LacRule {
+                    prefixes: vec![prefix],
+                    treatment: next(),
+                    place,
+                })
+                .collect(),
+            place,
+        });
+        Scenario {
+            rules: rules.collect(),
+            ..Scenario::from(Refusal::default())
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn the_rule_is_that_of_the_longest_prefixes(
+        scenario in scenario(),
+        addresses in prop::collection::vec(address(), 1..12),
+    ) {
+        let compiled = Compiled::new(&scenario).expect("small");
+        let treatments: Vec<_> = scenario.treatments().collect();
+        let pairs = addresses
+            .iter()
+            .flat_map(|lns| addresses.iter().map(move |lac| (*lns, *lac)));
+        // Both ends of a packet are of one family.
+        for (lns, lac) in pairs.filter(|(lns, lac)| lns.is_ipv4() == lac.is_ipv4()) {
+            let (version, lns_words) = memory(lns);
+            let (_, lac_words) = memory(lac);
+            let rule = compiled.rule_for(version, lns_words, lac_words);
+            let (_, found) = treatments[rule.index()];
+            prop_assert_eq!(found, scenario.treatment(lns, lac));
+        }
+    }
+}
+
+#[test]
+fn only_a_plain_refusal_needs_no_lookup() {
+    assert!(compiled("").only().is_some());
+    assert!(compiled("default = \"acknowledge\"").only().is_some());
+    for text in [
+        "default = \"silent\"",
+        "default = \"code-in-address\"",
+        "[default]\nfault = \"refuse\"\ndelay = \"1s\"",
+        "[default]\nfault = \"refuse\"\nloss = 0.5",
+        "[default]\nfault = \"refuse\"\nfirst = 1\nthen = \"pass\"",
+        "[default]\nfault = \"refuse\"\nprobability = 0.5\notherwise = \"silent\"",
+        "[[lns]]\naddress = \"192.0.2.1\"\nfault = \"silent\"",
+    ] {
+        assert!(compiled(text).only().is_none(), "{text}");
+    }
+}
+
+#[test]
+fn a_rule_says_what_the_kernel_half_can_do_for_it() {
+    let part = |text: &str| {
+        let compiled = compiled(&format!("[default]\n{text}"));
+        match compiled.kernel_part(RuleId::DEFAULT) {
+            KernelPart::Template(_) => "template",
+            KernelPart::Silent => "silent",
+            KernelPart::Pass => "pass",
+            KernelPart::Worker => "worker",
+        }
+    };
+    for (text, expected) in [
+        ("fault = \"refuse\"", "template"),
+        ("fault = \"garble\"\nkind = \"wrong-nr\"", "template"),
+        ("fault = \"acknowledge\"", "template"),
+        ("fault = \"silent\"", "silent"),
+        ("fault = \"pass\"", "pass"),
+        ("fault = \"unreachable\"", "worker"),
+        ("fault = \"refuse\"\nrepeat = 2", "worker"),
+        ("fault = \"refuse\"\nretransmit = true", "worker"),
+        ("fault = \"cycle\"\nfaults = [\"silent\"]", "worker"),
+    ] {
+        assert_eq!(part(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_rule_that_needs_a_worker_is_named() {
+    let text = "[[lns]]\naddress = \"192.0.2.1\"\nfault = \"silent\"\n\n\
+        [[lns]]\naddress = \"192.0.2.2\"\nfault = \"refuse\"\ndelay = \"1s\"\n";
+    let compiled = compiled(text);
+    let (rule, what) = compiled.needs_redirect().expect("the second one");
+    let place = Place { line: 5, column: 1 };
+    assert_eq!((rule.place, what), (Some(place), "delay"));
+    assert_eq!(compiled.rules().len(), 3);
+}
+
+#[test]
+fn a_reply_that_does_not_fit_is_named_by_its_rule() {
+    let text = format!(
+        "[[lns]]\naddress = \"192.0.2.1\"\nfault = \"refuse\"\nmessage = \"{}\"",
+        "x".repeat(500)
+    );
+    let compiled = compiled(&text);
+    assert_eq!(compiled.check_mtu("eth1", 586), Ok(()));
+    assert_eq!(
+        compiled
+            .check_mtu("eth1", 585)
+            .expect_err("one too long")
+            .to_string(),
+        "the rule at 1:1: the reply takes 586 octets over IPv6, but interface eth1 has an MTU \
+         of 585: shorten the message or raise the MTU"
+    );
+}
+
+#[test]
+fn replies_that_are_alike_share_a_template() {
+    let rule = |number: u8, code: u8| {
+        format!("[[lns]]\naddress = \"192.0.2.{number}\"\nfault = \"refuse\"\nresult = {code}\n")
+    };
+    let text = format!("{}{}{}", rule(1, 1), rule(2, 1), rule(3, 2));
+    // The default is the third one.
+    assert_eq!(compiled(&text).templates.len(), 3);
+}

@@ -1,0 +1,211 @@
+//! The scenario that a worker plays, those that it still owes replies of, and how it
+//! learns of a new one.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::owed::Owed;
+use super::sent::{Hits, SentCounts, SentTally};
+use crate::attempts::Attempts;
+use crate::compile::Compiled;
+use crate::pending::Pending;
+use crate::retransmission::Retransmissions;
+
+/// Most deferred replies of a worker.
+pub const PENDING: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
+/// Most pairs of LAC and LNS whose attempts a worker remembers.
+const PAIRS: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
+/// Most StopCCNs of a worker that wait for their acknowledgement.
+const WAITING: NonZeroU32 = NonZeroU32::new(262_144).unwrap();
+
+/// A scenario with the memory that playing it takes, of which only as much is made as
+/// the scenario can use.
+///
+/// It is made before the worker gets it, which need not allocate then.
+#[derive(Debug)]
+pub struct Act {
+    pub(super) compiled: Arc<Compiled>,
+    pub(super) hits: Arc<Hits>,
+    pub(super) attempts: Attempts,
+    pub(super) pending: Option<Pending<Owed>>,
+    pub(super) waiting: Option<Retransmissions<Owed>>,
+    /// When the last of its debts is due.
+    last_due: u64,
+}
+
+impl Act {
+    /// The beginning of a scenario, with room for so many deferred replies.
+    pub fn new(compiled: Arc<Compiled>, pending: NonZeroU32) -> Self {
+        let pairs = match compiled.counts_attempts() {
+            true => PAIRS,
+            false => NonZeroU32::MIN,
+        };
+        let rules = compiled.rules().len();
+        Self {
+            hits: Arc::new(Hits::new(rules)),
+            attempts: Attempts::new(pairs),
+            pending: compiled.delays().then(|| Pending::new(pending)),
+            waiting: compiled
+                .retransmits()
+                .then(|| Retransmissions::new(WAITING)),
+            compiled,
+            last_due: 0,
+        }
+    }
+}
+
+/// The act that is played, and the scenarios of former ones that replies are still owed of.
+#[derive(Debug)]
+pub(super) struct Acts {
+    pub(super) current: Act,
+    /// Numbered from `first` on, and the current act behind them.
+    past: VecDeque<Past>,
+    first: u32,
+}
+
+/// A scenario that is over but for its debts.
+#[derive(Debug)]
+struct Past {
+    compiled: Arc<Compiled>,
+    last_due: u64,
+}
+
+impl Acts {
+    pub(super) fn new(current: Act) -> Self {
+        Self {
+            current,
+            past: VecDeque::new(),
+            first: 0,
+        }
+    }
+
+    /// The number of the current act.
+    pub(super) fn number(&self) -> u32 {
+        self.first.wrapping_add(self.past.len() as u32)
+    }
+
+    /// The scenario of the act with that number, if it is still owed of.
+    pub(super) fn compiled(&self, number: u32) -> Option<&Compiled> {
+        match self.past.get(number.wrapping_sub(self.first) as usize) {
+            Some(past) => Some(&past.compiled),
+            None => (number == self.number()).then_some(&*self.current.compiled),
+        }
+    }
+
+    /// Something of the act with that number is due then.
+    pub(super) fn owe(&mut self, number: u32, due: u64) {
+        let past = self.past.get_mut(number.wrapping_sub(self.first) as usize);
+        let last_due = match past {
+            Some(past) => &mut past.last_due,
+            None => &mut self.current.last_due,
+        };
+        *last_due = due.max(*last_due);
+    }
+
+    /// Goes on to the next act. Debts stay, and so does the memory in which they are.
+    pub(super) fn next(&mut self, mut act: Act) {
+        act.pending = self.current.pending.take().or(act.pending);
+        act.waiting = self.current.waiting.take().or(act.waiting);
+        let past = std::mem::replace(&mut self.current, act);
+        self.past.push_back(Past {
+            compiled: past.compiled,
+            last_due: past.last_due,
+        });
+        self.forget();
+    }
+
+    /// Lets go of the scenarios of which nothing is owed any more.
+    pub(super) fn forget(&mut self) {
+        let next = self.next_due().unwrap_or(u64::MAX);
+        while self
+            .past
+            .pop_front_if(|past| past.last_due < next)
+            .is_some()
+        {
+            self.first = self.first.wrapping_add(1);
+        }
+    }
+
+    /// When something is due next.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        let Act {
+            pending, waiting, ..
+        } = &self.current;
+        let pending = pending.as_ref().and_then(Pending::next_due);
+        let waiting = waiting.as_ref().and_then(Retransmissions::next_due);
+        pending.into_iter().chain(waiting).min()
+    }
+
+    /// Whether a scenario of the past is owed of.
+    pub(super) fn has_past(&self) -> bool {
+        !self.past.is_empty()
+    }
+}
+
+/// Where the next act waits for its worker.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    full: AtomicBool,
+    act: Mutex<Option<Act>>,
+}
+
+impl Mailbox {
+    fn put(&self, act: Act) {
+        let mut place = self.act.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(act);
+        drop(place);
+        self.full.store(true, Ordering::Release);
+    }
+
+    /// The next act. While there is none, that takes one look at a flag.
+    #[inline]
+    pub(super) fn take(&self) -> Option<Act> {
+        if !self.full.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.full.store(false, Ordering::Relaxed);
+        let mut place = self.act.lock().unwrap_or_else(PoisonError::into_inner);
+        place.take()
+    }
+}
+
+/// A player as other threads have it: they set its scenario, and read what it counts.
+#[derive(Debug)]
+pub struct Remote {
+    mailbox: Arc<Mailbox>,
+    hits: Arc<Hits>,
+    sent: Arc<SentTally>,
+}
+
+impl Remote {
+    pub(super) fn new(mailbox: Arc<Mailbox>, act: &Act, sent: Arc<SentTally>) -> Self {
+        Self {
+            mailbox,
+            hits: Arc::clone(&act.hits),
+            sent,
+        }
+    }
+
+    /// Has the player go on with another scenario from its next batch on. Attempts and hits are
+    /// counted anew; what it owes of the old one is still sent.
+    ///
+    /// Whoever sets scenarios keeps them until nobody else does, so that no player has to
+    /// give memory back.
+    pub fn set(&mut self, compiled: Arc<Compiled>) {
+        let act = Act::new(compiled, PENDING);
+        self.hits = Arc::clone(&act.hits);
+        self.mailbox.put(act);
+    }
+
+    /// The requests that met each rule of the scenario that was set last, in the order of the rules.
+    pub fn hits(&self) -> impl Iterator<Item = u64> {
+        self.hits.counts()
+    }
+
+    /// What was done beside answering at once.
+    pub fn sent(&self) -> SentCounts {
+        self.sent.counts()
+    }
+}

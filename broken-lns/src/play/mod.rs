@@ -1,0 +1,405 @@
+//! A worker's play of a scenario: batch by batch, who is answered with what, and when.
+//!
+//! A reply is written into the frame of its request, with the parser and the writer
+//! that the kernel half runs. What is due later waits in bounded memory that was
+//! reserved before; nothing here allocates, locks or asks the system for a frame. The
+//! time is an argument.
+
+mod acknowledgement;
+mod act;
+mod owed;
+mod sent;
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use broken_lns_ebpf::answer::Answer;
+use broken_lns_ebpf::frame::Frame;
+use broken_lns_ebpf::sccrq::{self, Policy, Sccrq};
+use broken_lns_ebpf::template::Template;
+use broken_lns_ebpf::verdict::Verdict;
+
+use crate::af_xdp::{FRAME_LEN, Packet, Umem};
+use crate::attempts::Pair;
+use crate::compile::{Compiled, Reply, RuleId};
+use crate::decide::{Decision, Request};
+use crate::respond::{Batch, Out};
+use crate::retransmission::acknowledges;
+use crate::snapshot::VerdictCounts;
+use acknowledgement::Acknowledgement;
+use act::{Acts, Mailbox};
+use owed::{Owed, Source};
+
+pub use act::{Act, PENDING, Remote};
+pub use sent::{Hits, Sent, SentCounts, SentTally};
+
+/// Longer than from one retransmission to the next, in nanoseconds.
+const PAUSE: u64 = 9_000_000_000;
+
+/// What a worker answers, and with what.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// Which requests are answered.
+    pub policy: Policy,
+    /// The scenario to begin with.
+    pub compiled: Arc<Compiled>,
+}
+
+/// Plays a scenario for the packets of one worker.
+#[derive(Debug)]
+pub struct Player {
+    policy: Policy,
+    acts: Acts,
+    mailbox: Arc<Mailbox>,
+    sent: Arc<SentTally>,
+    /// Where LACs are reported that are left to the host from now on.
+    healed: Option<SyncSender<Pair>>,
+    /// A number for each frame, by which frames are lost one by one.
+    frame: u32,
+    /// Room for a copy of a frame.
+    copy: Box<[u8]>,
+}
+
+impl Player {
+    /// A player at the beginning of the first scenario, with its other end for other threads.
+    pub fn new(orders: Orders, healed: Option<SyncSender<Pair>>) -> (Self, Remote) {
+        let act = Act::new(orders.compiled, PENDING);
+        Self::with_act(orders.policy, act, healed)
+    }
+
+    /// The same for an act that was made before.
+    pub fn with_act(policy: Policy, act: Act, healed: Option<SyncSender<Pair>>) -> (Self, Remote) {
+        let mailbox = Arc::default();
+        let sent = Arc::default();
+        let remote = Remote::new(Arc::clone(&mailbox), &act, Arc::clone(&sent));
+        let player = Self {
+            policy,
+            acts: Acts::new(act),
+            mailbox,
+            sent,
+            healed,
+            frame: 0,
+            copy: vec![0; FRAME_LEN].into(),
+        };
+        (player, remote)
+    }
+
+    /// Goes on to another scenario, if one was set.
+    #[inline]
+    pub fn notice(&mut self) {
+        if let Some(act) = self.mailbox.take() {
+            self.acts.next(act);
+        }
+    }
+
+    /// Answers every packet that was received at `now`, a monotonic time in nanoseconds, and
+    /// returns how the packets ended. Each answer is told to `announce`.
+    #[inline]
+    pub fn respond(
+        &mut self,
+        now: u64,
+        umem: &mut Umem,
+        batch: &mut Batch,
+        mut announce: impl FnMut(Answer),
+    ) -> VerdictCounts {
+        // A count of references, so that the scenario can be read while the rest changes.
+        let compiled = Arc::clone(&self.acts.current.compiled);
+        match compiled.only() {
+            Some(template) if self.acts.next_due().is_none() => {
+                self.refuse(template, umem, batch, announce)
+            }
+            _ => batch.each_with(umem, |mut out, packet| {
+                let verdict = self.play(&compiled, now, &mut out, packet, &mut announce);
+                if verdict != Verdict::Answered {
+                    out.umem.give(packet.address);
+                }
+                verdict
+            }),
+        }
+    }
+
+    /// Sends what is due at `now`, as far as there is room.
+    pub fn send_due(
+        &mut self,
+        now: u64,
+        umem: &mut Umem,
+        batch: &mut Batch,
+        mut announce: impl FnMut(Answer),
+    ) {
+        let mut out = batch.out(umem);
+        // A debt is taken only with a frame in hand, so that it waits for one.
+        while let Some(address) = out.take() {
+            let pending = self.acts.current.pending.as_mut();
+            if let Some(owed) = pending.and_then(|pending| pending.pop_due(now)) {
+                self.pay(&owed, now, &mut out, address, &mut announce);
+                continue;
+            }
+            let waiting = self.acts.current.waiting.as_mut();
+            let Some(again) = waiting.and_then(|waiting| waiting.due(now)) else {
+                out.umem.give(address);
+                break;
+            };
+            self.acts.owe(again.reply.act, now.saturating_add(PAUSE));
+            self.send_again(&again.reply, &mut out, address);
+        }
+        if self.acts.has_past() {
+            self.acts.forget();
+        }
+    }
+
+    /// When something is due next.
+    #[inline]
+    pub fn next_due(&self) -> Option<u64> {
+        self.acts.next_due()
+    }
+
+    /// Answers every request with the same template at once.
+    #[inline]
+    fn refuse(
+        &mut self,
+        template: &Template,
+        umem: &mut Umem,
+        batch: &mut Batch,
+        mut announce: impl FnMut(Answer),
+    ) -> VerdictCounts {
+        let policy = self.policy;
+        let mut hits = 0;
+        let counts = batch.each(umem, |room, len| {
+            let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
+            let sccrq = sccrq::parse(frame, || policy)?;
+            hits += 1;
+            let len = owed::write_template(template, &sccrq, room)?;
+            let reply = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
+            if let Some(answer) = Answer::of_reply(reply, &sccrq) {
+                announce(answer);
+            }
+            Ok(len)
+        });
+        self.acts.current.hits.add(RuleId::DEFAULT.index(), hits);
+        counts
+    }
+
+    /// Treats one packet as its rule has it. Its frame was sent if it was answered, and is
+    /// still to be given back if not.
+    fn play(
+        &mut self,
+        compiled: &Compiled,
+        now: u64,
+        out: &mut Out<'_>,
+        packet: Packet,
+        announce: &mut impl FnMut(Answer),
+    ) -> Verdict {
+        let len = packet.len as usize;
+        let room = out.umem.room(packet.address);
+        let Some(octets) = room.get_mut(..len) else {
+            return Verdict::NoRoom;
+        };
+        let frame = Frame::new(octets);
+        let policy = self.policy;
+        let sccrq = match sccrq::parse(frame, || policy) {
+            Ok(sccrq) => sccrq,
+            Err(verdict) => {
+                self.heed(frame, verdict);
+                return verdict;
+            }
+        };
+        let Some(request) = owed::request(frame, &sccrq) else {
+            return Verdict::NoRoom;
+        };
+        let Some((decision, reply)) = self.decide(compiled, &sccrq, &request, now) else {
+            return Verdict::Silent;
+        };
+        match reply {
+            Reply::Silent => return Verdict::Silent,
+            Reply::Pass => {
+                // What a socket got does not come back to the host.
+                self.sent.add(Sent::NotPassed, 1);
+                return Verdict::Silent;
+            }
+            Reply::Template { .. } | Reply::CodeInAddress { .. } | Reply::Unreachable(_) => {}
+        }
+        self.sent.add(Sent::Lost, decision.lost.into());
+        if decision.delay > 0 || decision.retransmit {
+            let owed = Owed {
+                copies: decision.copies,
+                retransmit: decision.retransmit,
+                ..Owed::new(octets, sccrq, self.acts.number(), decision.leaf)
+            };
+            if decision.delay > 0 {
+                return self.defer(owed, now.saturating_add(decision.delay));
+            }
+            self.wait_for_acknowledgement(&owed, &request, reply, now);
+        }
+        if decision.copies == 0 {
+            return Verdict::Lost;
+        }
+        let source = Source::InPlace(len, &mut self.copy);
+        match owed::write(compiled, reply, &request, &sccrq, source, room) {
+            Ok(len) => {
+                self.send(out, packet.address, len, decision.copies);
+                announce(owed::answer(&request, &sccrq));
+                Verdict::Answered
+            }
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// What is decided on a request, and the reply that this means.
+    fn decide(
+        &mut self,
+        compiled: &Compiled,
+        sccrq: &Sccrq,
+        request: &Request,
+        now: u64,
+    ) -> Option<(Decision, Reply)> {
+        let Request { lac, lns, .. } = *request;
+        let rule = compiled.rule_for(sccrq.version, lns, lac);
+        let act = &mut self.acts.current;
+        act.hits.add(rule.index(), 1);
+        self.frame = self.frame.wrapping_add(1);
+        let treatment = compiled.rule(rule)?.treatment;
+        let attempts = &mut act.attempts;
+        let plan = compiled.plan();
+        let decision = plan.decide(treatment, request, now, self.frame, attempts)?;
+        if decision.healed
+            && let Some(healed) = &self.healed
+        {
+            // Where the channel is full the next request tells again.
+            let _ = healed.try_send(Pair { lac, lns });
+        }
+        Some((decision, compiled.reply(decision.leaf)?))
+    }
+
+    /// Notes what a control message acknowledges that is no request.
+    fn heed(&mut self, frame: Frame<'_>, verdict: Verdict) {
+        let Some(waiting) = &mut self.acts.current.waiting else {
+            return;
+        };
+        let is_control_message = matches!(
+            verdict,
+            Verdict::Zlb | Verdict::StopCcn | Verdict::Sccrp | Verdict::OtherMessage
+        );
+        if !is_control_message || waiting.next_due().is_none() {
+            return;
+        }
+        // Every StopCCN is the first message of its LNS.
+        if let Some(heard) = Acknowledgement::of(frame)
+            && let Some(assigned) = waiting.assigned(&heard.peers)
+            && acknowledges(heard.tunnel_id, heard.nr, assigned, 0)
+        {
+            waiting.acknowledged(&heard.peers);
+        }
+    }
+
+    /// Owes a reply until it is due.
+    fn defer(&mut self, owed: Owed, due: u64) -> Verdict {
+        let Some(pending) = &mut self.acts.current.pending else {
+            self.sent.add(Sent::Dropped, 1);
+            return Verdict::Deferred;
+        };
+        let dropped = pending.push(due, owed);
+        self.sent.add(Sent::Dropped, dropped.map_or(0, |_| 1));
+        self.acts.owe(owed.act, due);
+        match owed.copies {
+            0 => Verdict::Lost,
+            _ => Verdict::Deferred,
+        }
+    }
+
+    /// Has a StopCCN that is sent now be sent again until it is acknowledged.
+    fn wait_for_acknowledgement(&mut self, owed: &Owed, request: &Request, reply: Reply, now: u64) {
+        if let Some(waiting) = &mut self.acts.current.waiting {
+            waiting.sent(owed::tunnel(request, &owed.sccrq, reply), *owed, now);
+            self.acts.owe(owed.act, now.saturating_add(PAUSE));
+        }
+    }
+
+    /// Sends a reply that is due, from the free frame at `address`.
+    fn pay(
+        &mut self,
+        owed: &Owed,
+        now: u64,
+        out: &mut Out<'_>,
+        address: u64,
+        announce: &mut impl FnMut(Answer),
+    ) {
+        let reply = self
+            .acts
+            .compiled(owed.act)
+            .and_then(|it| it.reply(owed.leaf));
+        if owed.retransmit
+            && let Some(request) = owed.request()
+            && let Some(reply) = reply
+        {
+            self.wait_for_acknowledgement(owed, &request, reply, now);
+        }
+        if owed.copies == 0 {
+            out.umem.give(address);
+        } else if let Some((len, request)) = self.write_owed(owed, out, address) {
+            self.sent.add(Sent::Later, 1);
+            self.send(out, address, len, owed.copies);
+            announce(owed::answer(&request, &owed.sccrq));
+        }
+    }
+
+    /// Sends a StopCCN again, unless it is lost.
+    fn send_again(&mut self, owed: &Owed, out: &mut Out<'_>, address: u64) {
+        self.frame = self.frame.wrapping_add(1);
+        let plan = self.acts.compiled(owed.act).map(Compiled::plan);
+        let lost = plan.zip(owed.request()).map_or(0, |(plan, request)| {
+            plan.lost(owed.leaf, &request, self.frame, 1)
+        });
+        if lost > 0 {
+            self.sent.add(Sent::Lost, 1);
+            out.umem.give(address);
+        } else if let Some((len, _)) = self.write_owed(owed, out, address) {
+            self.sent.add(Sent::Again, 1);
+            out.send(address, len);
+        }
+    }
+
+    /// Writes a reply that is owed into a free frame, which is given back where that fails.
+    fn write_owed(&self, owed: &Owed, out: &mut Out<'_>, address: u64) -> Option<(usize, Request)> {
+        let room = out.umem.room(address);
+        let written = self.acts.compiled(owed.act).and_then(|compiled| {
+            let reply = compiled.reply(owed.leaf)?;
+            let request = owed.request()?;
+            let source = Source::Kept(owed.beginning());
+            let len = owed::write(compiled, reply, &request, &owed.sccrq, source, room).ok()?;
+            Some((len, request))
+        });
+        if written.is_none() {
+            self.sent.add(Sent::NotWritten, 1);
+            out.umem.give(address);
+        }
+        written
+    }
+
+    /// Sends a reply, and its copies from free frames.
+    fn send(&mut self, out: &mut Out<'_>, address: u64, len: usize, copies: u8) {
+        out.send(address, len);
+        if copies <= 1 {
+            return;
+        }
+        let reply = out.umem.room(address).get(..len);
+        if let Some((copy, reply)) = self.copy.get_mut(..len).zip(reply) {
+            copy.copy_from_slice(reply);
+        }
+        let copy = self.copy.get(..len).unwrap_or_default();
+        for number in 1..copies {
+            let Some(address) = out.take() else {
+                let missing = u64::from(copies - number);
+                self.sent.add(Sent::NoFrame, missing);
+                return;
+            };
+            if let Some(room) = out.umem.room(address).get_mut(..len) {
+                room.copy_from_slice(copy);
+            }
+            out.send(address, len);
+            self.sent.add(Sent::Copies, 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! A reply that is sent later: what has to be kept of its request.
+
+use broken_lns_ebpf::answer::Answer;
+use broken_lns_ebpf::frame::Frame;
+use broken_lns_ebpf::reply;
+use broken_lns_ebpf::sccrq::{IpVersion, Sccrq};
+use broken_lns_ebpf::template::Template;
+use broken_lns_ebpf::verdict::Verdict;
+use broken_lns_ebpf::wire::{ipv4, ipv6};
+
+use crate::compile::{Compiled, Reply, code_in_address};
+use crate::decide::{LeafId, Request};
+use crate::retransmission::{Peers, Tunnel};
+use crate::unreachable::UnreachableError;
+
+/// The longest headers up to that of UDP: Ethernet with two tags, IPv4 with all options.
+const BEGINNING: usize = 22 + 60 + 8;
+
+/// A reply that is owed, with the headers of its request. It is decided on, and so
+/// independent of all that changes meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owed {
+    pub(super) beginning: [u8; BEGINNING],
+    pub(super) len: u8,
+    pub(super) sccrq: Sccrq,
+    /// The number of the act that decided.
+    pub(super) act: u32,
+    pub(super) leaf: LeafId,
+    pub(super) copies: u8,
+    pub(super) retransmit: bool,
+}
+
+impl Owed {
+    pub(super) fn new(frame: &[u8], sccrq: Sccrq, act: u32, leaf: LeafId) -> Self {
+        let mut beginning = [0; BEGINNING];
+        let kept = frame.get(..BEGINNING).unwrap_or(frame);
+        for (to, from) in beginning.iter_mut().zip(kept) {
+            *to = *from;
+        }
+        Self {
+            beginning,
+            len: kept.len() as u8,
+            sccrq,
+            act,
+            leaf,
+            copies: 1,
+            retransmit: false,
+        }
+    }
+
+    /// The headers of the request.
+    pub(super) fn beginning(&self) -> &[u8] {
+        let len = usize::from(self.len);
+        self.beginning.get(..len).unwrap_or(&self.beginning)
+    }
+
+    /// Who asked whom.
+    pub(super) fn request(&self) -> Option<Request> {
+        let mut copy = self.beginning;
+        request(Frame::new(&mut copy), &self.sccrq)
+    }
+}
+
+/// Who asks whom in a frame.
+#[inline]
+pub(super) fn request(frame: Frame<'_>, sccrq: &Sccrq) -> Option<Request> {
+    let network = frame.place(sccrq.network);
+    let (lac, lns) = match sccrq.version {
+        IpVersion::V4 => {
+            let ip = ipv4::Header::at(network)?;
+            (
+                [u64::from(ip.source()), 0],
+                [u64::from(ip.destination()), 0],
+            )
+        }
+        IpVersion::V6 => {
+            let ip = ipv6::Header::at(network)?;
+            (ip.source(), ip.destination())
+        }
+    };
+    Some(Request {
+        lac,
+        lns,
+        tunnel_id: sccrq.tunnel_id,
+        ns: sccrq.ns,
+    })
+}
+
+/// The tunnel that a request begins and a reply refuses.
+pub(super) fn tunnel(request: &Request, sccrq: &Sccrq, reply: Reply) -> Tunnel {
+    Tunnel {
+        peers: Peers {
+            lac: request.lac,
+            lns: request.lns,
+            lac_port: sccrq.lac_port,
+        },
+        tunnel_id: request.tunnel_id,
+        assigned: match reply {
+            Reply::Template { assigned, .. } | Reply::CodeInAddress { assigned } => assigned,
+            Reply::Silent | Reply::Pass | Reply::Unreachable(_) => 0,
+        },
+    }
+}
+
+/// The answer as it is told of.
+pub(super) fn answer(request: &Request, sccrq: &Sccrq) -> Answer {
+    Answer {
+        lac: request.lac,
+        lns: request.lns,
+        ip_version: match sccrq.version {
+            IpVersion::V4 => 4,
+            IpVersion::V6 => 6,
+        },
+        lac_port: sccrq.lac_port,
+        tunnel_id: sccrq.tunnel_id,
+        ns: sccrq.ns,
+    }
+}
+
+/// What there is of the request that a reply is written for.
+pub(super) enum Source<'f> {
+    /// The whole frame of this length, where the reply goes, and room for a copy of it.
+    InPlace(usize, &'f mut [u8]),
+    /// Only its headers.
+    Kept(&'f [u8]),
+}
+
+/// Writes a reply into `room`, and returns its length.
+///
+/// # Errors
+///
+/// The verdict on a request for which nothing is sent.
+pub(super) fn write(
+    compiled: &Compiled,
+    reply: Reply,
+    request: &Request,
+    sccrq: &Sccrq,
+    source: Source<'_>,
+    room: &mut [u8],
+) -> Result<usize, Verdict> {
+    let made;
+    let template = match reply {
+        Reply::Template { template, .. } => compiled.template(template),
+        Reply::CodeInAddress { assigned } => {
+            let codes = code_in_address::codes(sccrq.version, request.lns);
+            made = code_in_address::template(codes, assigned);
+            made.as_ref()
+        }
+        Reply::Unreachable(unreachable) => {
+            let written = match source {
+                Source::InPlace(len, copy) => {
+                    let copy = copy.get_mut(..len).ok_or(Verdict::NoRoom)?;
+                    copy.copy_from_slice(room.get(..len).ok_or(Verdict::NoRoom)?);
+                    unreachable.write(copy, sccrq, room)
+                }
+                Source::Kept(beginning) => unreachable.write_for_beginning(beginning, sccrq, room),
+            };
+            return written.map_err(|error| match error {
+                UnreachableError::Truncated => Verdict::Truncated,
+                UnreachableError::NoRoom => Verdict::NoRoom,
+                // Whom no ICMP error may reach gets none.
+                UnreachableError::NotUnicast => Verdict::Silent,
+            });
+        }
+        Reply::Silent | Reply::Pass => return Err(Verdict::Silent),
+    };
+    let template = template.ok_or(Verdict::NoRoom)?;
+    if let Source::Kept(beginning) = source {
+        let place = room.get_mut(..beginning.len()).ok_or(Verdict::NoRoom)?;
+        place.copy_from_slice(beginning);
+    }
+    write_template(template, sccrq, room)
+}
+
+/// Writes a template over the headers of a request at the beginning of `room`.
+#[inline]
+pub(super) fn write_template(
+    template: &Template,
+    sccrq: &Sccrq,
+    room: &mut [u8],
+) -> Result<usize, Verdict> {
+    let len = reply::frame_len(sccrq, template);
+    let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
+    reply::write(frame, sccrq, template).ok_or(Verdict::NoRoom)?;
+    Ok(len)
+}
