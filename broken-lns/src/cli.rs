@@ -2,12 +2,12 @@
 //!
 //! A value is validated here once, and nothing downstream reads text again.
 
-use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
-    codes::{ErrorCode, ResultCode, UnknownCode},
+    codes::{ErrorCodeChoice, ResultCode},
     mode::{Path, XdpMode},
     refusal::{DEFAULT_ERROR_MESSAGE, Refusal, RefusalError},
 };
@@ -133,21 +133,6 @@ const DATA_PATH: &str = "Data path";
 const FILTER: &str = "Filter";
 const OUTPUT: &str = "Output";
 
-/// The value of `--error-code`: a code, or none at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorCodeChoice(pub Option<ErrorCode>);
-
-impl FromStr for ErrorCodeChoice {
-    type Err = UnknownCode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        match text {
-            "none" => Ok(Self(None)),
-            code => code.parse().map(|code| Self(Some(code))),
-        }
-    }
-}
-
 impl Cli {
     /// Reads the command line; prints usage errors and help, and exits after them.
     pub fn from_command_line() -> Self {
@@ -224,6 +209,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codes::ErrorCode;
 
     fn run(flags: &[&str]) -> Result<Run, clap::Error> {
         let arguments = ["broken-lns", "run"].iter().chain(flags);

@@ -1,12 +1,11 @@
 //! The `broken-lns` command.
 
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use broken_lns::cli::{Cli, Command};
 use broken_lns::scenario::catalogue::catalogue;
-use broken_lns::{check, codes, run};
+use broken_lns::{check, codes, output, run};
 
 fn main() -> ExitCode {
     match dispatch(&Cli::from_command_line().command) {
@@ -27,17 +26,11 @@ fn dispatch(command: &Command) -> Result<()> {
     }
 }
 
+fn print(text: &str) -> Result<()> {
+    output::print(text).context("cannot write to standard output")
+}
+
 /// The columns of the terminal that standard output goes to, or the usual ones.
 fn columns() -> usize {
     terminal_size::terminal_size_of(std::io::stdout()).map_or(80, |(width, _)| usize::from(width.0))
-}
-
-/// Prints a text, of which a pager need not want all.
-fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => Ok(()),
-    }
 }

@@ -149,7 +149,7 @@ impl Session {
         }
         for responder in &responders {
             let name = responder.interface();
-            status.line(format!("{name}: {}", responder.description()));
+            status.line(format!("{name}: {}", responder.attachment()));
             for remark in responder.remarks() {
                 status.line(format!("{name}: {remark}"));
             }
