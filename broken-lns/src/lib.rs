@@ -3,11 +3,13 @@
 //!
 //! The way of a setting is `cli` to `refusal` to a template and the globals of
 //! `program`; the way of a frame that was handed over is `queue` to `respond`.
-//! `responder` holds one interface together, `run` all of them.
+//! `responder` holds one interface together, `run` all of them; `control` lets
+//! others ask it and change it while it runs.
 
 pub mod check;
 pub mod cli;
 pub mod codes;
+pub mod control;
 pub mod interface;
 pub mod kernel_log;
 pub mod mode;

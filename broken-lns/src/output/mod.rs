@@ -3,7 +3,9 @@
 //! Everything here turns plain data into text, and asks for nothing.
 
 mod answers;
+pub(crate) mod counters;
 mod json;
+mod reply;
 mod status;
 mod summary;
 mod table;
@@ -16,6 +18,7 @@ use anstyle::{AnsiColor, Style};
 
 pub use answers::AnswerLog;
 pub use json::JsonLines;
+pub use reply::reply;
 pub use status::StatusLine;
 pub use summary::summary;
 

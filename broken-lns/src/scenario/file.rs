@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 
 /// The longest scenario file, in MiB: room for several hundred thousand rules, for which
 /// checking takes about a GiB of memory.
-const FILE_LIMIT: u64 = 32;
+pub(crate) const FILE_LIMIT: u64 = 32;
 
 /// The values of `address`.
 const ADDRESS: &str = "an address, a prefix, or a list of them";

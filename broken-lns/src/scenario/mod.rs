@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{Mistake, ScenarioError};
 pub use fault::Fault;
+pub(crate) use file::FILE_LIMIT;
 pub use modifiers::Modifiers;
 pub use prefix::Prefix;
 pub use summary::Summary;
