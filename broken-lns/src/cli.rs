@@ -2,9 +2,13 @@
 //!
 //! A value is validated here once, and nothing downstream reads text again.
 
+mod control;
+
 use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+
+pub use control::{ControlChoice, Load, Set, Target};
 
 use crate::{
     codes::{ErrorCodeChoice, ResultCode},
@@ -38,6 +42,29 @@ pub enum Command {
 
     /// Print the catalogue of faults that a scenario can have, with all their keys.
     Faults,
+
+    /// Show what a running responder does, and what it has counted.
+    Status(Target),
+
+    /// Show the rules of a running responder, with the hits of each.
+    Rules(Target),
+
+    /// Change the refusal of a running responder, everywhere or at some LNS addresses.
+    ///
+    /// What is not given stays as it is.
+    Set(Set),
+
+    /// Give a running responder another scenario.
+    Load(Load),
+
+    /// Let a running responder read its scenario file once more, as SIGHUP does.
+    Reload(Target),
+
+    /// Let the counters of a running responder begin at zero again.
+    Reset(Target),
+
+    /// Stop a running responder, and wait until nothing is attached any more.
+    Stop(Target),
 }
 
 /// The arguments of `broken-lns check`.
@@ -112,6 +139,11 @@ pub struct Run {
     /// unfinished ones, and would not be answered.
     #[arg(long, help_heading = FILTER)]
     pub verify_checksum: bool,
+
+    /// Where the socket for `broken-lns status`, `set` and the like is; `none` for no socket
+    /// [default: /run/broken-lns/INTERFACE.sock].
+    #[arg(long, value_name = "PATH|none", help_heading = OUTPUT)]
+    pub control: Option<ControlChoice>,
 
     /// Stop after this time, such as 30s, 5m or "1h 30m" [default: at Ctrl-C or SIGTERM].
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = OUTPUT)]

@@ -4,7 +4,7 @@
 //! The way of a setting is `cli` to `refusal` to a template and the globals of
 //! `program`; the way of a frame that was handed over is `queue` to `respond`.
 //! `responder` holds one interface together, `run` all of them; `control` lets
-//! others ask it and change it while it runs.
+//! others ask it and change it while it runs, as `remote` does.
 
 pub mod check;
 pub mod cli;
@@ -19,6 +19,7 @@ pub mod privilege;
 pub mod program;
 pub mod queue;
 pub mod refusal;
+pub mod remote;
 pub mod respond;
 pub mod responder;
 pub mod run;

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use broken_lns::cli::{Cli, Command};
+use broken_lns::control::protocol::Request;
 use broken_lns::scenario::catalogue::catalogue;
-use broken_lns::{check, codes, output, run};
+use broken_lns::{check, codes, output, remote, run};
 
 fn main() -> ExitCode {
     match dispatch(&Cli::from_command_line().command) {
@@ -23,6 +24,13 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Codes => print(&codes::tables()),
         Command::Check(flags) => print(&check::check(flags)?),
         Command::Faults => print(&catalogue(columns())),
+        Command::Status(target) => remote::ask(target, &Request::Status),
+        Command::Rules(target) => remote::ask(target, &Request::Rules),
+        Command::Set(flags) => remote::set(flags),
+        Command::Load(flags) => remote::load(flags),
+        Command::Reload(target) => remote::ask(target, &Request::Reload),
+        Command::Reset(target) => remote::ask(target, &Request::Reset),
+        Command::Stop(target) => remote::ask(target, &Request::Stop),
     }
 }
 
