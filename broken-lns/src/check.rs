@@ -16,31 +16,6 @@ pub fn check(flags: &Check) -> Result<String> {
     Ok(format!(
         "{}: {}\n",
         flags.file.display(),
-        summary(&scenario)
+        scenario.summary()
     ))
-}
-
-/// How many rules there are, and what they need.
-pub fn summary(scenario: &Scenario) -> String {
-    let lacs = scenario.rules.iter().map(|rule| rule.lacs.len()).sum();
-    let default = scenario.default.fault.name();
-    let treatments = scenario.treatments();
-    let redirect = treatments.filter(|(_, treatment)| treatment.needs_redirect().is_some());
-    let redirect = match redirect.count() {
-        0 => String::new(),
-        1 => "; 1 treatment needs the redirect path".to_owned(),
-        count => format!("; {count} treatments need the redirect path"),
-    };
-    format!(
-        "{}, {}, default {default}{redirect}",
-        rules(scenario.rules.len(), "LNS"),
-        rules(lacs, "LAC"),
-    )
-}
-
-fn rules(count: usize, whose: &str) -> String {
-    match count {
-        1 => format!("1 {whose} rule"),
-        count => format!("{count} {whose} rules"),
-    }
 }

@@ -2,12 +2,16 @@
 //!
 //! A value is validated here once, and nothing downstream reads text again.
 
-use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
+mod control;
+
+use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
+pub use control::{ControlChoice, Load, Set, Target};
+
 use crate::{
-    codes::{ErrorCode, ResultCode, UnknownCode},
+    codes::{ErrorCodeChoice, ResultCode},
     mode::{Path, Wait, XdpMode},
     refusal::{DEFAULT_ERROR_MESSAGE, Refusal, RefusalError},
 };
@@ -38,6 +42,29 @@ pub enum Command {
 
     /// Print the catalogue of faults that a scenario can have, with all their keys.
     Faults,
+
+    /// Show what a running responder does, and what it has counted.
+    Status(Target),
+
+    /// Show the rules of a running responder, with the hits of each.
+    Rules(Target),
+
+    /// Change the refusal of a running responder, everywhere or at some LNS addresses.
+    ///
+    /// What is not given stays as it is.
+    Set(Set),
+
+    /// Give a running responder another scenario.
+    Load(Load),
+
+    /// Let a running responder read its scenario file once more, as SIGHUP does.
+    Reload(Target),
+
+    /// Let the counters of a running responder begin at zero again.
+    Reset(Target),
+
+    /// Stop a running responder, and wait until nothing is attached any more.
+    Stop(Target),
 }
 
 /// The arguments of `broken-lns check`.
@@ -118,6 +145,11 @@ pub struct Run {
     #[arg(long, help_heading = FILTER)]
     pub verify_checksum: bool,
 
+    /// Where the socket for `broken-lns status`, `set` and the like is; `none` for no socket
+    /// [default: /run/broken-lns/INTERFACE.sock].
+    #[arg(long, value_name = "PATH|none", help_heading = OUTPUT)]
+    pub control: Option<ControlChoice>,
+
     /// Stop after this time, such as 30s, 5m or "1h 30m" [default: at Ctrl-C or SIGTERM].
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = OUTPUT)]
     pub duration: Option<Duration>,
@@ -137,21 +169,6 @@ const REPLY: &str = "Reply";
 const DATA_PATH: &str = "Data path";
 const FILTER: &str = "Filter";
 const OUTPUT: &str = "Output";
-
-/// The value of `--error-code`: a code, or none at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorCodeChoice(pub Option<ErrorCode>);
-
-impl FromStr for ErrorCodeChoice {
-    type Err = UnknownCode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        match text {
-            "none" => Ok(Self(None)),
-            code => code.parse().map(|code| Self(Some(code))),
-        }
-    }
-}
 
 impl Cli {
     /// Reads the command line; prints usage errors and help, and exits after them.
@@ -229,6 +246,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codes::ErrorCode;
 
     fn run(flags: &[&str]) -> Result<Run, clap::Error> {
         let arguments = ["broken-lns", "run"].iter().chain(flags);

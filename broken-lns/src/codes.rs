@@ -4,6 +4,8 @@
 //! registry of L2TP. A code is any 16-bit number, in a table or not, since a
 //! tester wants to see what a LAC does with a number nobody assigned.
 
+mod json;
+
 use std::{fmt, fmt::Write as _, str::FromStr};
 
 use crate::suggestion::did_you_mean;
@@ -85,6 +87,10 @@ pub struct ResultCode(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode(pub u16);
 
+/// An error code, or `none` to leave error code and message out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorCodeChoice(pub Option<ErrorCode>);
+
 /// A text that is neither a name in the table nor a 16-bit number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is neither a number from 0 to 65535 nor the name of {what}; {hint}")]
@@ -128,6 +134,17 @@ impl FromStr for ErrorCode {
 
     fn from_str(text: &str) -> Result<Self, UnknownCode> {
         parse(text, ERRORS, "an error code").map(Self)
+    }
+}
+
+impl FromStr for ErrorCodeChoice {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        match text {
+            "none" => Ok(Self(None)),
+            code => code.parse().map(|code| Self(Some(code))),
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! The way of a setting is `cli` and `scenario` to `compile`, and from there to the
 //! globals of `program` and to the workers; the way of a frame that was handed over
-//! is `queue` to `play`. `responder` holds one interface together, `run` all of them.
+//! is `queue` to `play`. `responder` holds one interface together, `run` all of them;
+//! `control` lets others ask it and change it while it runs, as `remote` does.
 //!
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
@@ -16,6 +17,7 @@ pub mod check;
 pub mod cli;
 pub mod codes;
 pub mod compile;
+pub mod control;
 pub mod decide;
 pub mod garble;
 pub mod interface;
@@ -30,6 +32,7 @@ pub mod privilege;
 pub mod program;
 pub mod queue;
 pub mod refusal;
+pub mod remote;
 pub mod respond;
 pub mod responder;
 pub mod retransmission;

@@ -1,12 +1,12 @@
 //! The `broken-lns` command.
 
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use broken_lns::cli::{Cli, Command};
+use broken_lns::control::protocol::Request;
 use broken_lns::scenario::catalogue::catalogue;
-use broken_lns::{check, codes, run};
+use broken_lns::{check, codes, output, remote, run};
 
 fn main() -> ExitCode {
     match dispatch(&Cli::from_command_line().command) {
@@ -24,20 +24,21 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Codes => print(&codes::tables()),
         Command::Check(flags) => print(&check::check(flags)?),
         Command::Faults => print(&catalogue(columns())),
+        Command::Status(target) => remote::ask(target, &Request::Status),
+        Command::Rules(target) => remote::ask(target, &Request::Rules),
+        Command::Set(flags) => remote::set(flags),
+        Command::Load(flags) => remote::load(flags),
+        Command::Reload(target) => remote::ask(target, &Request::Reload),
+        Command::Reset(target) => remote::ask(target, &Request::Reset),
+        Command::Stop(target) => remote::ask(target, &Request::Stop),
     }
+}
+
+fn print(text: &str) -> Result<()> {
+    output::print(text).context("cannot write to standard output")
 }
 
 /// The columns of the terminal that standard output goes to, or the usual ones.
 fn columns() -> usize {
     terminal_size::terminal_size_of(std::io::stdout()).map_or(80, |(width, _)| usize::from(width.0))
-}
-
-/// Prints a text, of which a pager need not want all.
-fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => Ok(()),
-    }
 }

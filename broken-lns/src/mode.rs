@@ -1,9 +1,11 @@
 //! The choices of how an answer gets out: its path, how XDP attaches, how a worker waits.
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 /// Where the reply is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Path {
     /// Rewrite what the kernel half can, redirect the rest; on a veth, take a way that gets out.
     #[default]

@@ -1,7 +1,10 @@
 //! `broken-lns run`: starts a responder on every interface, and shows what they
 //! count until it is time to stop.
 
-use std::io::Write as _;
+mod control;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::time::{Duration, Instant};
@@ -14,14 +17,15 @@ use broken_lns_ebpf::maps;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::check;
+
 use crate::cli::Run;
 use crate::compile::Compiled;
+use crate::control::protocol::Refused;
 use crate::interface::Interface;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, summary};
 use crate::privilege;
-use crate::responder::{Responder, ResponderOptions};
+use crate::responder::{Responder, ResponderError, ResponderOptions};
 use crate::scenario::Scenario;
 use crate::snapshot::Snapshot;
 
@@ -38,7 +42,10 @@ struct Session {
     answer_log: Option<AnswerLog>,
     status: StatusLine<std::io::Stderr>,
     json: Option<JsonLines<std::io::Stdout>>,
+    scenario: Scenario,
     started: Instant,
+    /// What had been counted at the last reset.
+    zero: Snapshot,
 }
 
 /// What one interface tells of single frames.
@@ -63,7 +70,15 @@ pub fn run(flags: &Run) -> Result<()> {
         // Before anything is attached, so that no signal finds us unprepared.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let mut session = Session::start(flags)?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let on_terminal = std::io::stderr().is_terminal();
+        let interfaces = interfaces(flags)?;
+        privilege::check()?;
+        let (mut control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
+        let mut session = Session::start(flags, interfaces)?;
+        if let Some(warning) = warning {
+            session.status.line(warning);
+        }
         let mut fetch = interval(FETCH_INTERVAL);
         let mut show = interval(SHOW_INTERVAL);
         fetch.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -71,11 +86,22 @@ pub fn run(flags: &Run) -> Result<()> {
         show.tick().await;
         let over = sleep(flags.duration.unwrap_or(Duration::MAX));
         tokio::pin!(over);
-        let result = loop {
+        let (result, stop) = loop {
             let step = tokio::select! {
-                _ = interrupt.recv() => break Ok(()),
-                _ = terminate.recv() => break Ok(()),
-                () = &mut over => break Ok(()),
+                _ = interrupt.recv() => break (Ok(()), None),
+                _ = terminate.recv() => break (Ok(()), None),
+                () = &mut over => break (Ok(()), None),
+                // A terminal that was closed sends the same signal, and means an end.
+                _ = hangup.recv() => if on_terminal && !std::io::stderr().is_terminal() {
+                    break (Ok(()), None);
+                } else {
+                    session.reload_and_tell();
+                    Ok(())
+                },
+                order = control.next() => match order.carry_out(&mut session) {
+                    ControlFlow::Continue(()) => Ok(()),
+                    ControlFlow::Break(stop) => break (Ok(()), Some(stop)),
+                },
                 _ = fetch.tick() => {
                     session.fetch();
                     Ok(())
@@ -83,44 +109,56 @@ pub fn run(flags: &Run) -> Result<()> {
                 _ = show.tick() => session.show(),
             };
             if step.is_err() {
-                break step;
+                break (step, None);
             }
         };
+        control.close();
         // What was counted is shown, whatever ended the run.
         let end = session.end();
+        if let Some(stop) = stop {
+            let told = end
+                .as_ref()
+                .map_err(|error| Refused::because(format_args!("{error:#}")));
+            stop.done(told.copied()).await;
+        }
         result.and(end)
     })
 }
 
+/// The interfaces that the flags name.
+fn interfaces(flags: &Run) -> Result<Vec<Interface>> {
+    let mut interfaces: Vec<Interface> = Vec::with_capacity(flags.interfaces.len());
+    for name in &flags.interfaces {
+        let interface = Interface::by_name(name)?;
+        anyhow::ensure!(
+            interfaces
+                .iter()
+                .all(|other| other.index != interface.index),
+            "interface `{name}` is given more than once, under another name"
+        );
+        interfaces.push(interface);
+    }
+    Ok(interfaces)
+}
+
 impl Session {
-    fn start(flags: &Run) -> Result<Self> {
+    fn start(flags: &Run, interfaces: Vec<Interface>) -> Result<Self> {
         let refusal = flags.refusal()?;
         let scenario = match &flags.scenario {
             Some(file) => Scenario::load(file, &refusal)?,
             None => refusal.clone().into(),
         };
         let compiled = Arc::new(Compiled::new(&scenario)?);
-        let mut interfaces: Vec<Interface> = Vec::with_capacity(flags.interfaces.len());
-        for name in &flags.interfaces {
-            let interface = Interface::by_name(name)?;
-            anyhow::ensure!(
-                interfaces
-                    .iter()
-                    .all(|other| other.index != interface.index),
-                "interface `{name}` is given more than once, under another name"
-            );
+        for interface in &interfaces {
             match flags.scenario {
                 Some(_) => compiled.check_mtu(&interface.name, interface.mtu)?,
                 None => refusal.check_mtu(&interface.name, interface.mtu)?,
             }
-            interfaces.push(interface);
         }
-        privilege::check()?;
-
         let mut status = StatusLine::on_stderr();
         match &flags.scenario {
             Some(file) => {
-                let summary = check::summary(&scenario);
+                let summary = scenario.summary();
                 status.line(format!("{}: {summary}", file.display()));
             }
             None => {
@@ -168,7 +206,7 @@ impl Session {
         }
         for responder in &responders {
             let name = responder.interface();
-            status.line(format!("{name}: {}", responder.description()));
+            status.line(format!("{name}: {}", responder.attachment()));
             for remark in responder.remarks() {
                 status.line(format!("{name}: {remark}"));
             }
@@ -180,7 +218,14 @@ impl Session {
             answer_log: options.announce.then(AnswerLog::default),
             status,
             json: flags.json.then(|| JsonLines::new(std::io::stdout())),
+            scenario: Scenario {
+                assigned_tunnel_id: refusal.assigned_tunnel_id(),
+                seed: 0,
+                default: refusal.into(),
+                rules: Vec::new(),
+            },
             started: Instant::now(),
+            zero: Snapshot::default(),
         })
     }
 
@@ -215,13 +260,9 @@ impl Session {
         for responder in &mut self.responders {
             responder.check()?;
         }
-        let interfaces = self.responders.iter().map(Responder::snapshot);
-        let snapshot = Snapshot {
-            elapsed: self.started.elapsed(),
-            interfaces: interfaces.collect::<Result<_, _>>()?,
-            last: false,
-        };
+        let snapshot = self.snapshot()?;
         self.left_out(&snapshot);
+        let snapshot = snapshot.since(&self.zero);
         if let Some(json) = &mut self.json {
             json.write(&snapshot)
                 .context("cannot write to standard output")?;
@@ -230,6 +271,17 @@ impl Session {
         Ok(())
     }
 
+    /// Everything counted since the start.
+    fn snapshot(&self) -> Result<Snapshot, ResponderError> {
+        let interfaces = self.responders.iter().map(Responder::snapshot);
+        Ok(Snapshot {
+            elapsed: self.started.elapsed(),
+            interfaces: interfaces.collect::<Result<_, _>>()?,
+            last: false,
+        })
+    }
+
+    /// Says how many answers had no line of their own.
     fn left_out(&mut self, snapshot: &Snapshot) {
         let log = self.answer_log.as_mut();
         if let Some(line) = log.and_then(|log| log.left_out(snapshot.answered())) {
@@ -248,6 +300,7 @@ impl Session {
         };
         self.fetch();
         self.left_out(&snapshot);
+        let snapshot = snapshot.since(&self.zero);
         self.status.clear();
         match &mut self.json {
             Some(json) => json

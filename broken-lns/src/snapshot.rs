@@ -1,12 +1,13 @@
 //! What the responder has counted at one instant, as plain data for the output.
 //!
-//! Every counter is monotonic and counts from the start; rates are derived
-//! where they are shown.
+//! Every counter is monotonic and counts from the start. What counts from a
+//! later reset is the difference of two snapshots; rates are derived where they
+//! are shown.
 
 use std::time::Duration;
 
 use broken_lns_ebpf::verdict::Verdict;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::play::SentCounts;
 use crate::scenario::Place;
@@ -56,7 +57,7 @@ pub struct RuleSnapshot {
 }
 
 /// Everything counted so far on one queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueSnapshot {
     /// The number of the NIC queue.
     pub queue: u32,
@@ -67,7 +68,7 @@ pub struct QueueSnapshot {
 }
 
 /// The kernel's counters of one AF_XDP socket, under the names of `struct xdp_statistics`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct XdpStatistics {
     /// Frames dropped for another reason than a full ring.
     pub rx_dropped: u64,
@@ -93,6 +94,23 @@ impl Snapshot {
             }
         }
         sums
+    }
+
+    /// What was counted since an earlier one.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let interfaces = self.interfaces.iter().map(|interface| {
+            let mut same = earlier.interfaces.iter();
+            match same.find(|earlier| earlier.name == interface.name) {
+                Some(earlier) => interface.since(earlier),
+                None => interface.clone(),
+            }
+        });
+        Self {
+            elapsed: self.elapsed.saturating_sub(earlier.elapsed),
+            interfaces: interfaces.collect(),
+            last: self.last,
+        }
     }
 
     /// The SCCRQs answered, over all interfaces.
@@ -147,9 +165,62 @@ impl InterfaceSnapshot {
             .map(|verdict| self.count(*verdict))
             .sum()
     }
+
+    /// What was counted since an earlier one of the same interface.
+    fn since(&self, earlier: &Self) -> Self {
+        let mut verdicts = self.verdicts;
+        for (count, earlier) in verdicts.iter_mut().zip(&earlier.verdicts) {
+            *count = count.saturating_sub(*earlier);
+        }
+        let queues = self.queues.iter().map(|queue| {
+            let mut same = earlier.queues.iter();
+            match same.find(|earlier| earlier.queue == queue.queue) {
+                Some(earlier) => queue.since(earlier),
+                None => *queue,
+            }
+        });
+        let driver = self.driver.iter().map(|(name, count)| {
+            let mut same = earlier.driver.iter();
+            let earlier = same.find(|(earlier, _)| earlier == name);
+            let earlier = earlier.map_or(0, |(_, count)| *count);
+            (name.clone(), count.saturating_sub(earlier))
+        });
+        Self {
+            name: self.name.clone(),
+            verdicts,
+            rewritten: self.rewritten.saturating_sub(earlier.rewritten),
+            redirected: self.redirected.saturating_sub(earlier.redirected),
+            queues: queues.collect(),
+            driver: driver.collect(),
+        }
+    }
+}
+
+impl QueueSnapshot {
+    /// What was counted since an earlier one of the same queue.
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            queue: self.queue,
+            answered: self.answered.saturating_sub(earlier.answered),
+            xdp_statistics: self.xdp_statistics.since(&earlier.xdp_statistics),
+        }
+    }
 }
 
 impl XdpStatistics {
+    /// What was counted since an earlier one of the same socket.
+    fn since(&self, earlier: &Self) -> Self {
+        let since = |count: fn(&Self) -> u64| count(self).saturating_sub(count(earlier));
+        Self {
+            rx_dropped: since(|counts| counts.rx_dropped),
+            rx_invalid_descs: since(|counts| counts.rx_invalid_descs),
+            tx_invalid_descs: since(|counts| counts.tx_invalid_descs),
+            rx_ring_full: since(|counts| counts.rx_ring_full),
+            rx_fill_ring_empty_descs: since(|counts| counts.rx_fill_ring_empty_descs),
+            tx_ring_empty_descs: since(|counts| counts.tx_ring_empty_descs),
+        }
+    }
+
     /// Every counter with its name, in the order of the kernel's struct.
     pub fn entries(&self) -> [(&'static str, u64); 6] {
         [
@@ -217,5 +288,33 @@ mod tests {
         assert_eq!(received, Verdict::COUNT as u64 - 2);
         let none = interface(&[(Verdict::OtherTraffic, 9), (Verdict::Fragment, 9)]);
         assert_eq!(none.received(), 0);
+    }
+
+    #[test]
+    fn a_difference_counts_from_the_earlier_one() {
+        let counted = |answered, driver, rx_ring_full, seconds| {
+            let mut interface = interface(&[(Verdict::Answered, answered)]);
+            interface.driver = vec![("rx_xdp_drops".to_owned(), driver)];
+            interface.queues = vec![QueueSnapshot {
+                queue: 1,
+                answered,
+                xdp_statistics: XdpStatistics {
+                    rx_ring_full,
+                    ..XdpStatistics::default()
+                },
+            }];
+            Snapshot {
+                elapsed: Duration::from_secs(seconds),
+                interfaces: vec![interface],
+                last: false,
+            }
+        };
+        let mut expected = counted(60, 3, 2, 20);
+        expected.interfaces[0].rewritten = 0;
+        expected.interfaces[0].redirected = 0;
+        let difference = counted(100, 5, 9, 50).since(&counted(40, 2, 7, 30));
+        assert_eq!(difference, expected);
+        let all = counted(100, 5, 9, 50);
+        assert_eq!(all.since(&Snapshot::default()), all);
     }
 }

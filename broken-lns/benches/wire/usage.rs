@@ -93,6 +93,8 @@ fn memory(effort: Effort) -> Result<Table> {
             "native",
             "--path",
             path,
+            "--control",
+            "none",
         ]);
         let command = Process::spawn("broken-lns", command)?;
         command.wait_for_line(": attached, ", START)?;

@@ -4,11 +4,13 @@ use std::{fmt, io};
 
 use aya::programs::loaded_programs;
 use netlink_packet_route::link::{LinkAttribute, LinkXdp, XdpAttached};
+use serde::{Deserialize, Serialize};
 
 use super::{Interface, InterfaceError, bpf_link, link};
 
 /// How a program is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AttachMode {
     /// In the driver.
     Native,

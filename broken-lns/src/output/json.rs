@@ -18,7 +18,7 @@ pub struct JsonLines<W> {
 
 /// The object in one line. Its keys are an interface for others: never rename one.
 #[derive(Serialize)]
-struct Line<'a> {
+pub(super) struct Line<'a> {
     elapsed_s: f64,
     received: u64,
     answered: u64,
@@ -26,7 +26,7 @@ struct Line<'a> {
     redirected: u64,
     /// The answers a second since the line before; over the whole run in the last line.
     per_second: f64,
-    verdicts: Verdicts<'a>,
+    verdicts: Verdicts,
     interfaces: Vec<Interface<'a>>,
     #[serde(rename = "final")]
     last: bool,
@@ -40,7 +40,7 @@ struct Interface<'a> {
     answered: u64,
     rewritten: u64,
     redirected: u64,
-    verdicts: Verdicts<'a>,
+    verdicts: Verdicts,
     sent: Frames<'a>,
     rules: Vec<RuleHits>,
     queues: &'a [QueueSnapshot],
@@ -59,7 +59,7 @@ struct RuleHits {
 struct Frames<'a>(&'a SentCounts);
 
 /// The counts under the labels of their verdicts.
-struct Verdicts<'a>(&'a VerdictCounts);
+struct Verdicts(VerdictCounts);
 
 /// The counts under the names that the driver gives them.
 struct Driver<'a>(&'a [(String, u64)]);
@@ -71,6 +71,11 @@ impl<W: Write> JsonLines<W> {
             out,
             before: Progress::default(),
         }
+    }
+
+    /// Begins anew, since the counters do.
+    pub fn reset(&mut self) {
+        self.before = Progress::default();
     }
 
     /// Writes one snapshot.
@@ -86,22 +91,27 @@ impl<W: Write> JsonLines<W> {
             self.before
         };
         self.before = now;
-        let verdicts = snapshot.verdicts();
-        let line = Line {
+        let line = Line::new(snapshot, now.per_second_since(since));
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        self.out.write_all(&text)?;
+        self.out.flush()
+    }
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, per_second: f64) -> Self {
+        Self {
             elapsed_s: rounded(snapshot.elapsed.as_secs_f64()),
             received: snapshot.received(),
             answered: snapshot.answered(),
             rewritten: snapshot.rewritten(),
             redirected: snapshot.redirected(),
-            per_second: rounded(now.per_second_since(since)),
-            verdicts: Verdicts(&verdicts),
+            per_second: rounded(per_second),
+            verdicts: Verdicts(snapshot.verdicts()),
             interfaces: snapshot.interfaces.iter().map(Interface::of).collect(),
             last: snapshot.last,
-        };
-        let mut text = serde_json::to_vec(&line)?;
-        text.push(b'\n');
-        self.out.write_all(&text)?;
-        self.out.flush()
+        }
     }
 }
 
@@ -113,7 +123,7 @@ impl<'a> Interface<'a> {
             answered: interface.answered(),
             rewritten: interface.rewritten,
             redirected: interface.redirected,
-            verdicts: Verdicts(&interface.verdicts),
+            verdicts: Verdicts(interface.verdicts),
             sent: Frames(&interface.sent),
             rules: interface.rules.iter().map(RuleHits::of).collect(),
             queues: &interface.queues,
@@ -122,10 +132,10 @@ impl<'a> Interface<'a> {
     }
 }
 
-impl Serialize for Verdicts<'_> {
+impl Serialize for Verdicts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(Verdict::COUNT))?;
-        for (verdict, count) in Verdict::ALL.iter().zip(self.0) {
+        for (verdict, count) in Verdict::ALL.iter().zip(&self.0) {
             map.serialize_entry(verdict.label(), count)?;
         }
         map.end()

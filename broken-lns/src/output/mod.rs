@@ -3,10 +3,14 @@
 //! Everything here turns plain data into text, and asks for nothing.
 
 mod answers;
+pub(crate) mod counters;
 mod json;
+mod reply;
 mod status;
 mod summary;
+mod table;
 
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice, stream::RawStream};
@@ -14,6 +18,7 @@ use anstyle::{AnsiColor, Style};
 
 pub use answers::AnswerLog;
 pub use json::JsonLines;
+pub use reply::reply;
 pub use status::StatusLine;
 pub use summary::summary;
 
@@ -47,6 +52,18 @@ impl Palette {
             faint: Style::new().dimmed(),
             alarming: AnsiColor::Yellow.on_default(),
         }
+    }
+}
+
+/// Prints a text on standard output, of which a pager need not want all.
+///
+/// # Errors
+///
+/// Those of the output, but for a reader that has enough.
+pub fn print(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
     }
 }
 
@@ -103,6 +120,14 @@ fn thousands(number: u64) -> String {
     text
 }
 
+/// A count in a table, where none is easy to overlook.
+fn cell(count: u64) -> String {
+    match count {
+        0 => "-".to_owned(),
+        count => thousands(count),
+    }
+}
+
 /// A rate as a whole number.
 fn rate(per_second: f64) -> String {
     thousands(per_second.round() as u64)
@@ -118,7 +143,7 @@ fn time(elapsed: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use broken_lns_ebpf::verdict::Verdict;
 
     use super::*;
@@ -126,7 +151,7 @@ mod tests {
     use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, XdpStatistics};
 
     /// One interface after ten seconds, on both paths and with losses.
-    pub(super) fn one_interface() -> Snapshot {
+    pub(crate) fn one_interface() -> Snapshot {
         let mut verdicts = [0; Verdict::COUNT];
         verdicts[Verdict::Answered as usize] = 12_345;
         verdicts[Verdict::Zlb as usize] = 1_005;

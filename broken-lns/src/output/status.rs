@@ -72,6 +72,11 @@ impl<W: Write> StatusLine<W> {
         let _ = self.out.flush();
     }
 
+    /// Begins anew, since the counters do.
+    pub fn reset(&mut self) {
+        self.before = Progress::default();
+    }
+
     /// Prints a line above the status line.
     pub fn line(&mut self, text: impl Display) {
         if self.drawn.is_empty() {

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use broken_lns_ebpf::verdict::Verdict;
 
-use super::{Palette, Progress, loses_replies, rate, styled, thousands, time};
+use super::table::{Side, Table};
+use super::{Palette, Progress, cell, loses_replies, rate, styled, thousands, time};
 use crate::compile::rule_name;
 use crate::play::Sent;
 use crate::snapshot::{InterfaceSnapshot, Snapshot, VerdictCounts};
@@ -55,33 +56,25 @@ fn verdicts(snapshot: &Snapshot, palette: &Palette) -> String {
         columns.extend(interfaces.map(|interface| (interface.name.as_str(), interface.verdicts)));
     }
     columns.push(("frames", snapshot.verdicts()));
-    let widths: Vec<_> = columns.iter().map(width).collect();
-    let labels = Verdict::ALL.iter().map(|verdict| verdict.label().len());
-    let label_width = labels.max().unwrap_or(0);
 
-    let mut title = format!("{:label_width$}", "verdict");
-    for ((name, _), width) in columns.iter().zip(&widths) {
-        let _ = write!(title, "  {name:>width$}");
-    }
-    title.push_str("  meaning");
-    let mut text = styled(&title, palette.strong);
-    text.push('\n');
+    let mut titles = vec![("verdict", Side::Left)];
+    titles.extend(columns.iter().map(|(title, _)| (*title, Side::Right)));
+    titles.push(("meaning", Side::Left));
+    let mut table = Table::new(titles);
     for verdict in Verdict::ALL {
-        let mut row = format!("{:label_width$}", verdict.label());
-        for ((_, counts), width) in columns.iter().zip(&widths) {
-            let _ = write!(row, "  {:>width$}", cell(counts[*verdict as usize]));
-        }
-        let _ = write!(row, "  {}", verdict.meaning());
-        let happened = columns
-            .iter()
-            .any(|(_, counts)| counts[*verdict as usize] > 0);
-        if !happened {
-            row = styled(&row, palette.faint);
-        }
-        text.push_str(&row);
-        text.push('\n');
+        let counts = columns.iter().map(|(_, counts)| counts[*verdict as usize]);
+        let happened = counts.clone().any(|count| count > 0);
+        let mut row = vec![verdict.label().to_owned()];
+        row.extend(counts.map(cell));
+        row.push(verdict.meaning().to_owned());
+        let style = if happened {
+            Style::new()
+        } else {
+            palette.faint
+        };
+        table.row(row, style);
     }
-    text
+    table.text(palette)
 }
 
 /// What came of the scenario on an interface: what was sent beside answers at once, and the
@@ -171,20 +164,6 @@ fn list(
         text.push('\n');
     }
     text
-}
-
-/// The width of a column.
-fn width((title, counts): &(&str, VerdictCounts)) -> usize {
-    let cells = counts.iter().map(|count| cell(*count).len());
-    cells.max().unwrap_or(0).max(title.len())
-}
-
-/// A count in the table, where none is easy to overlook.
-fn cell(count: u64) -> String {
-    match count {
-        0 => "-".to_owned(),
-        count => thousands(count),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One interface that is answered on: its program, its workers, its counters.
 
+mod attachment;
 mod error;
 
 use std::io;
@@ -28,6 +29,7 @@ use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
 use crate::refusal::Refusal;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot};
 
+pub use attachment::Attachment;
 pub use error::ResponderError;
 
 /// How often a busy queue is tried again.
@@ -180,26 +182,18 @@ impl Responder {
         &self.remarks
     }
 
-    /// How it is attached, in one line.
-    pub fn description(&self) -> String {
-        let mode = self.attempt.mode.label();
-        let path = match self.attempt.path {
-            maps::Path::Rewrite => "rewrite path",
-            maps::Path::Redirect => "redirect path",
-            maps::Path::RewriteElseRedirect => "rewrite path, redirect for what does not fit it",
-        };
+    /// How it is attached.
+    pub fn attachment(&self) -> Attachment {
         let sockets = &self.workers.sockets;
-        let copies = |zero_copy| if zero_copy { "zero-copy" } else { "copy" };
-        match (sockets.len(), sockets.first()) {
-            (1, Some(socket)) => format!(
-                "attached, {mode} mode, {path}; 1 worker, {} mode",
-                copies(socket.is_zero_copy())
-            ),
-            (count, Some(_)) => format!(
-                "attached, {mode} mode, {path}; {count} workers, {} mode",
-                copies(sockets.iter().all(Socket::is_zero_copy))
-            ),
-            _ => format!("attached, {mode} mode, {path}"),
+        Attachment {
+            mode: self.attempt.mode,
+            path: match self.attempt.path {
+                maps::Path::Rewrite => Path::Rewrite,
+                maps::Path::Redirect => Path::Redirect,
+                maps::Path::RewriteElseRedirect => Path::Auto,
+            },
+            workers: sockets.len(),
+            zero_copy: !sockets.is_empty() && sockets.iter().all(Socket::is_zero_copy),
         }
     }
 

@@ -56,10 +56,21 @@ fn count(mistakes: &[Mistake]) -> String {
 
 /// All mistakes, each as a compiler shows it.
 fn all(file: &str, mistakes: &[Mistake]) -> String {
-    let lines = mistakes.iter();
-    lines
-        .map(|mistake| format!("\n{file}:{mistake}\n{}", mistake.excerpt))
-        .collect()
+    let shown = mistakes.iter().map(|mistake| mistake.shown(file));
+    shown.map(|mistake| format!("\n{mistake}")).collect()
+}
+
+impl ScenarioError {
+    /// Everything that is wrong, each on its own.
+    pub fn each(&self) -> Vec<String> {
+        match self {
+            Self::Mistakes { file, mistakes } => {
+                let shown = mistakes.iter().map(|mistake| mistake.shown(file));
+                shown.collect()
+            }
+            Self::Read { .. } | Self::TooLong { .. } => vec![self.to_string()],
+        }
+    }
 }
 
 /// One wrong thing in a scenario file.
@@ -71,6 +82,13 @@ pub struct Mistake {
     pub reason: Reason,
     /// The line of the file, and below it what is wrong underlined.
     pub excerpt: String,
+}
+
+impl Mistake {
+    /// The mistake as a compiler shows it, with the name of its file.
+    fn shown(&self, file: &str) -> String {
+        format!("{file}:{self}\n{}", self.excerpt)
+    }
 }
 
 impl fmt::Display for Mistake {

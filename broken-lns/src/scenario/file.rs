@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 
 /// The longest scenario file, in MiB: room for several hundred thousand rules, for which
 /// checking takes about a GiB of memory.
-const FILE_LIMIT: u64 = 32;
+pub(crate) const FILE_LIMIT: u64 = 32;
 
 /// The values of `address`.
 const ADDRESS: &str = "an address, a prefix, or a list of them";
@@ -35,6 +35,16 @@ impl Scenario {
     ///
     /// [`ScenarioError`], with everything that is wrong in the file.
     pub fn load(path: &Path, flags: &Refusal) -> Result<Self, ScenarioError> {
+        let text = Self::read(path)?;
+        Self::parse(&path.display().to_string(), &text, flags)
+    }
+
+    /// Reads the text of a file, and leaves it to [`parse`](Self::parse) to check it.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError`], where the file cannot be read, is too long, or is not UTF-8.
+    pub fn read(path: &Path) -> Result<String, ScenarioError> {
         let file = path.display().to_string();
         let limit = FILE_LIMIT << 20;
         let mut octets = Vec::new();
@@ -48,19 +58,12 @@ impl Scenario {
                 limit: FILE_LIMIT,
             });
         }
-        match std::str::from_utf8(&octets) {
-            Ok(text) => Self::parse(&file, text, flags),
-            Err(error) => {
-                let (text, _) = octets.split_at(error.valid_up_to());
-                let text = String::from_utf8_lossy(text);
-                let end = text.len()..text.len();
-                Err(mistakes(
-                    &file,
-                    &Source::new(&text),
-                    vec![(end, Reason::NotText)],
-                ))
-            }
-        }
+        String::from_utf8(octets).map_err(|error| {
+            let (text, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+            let text = String::from_utf8_lossy(text);
+            let end = text.len()..text.len();
+            mistakes(&file, &Source::new(&text), vec![(end, Reason::NotText)])
+        })
     }
 
     /// Reads and checks a text, which errors call `file`; otherwise like [`load`](Self::load).

@@ -14,15 +14,20 @@ pub mod prefix;
 mod print;
 mod reader;
 mod source;
+mod summary;
 mod treatment;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
+use serde::{Deserialize, Serialize};
+
 pub use error::{Mistake, ScenarioError};
 pub use fault::Fault;
+pub(crate) use file::FILE_LIMIT;
 pub use modifiers::Modifiers;
 pub use prefix::Prefix;
+pub use summary::Summary;
 
 use crate::refusal::Refusal;
 
@@ -76,7 +81,7 @@ pub struct Treatment {
 }
 
 /// A place in a text, both counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The line.
     pub line: usize,

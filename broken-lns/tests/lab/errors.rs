@@ -73,7 +73,10 @@ fn fails(lab: &Lab, command: Command, status: i32, words: &[&str]) -> Result<()>
 }
 
 fn run(namespace: &Namespace, flags: &[&str]) -> Command {
-    command(namespace, &[&["run", "--json"], flags].concat())
+    command(
+        namespace,
+        &[&["run", "--json", "--control", "none"], flags].concat(),
+    )
 }
 
 fn usage_errors() -> Result<()> {
@@ -153,6 +156,8 @@ fn what_the_surroundings_lack() -> Result<()> {
         env!("CARGO_BIN_EXE_broken-lns"),
         "run",
         "--json",
+        "--control",
+        "none",
     ]);
     fails(
         &lab,

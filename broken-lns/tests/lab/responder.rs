@@ -48,7 +48,7 @@ impl Responder {
 
     /// Starts it on the lab's interface, unless the flags name others.
     pub(crate) fn spawn(lab: &Lab, flags: &[&str]) -> Result<Self> {
-        let arguments = [&["run", "--json"], flags].concat();
+        let arguments = [&["run", "--json", "--control", "none"], flags].concat();
         Self::of(command(&lab.responder, &arguments))
     }
 

@@ -154,6 +154,7 @@ impl Scene {
         let mut command = lab.responder.command(responder);
         command
             .args(["run", "-i", Lab::INTERFACE, "--json"])
+            .args(["--control", "none"])
             .args(self.flags);
         let mut running = Process::spawn("broken-lns", command)?;
         let ready = format!("{}: attached", Lab::INTERFACE);

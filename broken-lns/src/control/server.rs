@@ -1,0 +1,266 @@
+//! The responder's side of the control socket.
+
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::Controlled;
+use super::lines::{CHUNK, Lines, NoLine};
+use super::protocol::{Refused, Reply, Request, Response};
+use super::socket::{ListenError, SocketFile, listen_at, make_directory};
+use crate::scenario::FILE_LIMIT;
+
+/// How long no connection is accepted after one could not be: file descriptors may have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const MIB: usize = 1 << 20;
+
+/// What clients may expect of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The octets of a request.
+    pub request_len: usize,
+    /// The clients at a time.
+    pub clients: usize,
+    /// How long a client may take to send a request, and to receive a response.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Every octet of a scenario may have to be escaped by another.
+            request_len: 2 * MIB * FILE_LIMIT as usize + CHUNK,
+            clients: 32,
+            patience: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The sockets of a responder; their files are removed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    orders: mpsc::Receiver<Order>,
+    files: Vec<SocketFile>,
+}
+
+/// A request of a client that waits for its response.
+#[derive(Debug)]
+pub struct Order {
+    request: Request,
+    response: oneshot::Sender<Response>,
+    written: oneshot::Receiver<()>,
+}
+
+/// A client that waits for the responder to be stopped.
+#[derive(Debug)]
+#[must_use = "the client waits for its response"]
+pub struct Stop {
+    response: oneshot::Sender<Response>,
+    written: oneshot::Receiver<()>,
+}
+
+/// What all connections share.
+#[derive(Clone, Debug)]
+struct House {
+    limits: Limits,
+    orders: mpsc::Sender<Order>,
+    seats: Arc<Semaphore>,
+    long_lines: Arc<Semaphore>,
+}
+
+impl Server {
+    /// A server that nobody can reach.
+    pub fn unreachable() -> Self {
+        let (_, orders) = mpsc::channel(1);
+        Self {
+            orders,
+            files: Vec::new(),
+        }
+    }
+
+    /// Makes the directory for the sockets, unless it is there, and listens at all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`]; no file of ours is left then.
+    pub fn listen_in(
+        directory: &Path,
+        paths: &[PathBuf],
+        limits: Limits,
+    ) -> Result<Self, ListenError> {
+        make_directory(directory)?;
+        Self::listen(paths, limits)
+    }
+
+    /// Listens at all of these paths; this has to be within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`]; no file of ours is left then.
+    pub fn listen(paths: &[PathBuf], limits: Limits) -> Result<Self, ListenError> {
+        let (sender, orders) = mpsc::channel(1);
+        let house = House {
+            limits,
+            orders: sender,
+            seats: Arc::new(Semaphore::new(limits.clients)),
+            long_lines: Arc::new(Semaphore::new(1)),
+        };
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            let (listener, file) = listen_at(path)?;
+            files.push(file);
+            let listener =
+                UnixListener::from_std(listener).map_err(|cause| ListenError::Socket {
+                    path: path.clone(),
+                    cause,
+                })?;
+            tokio::spawn(accept(listener, house.clone()));
+        }
+        Ok(Self { orders, files })
+    }
+
+    /// The next request; it never comes if nobody can reach us.
+    pub async fn next(&mut self) -> Order {
+        match self.orders.recv().await {
+            Some(order) => order,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Removes the files, so that the next responder may have their place.
+    pub fn close(&mut self) {
+        self.files.clear();
+    }
+}
+
+impl Order {
+    /// Does what is asked for and responds, unless it is to stop: that is up to the caller.
+    pub fn carry_out(self, controlled: &mut impl Controlled) -> ControlFlow<Stop> {
+        let Self {
+            request,
+            response,
+            written,
+        } = self;
+        match request.carry_out(controlled) {
+            ControlFlow::Continue(result) => {
+                // Where the client is gone, nobody wants to know.
+                let _ = response.send(result.into());
+                ControlFlow::Continue(())
+            }
+            ControlFlow::Break(()) => ControlFlow::Break(Stop { response, written }),
+        }
+    }
+}
+
+impl Stop {
+    /// Tells the client that nothing is attached any more, or what went wrong, and waits until
+    /// it has been told.
+    pub async fn done(self, result: Result<(), Refused>) {
+        let _ = self.response.send(result.map(|()| Reply::Stopped).into());
+        // The other end is dropped when the response is written, or cannot be.
+        let _ = self.written.await;
+    }
+}
+
+/// Accepts clients for ever.
+async fn accept(listener: UnixListener, house: House) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => match Arc::clone(&house.seats).try_acquire_owned() {
+                Ok(seat) => {
+                    tokio::spawn(attend(stream, house.clone(), seat));
+                }
+                Err(_) => turn_away(stream, house.limits.clients),
+            },
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// Tells a client that there are too many of them.
+fn turn_away(stream: UnixStream, clients: usize) {
+    let refused = Refused::because(format_args!(
+        "{clients} clients are connected, and there may be no more; try again"
+    ));
+    let line = Response::from(Err(refused)).to_line();
+    // An empty socket takes a line at once; a client that is gone needs none.
+    if let (Ok(line), Ok(mut stream)) = (line, stream.into_std()) {
+        let _ = stream.write_all(line.as_bytes());
+    }
+}
+
+/// Responds to a client until one of us has enough.
+async fn attend(stream: UnixStream, house: House, _seat: OwnedSemaphorePermit) {
+    let Limits {
+        request_len,
+        patience,
+        ..
+    } = house.limits;
+    let mut lines = Lines::new(&stream, request_len, patience, house.long_lines);
+    loop {
+        let (sent, written) = oneshot::channel();
+        let (response, is_last) = match lines.next().await {
+            Ok(None) | Err(NoLine::Gone(_)) => return,
+            Ok(Some(line)) => (respond(line, &house.orders, written).await, false),
+            Err(error) => (Err(Refused::because(error)).into(), true),
+        };
+        let is_written = match response.to_line() {
+            Ok(line) => timeout(patience, write(&stream, line.as_bytes())).await,
+            Err(_) => return,
+        };
+        drop(sent);
+        if is_last || !matches!(is_written, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+/// Lets the responder carry out what a line asks for.
+async fn respond(
+    line: Vec<u8>,
+    orders: &mpsc::Sender<Order>,
+    written: oneshot::Receiver<()>,
+) -> Response {
+    let request = match Request::from_line(&line) {
+        Ok(request) => request,
+        Err(error) => return Err(Refused::because(error)).into(),
+    };
+    // The request says it all, and the line may be long.
+    drop(line);
+    let (response, responded) = oneshot::channel();
+    let order = Order {
+        request,
+        response,
+        written,
+    };
+    // Neither fails unless the responder ends in between.
+    let sent = orders.send(order).await.ok();
+    let responded = match sent {
+        Some(()) => responded.await.ok(),
+        None => None,
+    };
+    responded.unwrap_or_else(|| Err(Refused::because("the responder is ending")).into())
+}
+
+/// Writes all of it.
+async fn write(stream: &UnixStream, mut octets: &[u8]) -> io::Result<()> {
+    while !octets.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(octets) {
+            Ok(written) => octets = octets.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! The counters as an object in JSON, the same one that [`JsonLines`](super::JsonLines) writes,
+//! and back again: for `#[serde(with)]`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use broken_lns_ebpf::verdict::Verdict;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
+
+use super::Progress;
+use super::json::Line;
+use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, Snapshot};
+
+/// The keys that are not sums of others.
+#[derive(Deserialize)]
+struct Counters {
+    elapsed_s: f64,
+    interfaces: Vec<Interface>,
+    #[serde(rename = "final")]
+    last: bool,
+}
+
+#[derive(Deserialize)]
+struct Interface {
+    name: String,
+    rewritten: u64,
+    redirected: u64,
+    verdicts: BTreeMap<String, u64>,
+    queues: Vec<QueueSnapshot>,
+    driver: BTreeMap<String, u64>,
+}
+
+/// Writes them, with the rate over all of their time.
+pub(crate) fn serialize<S: Serializer>(
+    snapshot: &Snapshot,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let per_second = Progress::of(snapshot).per_second_since(Progress::default());
+    Line::new(snapshot, per_second).serialize(serializer)
+}
+
+/// Reads them.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Snapshot, D::Error> {
+    let counters = Counters::deserialize(deserializer)?;
+    Ok(Snapshot {
+        elapsed: Duration::try_from_secs_f64(counters.elapsed_s).map_err(D::Error::custom)?,
+        interfaces: counters.interfaces.into_iter().map(Into::into).collect(),
+        last: counters.last,
+    })
+}
+
+impl From<Interface> for InterfaceSnapshot {
+    /// Counts under labels that are not known here are left out.
+    fn from(interface: Interface) -> Self {
+        let mut verdicts = [0; Verdict::COUNT];
+        for (count, verdict) in verdicts.iter_mut().zip(Verdict::ALL) {
+            let labelled = interface.verdicts.get(verdict.label());
+            *count = labelled.copied().unwrap_or(0);
+        }
+        Self {
+            name: interface.name,
+            verdicts,
+            rewritten: interface.rewritten,
+            redirected: interface.redirected,
+            queues: interface.queues,
+            driver: interface.driver.into_iter().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+    use crate::output::JsonLines;
+    use crate::output::tests::one_interface;
+
+    #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Held(#[serde(with = "super")] Snapshot);
+
+    #[test]
+    fn they_are_the_object_of_the_json_lines() {
+        let mut line = Vec::new();
+        let mut json = JsonLines::new(&mut line);
+        json.write(&one_interface()).expect("memory takes it");
+        let line = String::from_utf8(line).expect("JSON is UTF-8");
+        let text = serde_json::to_string(&Held(one_interface())).expect("an object");
+        assert_eq!(text, line.trim_end());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let held = Held(one_interface());
+        let text = serde_json::to_string(&held).expect("an object");
+        assert_eq!(serde_json::from_str::<Held>(&text).expect(&text), held);
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_an_error() {
+        let text = r#"{"elapsed_s":-1,"interfaces":[],"final":false}"#;
+        assert!(serde_json::from_str::<Held>(text).is_err());
+    }
+}
