@@ -68,15 +68,17 @@ pub fn write(frame: Frame<'_>, sccrq: &Sccrq, template: &Template) -> Option<()>
 /// last block ends where the datagram does, over what is there already.
 #[inline(always)]
 fn copy(frame: Frame<'_>, start: usize, template: &Template, len: usize) -> Option<()> {
-    for block in 0..len / 64 {
-        let offset = block * 64;
+    // Kernels before 6.4 follow a comparison with a constant only: so what is left is counted
+    // down, and not the blocks up.
+    let (mut offset, mut left) = (0, len);
+    while left >= 64 {
         let to = frame.window::<64>(start + offset)?;
         put32(to.part::<0, 32>(), template.octets(offset)?);
         put32(to.part::<32, 32>(), template.octets(offset + 32)?);
+        offset += 64;
+        left -= 64;
     }
-    // From here on everything is derived from the bits of the length. Where the
-    // loop ended is a constant in each of its turns, and kernels before 6.4 do
-    // not see which comparisons of it with the length cannot be.
+    // From here on everything is derived from the bits of the length, for the same reason.
     if len & 32 != 0 {
         let done = len / 64 * 64;
         put32(frame.window(start + done)?, template.octets(done)?);

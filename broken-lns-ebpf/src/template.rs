@@ -12,8 +12,6 @@ pub const MIN_MESSAGE_LEN: usize = l2tp::HEADER_LEN;
 
 /// Octets of a UDP datagram with the longest message in it.
 const MAX_DATAGRAM_LEN: usize = udp::HEADER_LEN + MAX_MESSAGE_LEN;
-/// The same with the shortest message.
-const MIN_DATAGRAM_LEN: usize = udp::HEADER_LEN + MIN_MESSAGE_LEN;
 
 /// Room of a template: as many octets as eleven bits count.
 ///
@@ -103,8 +101,9 @@ impl Template {
     #[inline(always)]
     pub fn datagram_len(&self) -> usize {
         // The kernel half reads it from a map: the bound is for the verifier,
-        // the constructor lets no other value in.
-        (self.len as usize).clamp(MIN_DATAGRAM_LEN, MAX_DATAGRAM_LEN)
+        // the constructor lets no other value in. A mask and no comparison, since
+        // kernels before 6.8 forget what they compared when they reload it.
+        self.len as usize & (CAPACITY - 1)
     }
 
     /// What the reply's UDP checksum begins with.
