@@ -81,9 +81,10 @@ impl Unreachable {
         sccrq: &Sccrq,
         frame: &mut [u8],
     ) -> Result<usize, UnreachableError> {
-        let link = request.get(..sccrq.network);
+        let network = usize::from(sccrq.network);
+        let link = request.get(..network);
         let link = link.ok_or(UnreachableError::Truncated)?;
-        let packet = request.get(sccrq.network..);
+        let packet = request.get(network..);
         let packet = packet.ok_or(UnreachableError::Truncated)?;
         let mut frame = Writer::new(frame);
         let (destination, behind) = link

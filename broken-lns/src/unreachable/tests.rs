@@ -33,7 +33,7 @@ const PORT: Unreachable = Unreachable {
 
 fn sccrq(version: IpVersion, network: usize) -> Sccrq {
     Sccrq {
-        network,
+        network: network as u16,
         version,
         lac_port: 1025,
         tunnel_id: 7,
