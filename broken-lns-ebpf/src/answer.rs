@@ -2,6 +2,7 @@
 
 use crate::frame::Frame;
 use crate::sccrq::{IpVersion, Sccrq};
+use crate::twist::Twist;
 use crate::wire::{ipv4, ipv6};
 
 /// Who asked, and whom. Both halves fill it in from the reply that they wrote.
@@ -48,6 +49,20 @@ impl Answer {
             tunnel_id: sccrq.tunnel_id,
             ns: sccrq.ns,
         })
+    }
+
+    /// The same, where the reply was made with that twist: whom the LAC asked, and
+    /// not whom the reply pretends to come from.
+    #[inline(always)]
+    #[must_use]
+    pub fn untwisted(mut self, twist: Twist) -> Self {
+        // What is inverted twice is as it was.
+        if self.ip_version == 4 {
+            self.lns[0] = u64::from(twist.source_v4(self.lns[0] as u32));
+        } else {
+            self.lns = twist.source_v6(self.lns);
+        }
+        self
     }
 
     /// The value in the octets of a map's entry; `None` where there are too few.

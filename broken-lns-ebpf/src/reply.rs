@@ -32,18 +32,15 @@ pub fn write(frame: Frame<'_>, sccrq: &Sccrq, template: &Template) -> Option<()>
     ethernet::Header::of(frame)?.swap_addresses();
     let network = frame.place(sccrq.network);
     let len = template.datagram_len();
+    let twist = template.twist();
     let addresses = match sccrq.version {
         IpVersion::V4 => {
             let ip = ipv4::Header::at(network)?;
-            let sum = ip.address_sum();
-            ip.write_reply(template.ipv4());
-            sum
+            ip.write_reply(template.ipv4(), twist.source_v4(ip.destination()))
         }
         IpVersion::V6 => {
             let ip = ipv6::Header::at(network)?;
-            let sum = ip.address_sum();
-            ip.write_reply(len as u16);
-            sum
+            ip.write_reply(len as u16, twist.source_v6(ip.destination()))
         }
     };
 
@@ -51,16 +48,17 @@ pub fn write(frame: Frame<'_>, sccrq: &Sccrq, template: &Template) -> Option<()>
     let udp = udp::Header::at(frame.place(transport as u16))?;
     let message = l2tp::Header::at(udp.payload())?;
     copy(frame, transport, template, len)?;
-    let nr = sccrq.ns.wrapping_add(1);
+    let tunnel_id = twist.tunnel_id(sccrq.tunnel_id);
+    let nr = twist.nr(sccrq.ns);
     let checksum = template
         .udp_sum()
         .plus(addresses)
         .plus16(sccrq.lac_port.to_be())
-        .plus16(sccrq.tunnel_id.to_be())
+        .plus16(tunnel_id.to_be())
         .plus16(nr.to_be())
         .udp_checksum();
     udp.address(sccrq.lac_port, checksum);
-    message.address(sccrq.tunnel_id, nr);
+    message.address(tunnel_id, nr);
     Some(())
 }
 
@@ -121,6 +119,7 @@ mod tests {
     use super::*;
     use crate::answer::Answer;
     use crate::template::StopCcn;
+    use crate::twist::Twist;
 
     const SCCRQ: Sccrq = Sccrq {
         network: 14,
@@ -165,6 +164,74 @@ mod tests {
         assert_eq!(frame_len(&SCCRQ, &template()), frame.len());
         write(Frame::new(&mut frame), &SCCRQ, &template()).unwrap();
         assert_eq!(frame, REPLY);
+    }
+
+    /// The reply with one thing wrong: the octets that differ, in pairs of place and value.
+    fn twisted(twist: Twist, differences: &[(usize, u8)]) {
+        let mut expected = REPLY;
+        for (at, octet) in differences {
+            expected[*at] = *octet;
+        }
+        let template = template().twisted(twist);
+        let mut frame = dirty();
+        write(Frame::new(&mut frame), &SCCRQ, &template).unwrap();
+        assert_eq!(frame, expected, "{twist:?}");
+        let answer = Answer::of_reply(Frame::new(&mut frame), &SCCRQ).unwrap();
+        let lns = answer.untwisted(twist).lns[0].to_ne_bytes();
+        assert_eq!(lns, [192, 0, 2, 1, 0, 0, 0, 0]);
+        // A twist takes the place of the one before and can be taken back.
+        assert_eq!(template.twisted(Twist::NONE), self::template());
+    }
+
+    #[test]
+    fn a_twist_changes_what_it_says_and_the_sums_over_it() {
+        twisted(Twist::NONE, &[]);
+        let with = |change: fn(&mut Twist)| {
+            let mut twist = Twist::NONE;
+            change(&mut twist);
+            twist
+        };
+        twisted(
+            with(|twist| twist.tunnel_id_offset = 1),
+            &[(47, 8), (41, 0x95)],
+        );
+        twisted(
+            with(|twist| twist.tunnel_id_clear = 0xffff),
+            &[(47, 0), (41, 0x9d)],
+        );
+        twisted(
+            with(|twist| twist.nr_offset = 0xffff),
+            &[(52, 0xff), (53, 0xff)],
+        );
+        twisted(
+            with(|twist| twist.source_port_offset = 1),
+            &[(35, 0xa6), (41, 0x95)],
+        );
+        twisted(
+            with(|twist| twist.source_address_invert = 1),
+            &[(29, 0), (25, 0xac), (41, 0x97)],
+        );
+        twisted(
+            with(|twist| twist.udp_sum_offset = 1u16.to_be()),
+            &[(41, 0x95)],
+        );
+        twisted(
+            with(|twist| twist.ipv4_sum_offset = 1u16.to_be()),
+            &[(25, 0xaa)],
+        );
+    }
+
+    #[test]
+    fn the_shortest_reply_can_be_twisted() {
+        let zlb = [0xc8, 2, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0];
+        let twist = Twist {
+            source_port_offset: 1,
+            ..Twist::NONE
+        };
+        let mut frame = dirty();
+        let template = Template::new(&zlb).unwrap().twisted(twist);
+        write(Frame::new(&mut frame[..54]), &SCCRQ, &template).unwrap();
+        assert_eq!(frame[34..38], [0x06, 0xa6, 0x04, 0x01]);
     }
 
     #[test]

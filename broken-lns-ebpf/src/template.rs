@@ -51,9 +51,17 @@ impl Template {
         }
         let len = udp::HEADER_LEN + message.len();
         let mut datagram = [0; CAPACITY];
-        let (header, payload) = datagram.split_first_chunk_mut()?;
-        *header = udp::header(l2tp::PORT, len as u16);
-        payload.get_mut(..message.len())?.copy_from_slice(message);
+        let payload = datagram.get_mut(udp::HEADER_LEN..len)?;
+        payload.copy_from_slice(message);
+        Self::complete(datagram, len, Twist::NONE)
+    }
+
+    /// The template whose message already lies in `datagram`, of which `len` octets count.
+    ///
+    /// Whatever of the twist is the same in every reply is done here, so that
+    /// the writer has less to do.
+    fn complete(mut datagram: [u8; CAPACITY], len: usize, twist: Twist) -> Option<Self> {
+        *datagram.first_chunk_mut()? = udp::header(twist.source_port(), len as u16);
         let mut last = [0; 32];
         let end = last.len().min(len);
         let from = datagram.get(len - end..len)?;
@@ -62,17 +70,21 @@ impl Template {
             datagram,
             last,
             len: len as u64,
-            udp_sum: Sum::of(datagram.get(..len)?).plus(udp::pseudo_sum(len as u16)),
-            ipv4: ipv4::ReplyHead::new((ipv4::HEADER_LEN + len) as u16),
-            twist: Twist::NONE,
+            udp_sum: Sum::of(datagram.get(..len)?)
+                .plus(udp::pseudo_sum(len as u16))
+                .plus16(twist.udp_sum_offset),
+            ipv4: ipv4::ReplyHead::new((ipv4::HEADER_LEN + len) as u16)
+                .with_sum_offset(twist.ipv4_sum_offset),
+            twist,
             _padding: 0,
         })
     }
 
-    /// The same with something wrong on purpose.
+    /// The same with something wrong on purpose, in place of what was wrong before.
     #[must_use]
-    pub const fn twisted(self, twist: Twist) -> Self {
-        Self { twist, ..self }
+    pub fn twisted(self, twist: Twist) -> Self {
+        // A template that is there is complete, so that it always can be again.
+        Self::complete(self.datagram, self.datagram_len(), twist).unwrap_or(self)
     }
 
     /// The template for a StopCCN; `None` where `message` is longer than one
@@ -112,7 +124,8 @@ impl Template {
         self.udp_sum
     }
 
-    /// What is wrong with the reply on purpose.
+    /// What is wrong with the reply on purpose. Its source port and its sums are
+    /// in the template already; the rest is for the writer.
     #[inline(always)]
     pub fn twist(&self) -> Twist {
         self.twist

@@ -5,6 +5,7 @@ mod control;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::time::{Duration, Instant};
@@ -17,7 +18,6 @@ use broken_lns_ebpf::maps;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-
 use crate::cli::Run;
 use crate::compile::Compiled;
 use crate::control::protocol::Refused;
@@ -25,6 +25,7 @@ use crate::interface::Interface;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, summary};
 use crate::privilege;
+use crate::refusal::Refusal;
 use crate::responder::{Responder, ResponderError, ResponderOptions};
 use crate::scenario::Scenario;
 use crate::snapshot::Snapshot;
@@ -43,9 +44,17 @@ struct Session {
     status: StatusLine<std::io::Stderr>,
     json: Option<JsonLines<std::io::Stdout>>,
     scenario: Scenario,
+    /// What the flags say, for what a scenario leaves out.
+    refusal: Refusal,
+    /// Where the scenario was read, if it is not that of the flags.
+    file: Option<PathBuf>,
+    /// Whether something was set in it since.
+    changed: bool,
     started: Instant,
     /// What had been counted at the last reset.
     zero: Snapshot,
+    /// The hits of the rules then.
+    zero_hits: Vec<u64>,
 }
 
 /// What one interface tells of single frames.
@@ -218,14 +227,13 @@ impl Session {
             answer_log: options.announce.then(AnswerLog::default),
             status,
             json: flags.json.then(|| JsonLines::new(std::io::stdout())),
-            scenario: Scenario {
-                assigned_tunnel_id: refusal.assigned_tunnel_id(),
-                seed: 0,
-                default: refusal.into(),
-                rules: Vec::new(),
-            },
+            scenario,
+            refusal,
+            file: flags.scenario.clone(),
+            changed: false,
             started: Instant::now(),
             zero: Snapshot::default(),
+            zero_hits: Vec::new(),
         })
     }
 

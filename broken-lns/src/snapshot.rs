@@ -172,6 +172,20 @@ impl InterfaceSnapshot {
         for (count, earlier) in verdicts.iter_mut().zip(&earlier.verdicts) {
             *count = count.saturating_sub(*earlier);
         }
+        let mut sent = self.sent;
+        for (count, earlier) in sent.iter_mut().zip(&earlier.sent) {
+            *count = count.saturating_sub(*earlier);
+        }
+        // Hits of another scenario, which was replaced since, say nothing of this one's.
+        let rules = self.rules.iter().map(|rule| {
+            let mut same = earlier.rules.iter();
+            let same = same.find(|earlier| earlier.place == rule.place);
+            let earlier = same.map_or(0, |earlier| earlier.hits);
+            RuleSnapshot {
+                hits: rule.hits.checked_sub(earlier).unwrap_or(rule.hits),
+                ..*rule
+            }
+        });
         let queues = self.queues.iter().map(|queue| {
             let mut same = earlier.queues.iter();
             match same.find(|earlier| earlier.queue == queue.queue) {
@@ -190,6 +204,8 @@ impl InterfaceSnapshot {
             verdicts,
             rewritten: self.rewritten.saturating_sub(earlier.rewritten),
             redirected: self.redirected.saturating_sub(earlier.redirected),
+            sent,
+            rules: rules.collect(),
             queues: queues.collect(),
             driver: driver.collect(),
         }

@@ -106,9 +106,10 @@ impl Unreachable {
         frame: &mut [u8],
         quoted: Quote,
     ) -> Result<usize, UnreachableError> {
-        let link = request.get(..usize::from(sccrq.network));
+        let network = usize::from(sccrq.network);
+        let link = request.get(..network);
         let link = link.ok_or(UnreachableError::Truncated)?;
-        let packet = request.get(usize::from(sccrq.network)..);
+        let packet = request.get(network..);
         let packet = packet.ok_or(UnreachableError::Truncated)?;
         let mut frame = Writer::new(frame);
         let (destination, behind) = link

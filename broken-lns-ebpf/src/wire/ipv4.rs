@@ -99,18 +99,22 @@ impl<'m> Header<'m> {
         Sum::ZERO.plus32(self.source()).plus32(self.destination())
     }
 
-    /// Turns the header into that of the answer to it: addresses swapped, no
-    /// options, TTL 64, DF.
+    /// Turns the header into that of the answer to it: to where it came from, no
+    /// options, TTL 64, DF. `own` is the address that the answer comes from.
     ///
+    /// Returns the sum over the addresses of the answer, the part of its pseudo
+    /// header that varies.
     #[inline(always)]
-    pub fn write_reply(self, head: &ReplyHead) {
-        let (source, destination) = (self.source(), self.destination());
-        let sum = head.sum.plus32(source).plus32(destination);
+    pub fn write_reply(self, head: &ReplyHead, own: u32) -> Sum {
+        let peer = self.source();
+        let addresses = Sum::ZERO.plus32(own).plus32(peer);
+        let sum = head.sum.plus(addresses);
         self.0.set64::<VERSION_AND_LENGTH>(head.first);
         self.0.set16::<TTL_AND_PROTOCOL>(TTL_64_UDP);
         self.0.set16::<CHECKSUM>(sum.checksum());
-        self.0.set32::<SOURCE>(destination);
-        self.0.set32::<DESTINATION>(source);
+        self.0.set32::<SOURCE>(own);
+        self.0.set32::<DESTINATION>(peer);
+        addresses
     }
 }
 
@@ -132,6 +136,15 @@ impl ReplyHead {
             u64::from_ne_bytes([VERSION_4_NO_OPTIONS, 0, high, low, 0, 0, DO_NOT_FRAGMENT, 0]);
         let sum = Sum::ZERO.plus64(first).plus16(TTL_64_UDP);
         Self { first, sum }
+    }
+
+    /// The same with one more word under the checksum, which makes it wrong.
+    #[must_use]
+    pub const fn with_sum_offset(self, word: u16) -> Self {
+        Self {
+            sum: self.sum.plus16(word),
+            ..self
+        }
     }
 }
 
@@ -169,7 +182,8 @@ mod tests {
     fn construct() {
         let mut bytes = BYTES;
         let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
-        header.write_reply(&ReplyHead::new(80));
+        let own = header.destination();
+        header.write_reply(&ReplyHead::new(80), own);
         assert_eq!(bytes, REPLY);
     }
 
@@ -178,7 +192,8 @@ mod tests {
         let mut bytes = [0xa5; 20];
         bytes[12..].copy_from_slice(&BYTES[12..]);
         let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
-        header.write_reply(&ReplyHead::new(80));
+        let own = header.destination();
+        header.write_reply(&ReplyHead::new(80), own);
         assert_eq!(bytes, REPLY);
     }
 

@@ -86,19 +86,27 @@ impl<'m> Header<'m> {
             .plus64(destination[1])
     }
 
-    /// Turns the header into that of the answer to it: addresses swapped,
-    /// hop limit 64.
+    /// Turns the header into that of the answer to it: to where it came from, hop
+    /// limit 64. `own` is the address that the answer comes from.
+    ///
+    /// Returns the sum over the addresses of the answer, the part of its pseudo
+    /// header that varies.
     #[inline(always)]
-    pub fn write_reply(self, payload_len: u16) {
-        let (source, destination) = (self.source(), self.destination());
+    pub fn write_reply(self, payload_len: u16, own: Address) -> Sum {
+        let peer = self.source();
         self.0.set_number32::<VERSION>(VERSION_6);
         self.0.set_number16::<PAYLOAD_LENGTH>(payload_len);
         self.0
             .set_number16::<NEXT_HEADER>(u16::from_be_bytes([UDP, HOP_LIMIT]));
-        self.0.set64::<SOURCE>(destination[0]);
-        self.0.set64::<{ SOURCE + 8 }>(destination[1]);
-        self.0.set64::<DESTINATION>(source[0]);
-        self.0.set64::<{ DESTINATION + 8 }>(source[1]);
+        self.0.set64::<SOURCE>(own[0]);
+        self.0.set64::<{ SOURCE + 8 }>(own[1]);
+        self.0.set64::<DESTINATION>(peer[0]);
+        self.0.set64::<{ DESTINATION + 8 }>(peer[1]);
+        Sum::ZERO
+            .plus64(own[0])
+            .plus64(own[1])
+            .plus64(peer[0])
+            .plus64(peer[1])
     }
 }
 
@@ -143,9 +151,8 @@ mod tests {
     #[test]
     fn construct() {
         let mut bytes = BYTES;
-        Header::at(Frame::new(&mut bytes).place(0))
-            .unwrap()
-            .write_reply(60);
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
+        header.write_reply(60, header.destination());
         assert_eq!(bytes, REPLY);
     }
 
@@ -153,9 +160,8 @@ mod tests {
     fn construct_over_dirt() {
         let mut bytes = [0xa5; 40];
         bytes[8..].copy_from_slice(&BYTES[8..]);
-        Header::at(Frame::new(&mut bytes).place(0))
-            .unwrap()
-            .write_reply(60);
+        let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
+        header.write_reply(60, header.destination());
         assert_eq!(bytes, REPLY);
     }
 

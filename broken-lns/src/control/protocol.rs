@@ -415,7 +415,7 @@ impl RuleLine {
             .chain(rules)
             .zip(hits)
             .map(|((place, lns, lac, treatment), hits)| Self {
-                place,
+                place: place.filter(|place| *place != Place::NOWHERE),
                 lns: lns.to_vec(),
                 lac: lac.to_vec(),
                 treatment: treatment.to_string(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
 
 use super::Progress;
 use super::json::Line;
+use crate::play::Sent;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, Snapshot};
 
 /// The keys that are not sums of others.
@@ -27,6 +28,7 @@ struct Interface {
     rewritten: u64,
     redirected: u64,
     verdicts: BTreeMap<String, u64>,
+    sent: BTreeMap<String, u64>,
     queues: Vec<QueueSnapshot>,
     driver: BTreeMap<String, u64>,
 }
@@ -55,16 +57,23 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
 impl From<Interface> for InterfaceSnapshot {
     /// Counts under labels that are not known here are left out.
     fn from(interface: Interface) -> Self {
+        let of = |counts: &BTreeMap<String, u64>, label| counts.get(label).copied().unwrap_or(0);
         let mut verdicts = [0; Verdict::COUNT];
         for (count, verdict) in verdicts.iter_mut().zip(Verdict::ALL) {
-            let labelled = interface.verdicts.get(verdict.label());
-            *count = labelled.copied().unwrap_or(0);
+            *count = of(&interface.verdicts, verdict.label());
+        }
+        let mut sent = [0; Sent::COUNT];
+        for (count, kind) in sent.iter_mut().zip(Sent::ALL) {
+            *count = of(&interface.sent, kind.label());
         }
         Self {
             name: interface.name,
             verdicts,
             rewritten: interface.rewritten,
             redirected: interface.redirected,
+            sent,
+            // Rules have a reply of their own, with all that there is to say of them.
+            rules: Vec::new(),
             queues: interface.queues,
             driver: interface.driver.into_iter().collect(),
         }

@@ -1,7 +1,6 @@
 //! The summary at the end: every verdict with its count, and what was lost.
 
 use std::cmp::Reverse;
-use std::fmt::Write as _;
 
 use anstyle::Style;
 use broken_lns_ebpf::verdict::Verdict;

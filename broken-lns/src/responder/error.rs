@@ -25,6 +25,13 @@ pub enum ResponderError {
     #[error("--path rewrite plays a single refusal only: leave it out for this scenario")]
     NeedsWorker,
 
+    /// A change where the kernel half answers.
+    #[error(
+        "on {0} the kernel half rewrites every request with the refusal that it was started with: \
+         for changes start with --path redirect, or with a scenario that has rules"
+    )]
+    Rewrites(String),
+
     /// A reply that cannot be written.
     #[error(transparent)]
     Refusal(#[from] RefusalError),

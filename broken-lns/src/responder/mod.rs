@@ -151,13 +151,9 @@ impl Responder {
     ///
     /// # Errors
     ///
-    /// [`ResponderError::NeedsRedirect`] or [`ResponderError::NeedsWorker`], where the kernel
-    /// half answers, which cannot play it. Nothing has changed then.
+    /// As for [`can_play`](Self::can_play). Nothing has changed then.
     pub fn set_scenario(&mut self, compiled: Arc<Compiled>) -> Result<(), ResponderError> {
-        // As far as the kernel half goes by the template that it was loaded with.
-        if self.attempt.path != maps::Path::Redirect {
-            return Err(not_rewritable(&compiled));
-        }
+        self.can_play()?;
         for player in &mut self.workers.players {
             player.set(Arc::clone(&compiled));
         }
@@ -167,9 +163,29 @@ impl Responder {
         Ok(())
     }
 
+    /// Whether the scenario can be another one.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Rewrites`], where the kernel half answers: it goes by the template that
+    /// it was loaded with.
+    pub fn can_play(&self) -> Result<(), ResponderError> {
+        match self.attempt.path {
+            maps::Path::Redirect => Ok(()),
+            maps::Path::Rewrite | maps::Path::RewriteElseRedirect => {
+                Err(ResponderError::Rewrites(self.interface.name.clone()))
+            }
+        }
+    }
+
     /// The LACs that a rule healed at an LNS since the last time: they are left to the host.
     pub fn healed(&self) -> impl Iterator<Item = Pair> {
         self.healed.try_iter()
+    }
+
+    /// Octets that a packet on the interface may have.
+    pub fn mtu(&self) -> u32 {
+        self.interface.mtu
     }
 
     /// The name of the interface.
@@ -262,18 +278,28 @@ impl Responder {
         Ok(snapshot)
     }
 
-    /// The rules that were met on a worker.
-    fn rules(&self) -> Vec<RuleSnapshot> {
-        let Some(compiled) = self.scenarios.first() else {
-            return Vec::new();
-        };
-        let mut hits = vec![0; compiled.rules().len()];
+    /// How many requests met each rule on a worker, the default first, then in the order of
+    /// the scenario.
+    pub fn hits(&self) -> Vec<u64> {
+        let rules = self
+            .scenarios
+            .first()
+            .map_or(0, |scenario| scenario.rules().len());
+        let mut hits = vec![0; rules];
         for player in &self.workers.players {
             for (sum, count) in hits.iter_mut().zip(player.hits()) {
                 *sum += count;
             }
         }
-        let rules = compiled.rules().zip(hits);
+        hits
+    }
+
+    /// The rules that were met on a worker.
+    fn rules(&self) -> Vec<RuleSnapshot> {
+        let Some(compiled) = self.scenarios.first() else {
+            return Vec::new();
+        };
+        let rules = compiled.rules().zip(self.hits());
         let rules = rules.map(|((_, rule), hits)| RuleSnapshot {
             place: rule.place,
             hits,

@@ -1,16 +1,20 @@
 //! What a running responder lets others ask and change.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use super::Session;
 use crate::cli::ControlChoice;
+use crate::compile::Compiled;
 use crate::control::protocol::{
-    Changed, InForce, InterfaceStatus, Load, Refused, RuleLine, Set, Status,
+    Changed, InForce, InterfaceStatus, Load, Refused, RuleLine, Set, SetTreatment, Status,
 };
 use crate::control::{Controlled, DIRECTORY, Limits, ListenError, Server, socket_of};
 use crate::interface::Interface;
+use crate::refusal::Refusal;
+use crate::scenario::{Fault, LnsRule, Place, Scenario, Treatment};
 
 /// Listens where it was asked for, or else where clients look first. A warning says why nobody
 /// can reach us there.
@@ -58,35 +62,86 @@ impl Controlled for Session {
             pid: std::process::id(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             interfaces: interfaces.collect(),
-            scenario: InForce {
-                name: "of the command line".to_owned(),
-                changed: false,
-                summary: self.scenario.summary(),
-            },
+            scenario: self.in_force(),
             counters: self.snapshot().map_err(Refused::because)?.since(&self.zero),
         })
     }
 
     fn rules(&mut self) -> Result<Vec<RuleLine>, Refused> {
-        let snapshot = self.snapshot().map_err(Refused::because)?;
-        let answered = snapshot.since(&self.zero).answered();
-        Ok(RuleLine::all(&self.scenario, [answered]))
+        let zero = self.zero_hits.iter().copied().chain(std::iter::repeat(0));
+        let hits = self.hits()?;
+        let hits = hits.into_iter().zip(zero);
+        let hits = hits.map(|(count, zero)| count.saturating_sub(zero));
+        Ok(RuleLine::all(&self.scenario, hits))
     }
 
-    fn set(&mut self, _change: &Set) -> Result<Changed, Refused> {
-        Err(unchangeable())
+    fn set(&mut self, change: &Set) -> Result<Changed, Refused> {
+        let mut scenario = self.scenario.clone();
+        let treatment = match change.lns {
+            None => {
+                let present = refusal_of(&scenario.default, &self.refusal);
+                scenario.default = change.applied_to(present)?.into();
+                scenario.default.clone()
+            }
+            Some(prefix) => {
+                let is_for = |rule: &&mut LnsRule| rule.prefixes.contains(&prefix);
+                let rule = match scenario.rules.iter_mut().find(is_for) {
+                    Some(rule) if rule.prefixes.len() > 1 => {
+                        return Err(Refused::because(format_args!(
+                            "the rule at {} is for other addresses besides {prefix}, too: load \
+                             a scenario in which they have rules of their own",
+                            rule.place
+                        )));
+                    }
+                    Some(rule) => rule,
+                    None => scenario.rules.push_mut(LnsRule {
+                        prefixes: vec![prefix],
+                        treatment: None,
+                        lacs: Vec::new(),
+                        place: Place::NOWHERE,
+                    }),
+                };
+                let present = rule.treatment.as_ref().unwrap_or(&scenario.default);
+                let treatment: Treatment = change
+                    .applied_to(refusal_of(present, &self.refusal))?
+                    .into();
+                rule.treatment = Some(treatment.clone());
+                treatment
+            }
+        };
+        self.change_to(scenario)?;
+        self.changed = true;
+        Ok(Changed {
+            scenario: self.in_force(),
+            set: Some(SetTreatment {
+                lns: change.lns,
+                treatment: treatment.to_string(),
+            }),
+            remarks: Vec::new(),
+        })
     }
 
-    fn load(&mut self, _scenario: &Load) -> Result<Changed, Refused> {
-        Err(unchangeable())
+    fn load(&mut self, load: &Load) -> Result<Changed, Refused> {
+        let scenario = Scenario::parse(&load.name, &load.text, &self.refusal)?;
+        self.change_to(scenario)?;
+        self.file = Some(load.path.clone());
+        Ok(self.as_read())
     }
 
     fn reload(&mut self) -> Result<Changed, Refused> {
-        Err(unchangeable())
+        let Some(file) = &self.file else {
+            return Err(Refused::because(
+                "no scenario file was loaded: what runs is of the command line",
+            ));
+        };
+        let scenario = Scenario::load(file, &self.refusal)?;
+        self.change_to(scenario)?;
+        Ok(self.as_read())
     }
 
     fn reset(&mut self) -> Result<(), Refused> {
         self.zero = self.snapshot().map_err(Refused::because)?;
+        self.zero_hits = self.hits()?;
         self.status.reset();
         if let Some(json) = &mut self.json {
             json.reset();
@@ -96,6 +151,67 @@ impl Controlled for Session {
 }
 
 impl Session {
+    /// Has every responder play another scenario from now on.
+    ///
+    /// # Errors
+    ///
+    /// Where one of them cannot, or a reply would not fit its interface; the old one goes on
+    /// on all of them then.
+    fn change_to(&mut self, scenario: Scenario) -> Result<(), Refused> {
+        let compiled = Compiled::new(&scenario).map_err(Refused::because)?;
+        for responder in &self.responders {
+            let fits = compiled.check_mtu(responder.interface(), responder.mtu());
+            fits.map_err(Refused::because)?;
+            responder.can_play().map_err(Refused::because)?;
+        }
+        let compiled = Arc::new(compiled);
+        for responder in &mut self.responders {
+            let played = responder.set_scenario(Arc::clone(&compiled));
+            played.map_err(Refused::because)?;
+        }
+        self.scenario = scenario;
+        self.zero_hits.clear();
+        Ok(())
+    }
+
+    /// What was read just now.
+    fn as_read(&mut self) -> Changed {
+        self.changed = false;
+        Changed {
+            scenario: self.in_force(),
+            set: None,
+            remarks: Vec::new(),
+        }
+    }
+
+    fn in_force(&self) -> InForce {
+        let file = self.file.as_ref();
+        InForce {
+            name: file.map_or_else(
+                || "of the command line".to_owned(),
+                |file| file.display().to_string(),
+            ),
+            changed: self.changed,
+            summary: self.scenario.summary(),
+        }
+    }
+
+    /// The hits of every rule on all interfaces. A plain refusal that the kernel half writes has
+    /// no rule but the default.
+    fn hits(&self) -> Result<Vec<u64>, Refused> {
+        let mut hits = vec![0; self.scenario.treatments().count()];
+        for responder in &self.responders {
+            for (sum, count) in hits.iter_mut().zip(responder.hits()) {
+                *sum += count;
+            }
+            let rewritten = responder.snapshot().map_err(Refused::because)?.rewritten;
+            if let Some(default) = hits.first_mut() {
+                *default += rewritten;
+            }
+        }
+        Ok(hits)
+    }
+
     /// Reads the scenario once more, and says how that went.
     pub(super) fn reload_and_tell(&mut self) {
         let line = match self.reload() {
@@ -106,6 +222,10 @@ impl Session {
     }
 }
 
-fn unchangeable() -> Refused {
-    Refused::because("this responder cannot change its scenario; stop it, and run another one")
+/// What a change starts from: the refusal of this treatment, or that of the flags.
+fn refusal_of<'a>(treatment: &'a Treatment, flags: &'a Refusal) -> &'a Refusal {
+    match &treatment.fault {
+        Fault::Refuse(refusal) => refusal,
+        _ => flags,
+    }
 }

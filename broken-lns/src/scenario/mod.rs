@@ -89,6 +89,11 @@ pub struct Place {
     pub column: usize,
 }
 
+impl Place {
+    /// The place of what was never in a file.
+    pub const NOWHERE: Self = Self { line: 0, column: 0 };
+}
+
 impl Scenario {
     /// How that LAC is treated at that LNS address: by the longest prefix of an LNS, and in it
     /// by the longest prefix of a LAC.
