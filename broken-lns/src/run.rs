@@ -169,6 +169,9 @@ impl Session {
             Some(file) => {
                 let summary = scenario.summary();
                 status.line(format!("{}: {summary}", file.display()));
+                if let Some(remark) = control::remark(&scenario) {
+                    status.line(format!("warning: {remark}"));
+                }
             }
             None => {
                 if let Some(warning) = refusal.result().unusual() {

@@ -117,7 +117,7 @@ impl Controlled for Session {
                 lns: change.lns,
                 treatment: treatment.to_string(),
             }),
-            remarks: Vec::new(),
+            remarks: remark(&self.scenario).into_iter().collect(),
         })
     }
 
@@ -180,7 +180,7 @@ impl Session {
         Changed {
             scenario: self.in_force(),
             set: None,
-            remarks: Vec::new(),
+            remarks: remark(&self.scenario).into_iter().collect(),
         }
     }
 
@@ -220,6 +220,20 @@ impl Session {
         };
         self.status.line(line);
     }
+}
+
+/// What the user of a scenario should know: what it says and a worker cannot do.
+pub(super) fn remark(scenario: &Scenario) -> Option<String> {
+    let mut treatments = scenario.treatments();
+    let (place, _) = treatments.find(|(_, treatment)| treatment.passes())?;
+    let rule = match place {
+        Some(place) => format!("the rule at {place}"),
+        None => "the default".to_owned(),
+    };
+    Some(format!(
+        "{rule} says `pass`, but a worker cannot give a request back to the host: it is dropped, \
+         and counted under not-passed"
+    ))
 }
 
 /// What a change starts from: the refusal of this treatment, or that of the flags.

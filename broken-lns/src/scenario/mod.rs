@@ -162,6 +162,11 @@ impl Treatment {
         own.or_else(|| self.nested().find_map(Self::needs_redirect))
     }
 
+    /// Whether it can come to `pass`.
+    pub fn passes(&self) -> bool {
+        matches!(self.fault, Fault::Pass) || self.nested().any(Self::passes)
+    }
+
     /// The treatments that stand directly in this one.
     pub fn nested(&self) -> impl Iterator<Item = &Self> {
         let members = match &self.fault {
