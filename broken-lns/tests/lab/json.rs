@@ -95,7 +95,7 @@ fn check_keys(snapshot: &Value) -> Result<()> {
     assert_eq!(keys(snapshot)?, set(&[&counts[..], &whole].concat()));
     let labels: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.label()).collect();
     let interface = &snapshot["interfaces"][0];
-    let part = ["name", "queues", "driver"];
+    let part = ["name", "queues", "driver", "rules", "sent"];
     assert_eq!(keys(interface)?, set(&[&counts[..], &part].concat()));
     for verdicts in [&snapshot["verdicts"], &interface["verdicts"]] {
         assert_eq!(keys(verdicts)?, set(&labels));
