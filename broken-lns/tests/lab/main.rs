@@ -10,6 +10,7 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Trial};
 use xtask::lab::{self, interrupt};
 
+mod control;
 mod errors;
 mod fallback;
 mod filters;
@@ -24,6 +25,7 @@ mod refusals;
 mod replies;
 mod request;
 mod responder;
+mod scenarios;
 mod traffic;
 mod verbose;
 mod verdicts;
@@ -51,6 +53,8 @@ fn main() -> ExitCode {
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
         ("played", played::trials()),
+        ("scenarios", scenarios::trials()),
+        ("control", control::trials()),
     ];
     let trials = trials.into_iter().flat_map(|(kind, trials)| {
         let trials = trials.into_iter();

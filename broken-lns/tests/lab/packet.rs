@@ -1,4 +1,6 @@
-//! IP packets that the lab's own sockets would not send: options, odd headers, fragments.
+//! IP packets that the lab's own sockets would not send: options, odd headers, fragments, ICMP.
+
+use std::net::Ipv4Addr;
 
 use xtask::lab::{Datagram, Tag};
 
@@ -62,14 +64,45 @@ fn ipv4_header(header: &[u8], content: usize, edit: impl FnOnce(&mut Vec<u8>)) -
     let total = (header.len() + content) as u16;
     header[2..4].copy_from_slice(&total.to_be_bytes());
     header[10..12].fill(0);
-    let words = header
-        .chunks(2)
-        .map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let sum = checksum(&header);
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    header
+}
+
+/// The frame with which somebody at `from` says that the destination of `request` is unreachable,
+/// as RFC 792 and RFC 1812 §4.3.2 have it: with precedence 6, and the packet quoted.
+pub(crate) fn icmp_unreachable(request: &Datagram, code: u8, from: Ipv4Addr) -> Vec<u8> {
+    const ICMP: u8 = 1;
+    let swapped = Datagram {
+        source_mac: request.destination_mac,
+        destination_mac: request.source_mac,
+        source: request.destination,
+        destination: request.source,
+        ..request.clone()
+    };
+    let frame = swapped.frame();
+    let (front, packet) = frame.split_at(network(&request.tags));
+    let quoted = request.frame().split_off(network(&request.tags));
+    let mut message = [&[3, code, 0, 0, 0, 0, 0, 0], quoted.as_slice()].concat();
+    let sum = checksum(&message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    let header = ipv4_header(&packet[..20], message.len(), |header| {
+        header[1] = 0xC0;
+        header[9] = ICMP;
+        header[12..16].copy_from_slice(&from.octets());
+    });
+    [front, &header, &message].concat()
+}
+
+/// The Internet checksum of bytes in which its own place is 0.
+fn checksum(bytes: &[u8]) -> u16 {
+    let words = bytes.chunks(2).map(|word| {
+        let low = word.get(1).copied().unwrap_or(0);
+        u32::from(u16::from_be_bytes([word[0], low]))
+    });
     let mut sum: u32 = words.sum();
     while sum > 0xFFFF {
         sum = (sum & 0xFFFF) + (sum >> 16);
     }
-    let checksum = !(sum as u16);
-    header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    header
+    !(sum as u16)
 }

@@ -52,6 +52,14 @@ impl Responder {
         Self::of(command(&lab.responder, &arguments))
     }
 
+    /// Starts it on the lab's interface with its control socket at `control`.
+    pub(crate) fn controlled(lab: &Lab, control: &str, flags: &[&str]) -> Result<Self> {
+        let arguments = [&["run", "--json", "--control", control], flags].concat();
+        let responder = Self::of(command(&lab.responder, &arguments))?;
+        responder.process.wait_for_line(": attached, ", LIMIT)?;
+        Ok(responder)
+    }
+
     /// Follows `command`, which becomes a responder.
     pub(crate) fn of(command: Command) -> Result<Self> {
         let process = Process::spawn("broken-lns", command)?;
