@@ -106,7 +106,7 @@ pub trait Work: Send + 'static {
         None
     }
 
-    /// Notices what was changed from outside; called before each batch.
+    /// Notices what was changed from outside; called between receiving a batch and its work.
     fn notice(&mut self) {}
 }
 
@@ -254,7 +254,6 @@ impl<W: Work> Worker<W> {
         // Giving frames back before taking new ones measured faster than after.
         self.socket.reap(&mut self.umem);
         self.socket.refill(&mut self.umem);
-        self.work.notice();
         // No more than can be sent, so that no reply has to wait.
         let room = self.socket.room();
         batch.room = room as usize;
@@ -271,6 +270,8 @@ impl<W: Work> Worker<W> {
         let room = room.saturating_sub(batch.replies.len() as u32);
         let limit = self.options.batch_size.min(room);
         let taken = self.socket.receive(limit, &mut batch.received);
+        // After receiving, so that no frame that came behind a change is treated as before it.
+        self.work.notice();
         if taken > 0 {
             let counts = self.work.work(now, &mut self.umem, batch, announce);
             self.tally.add(&counts);
