@@ -13,6 +13,7 @@ extern crate std;
 
 pub mod answer;
 pub mod chance;
+pub mod event;
 pub mod frame;
 pub mod maps;
 pub mod reply;

@@ -1,0 +1,137 @@
+//! What was heard of a LAC and what was done about it, as one half tells it to
+//! those who follow what LACs do.
+
+use crate::verdict::Verdict;
+use crate::wire::ipv6::Address;
+
+/// What an [`Event`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// The kernel half got a control message.
+    Heard = 0,
+    /// A worker reached the verdict on an SCCRQ that the kernel half handed over.
+    Decided = 1,
+    /// A worker sent a reply that was not due at once, or sent it again.
+    Sent = 2,
+}
+
+/// One control message of a LAC (RFC 2661 §3.1), or what a worker did about one.
+///
+/// All numbers are in the byte order of the machine. It has no padding, so that
+/// it can lie in a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Event {
+    /// Nanoseconds of the monotonic clock.
+    pub time: u64,
+    /// The LAC's address in memory order; an IPv4 address is the first word.
+    pub lac: Address,
+    /// The address of the virtual LNS, likewise.
+    pub lns: Address,
+    /// The number of the scenario that was in force, from 0.
+    pub scenario: u32,
+    /// The number of the rule in its scenario; 0 is the default.
+    pub rule: u32,
+    /// Octets of the frame.
+    pub frame_len: u32,
+    /// The UDP port that the LAC sent from.
+    pub lac_port: u16,
+    /// The outer VLAN tag with its priority bits, or 0.
+    pub vlan: u16,
+    /// The inner one.
+    pub inner_vlan: u16,
+    /// The number of the message type; 0 for a ZLB and for a message whose type
+    /// cannot be read, which the verdict tells apart.
+    pub message_type: u16,
+    /// The Tunnel ID of the header.
+    pub tunnel_id: u16,
+    /// The tunnel id that an SCCRQ assigns, or 0.
+    pub assigned_tunnel_id: u16,
+    /// The sequence number.
+    pub ns: u16,
+    /// The sequence number that the LAC expects next.
+    pub nr: u16,
+    /// The verdict as a number, or [`Event::HANDED_OVER`].
+    pub verdict: u16,
+    /// 4 or 6.
+    pub ip_version: u8,
+    /// The [`Kind`] as a number.
+    pub kind: u8,
+}
+
+impl Event {
+    /// Octets of the value in a map.
+    pub const LEN: usize = size_of::<Self>();
+
+    /// In place of a verdict: a worker will reach it, and tell of it.
+    pub const HANDED_OVER: u16 = Verdict::COUNT as u16;
+
+    /// How the frame ended; `None` where a worker decides.
+    pub fn verdict(&self) -> Option<Verdict> {
+        Verdict::ALL.get(usize::from(self.verdict)).copied()
+    }
+
+    /// What it is about; `None` for a number that none of ours wrote.
+    pub fn kind(&self) -> Option<Kind> {
+        [Kind::Heard, Kind::Decided, Kind::Sent]
+            .into_iter()
+            .find(|kind| *kind as u8 == self.kind)
+    }
+
+    /// The event in the octets of a ring buffer's entry, and what follows it there: the
+    /// beginning of the message, where the kernel half told it. `None` where there are too few.
+    pub fn from_octets(octets: &[u8]) -> Option<(Self, &[u8])> {
+        let (event, rest) = octets.split_at_checked(Self::LEN)?;
+        let word = |at: usize| Some(u64::from_ne_bytes(*event.get(at..)?.first_chunk()?));
+        let long = |at: usize| Some(u32::from_ne_bytes(*event.get(at..)?.first_chunk()?));
+        let half = |at: usize| Some(u16::from_ne_bytes(*event.get(at..)?.first_chunk()?));
+        let event = Self {
+            time: word(0)?,
+            lac: [word(8)?, word(16)?],
+            lns: [word(24)?, word(32)?],
+            scenario: long(40)?,
+            rule: long(44)?,
+            frame_len: long(48)?,
+            lac_port: half(52)?,
+            vlan: half(54)?,
+            inner_vlan: half(56)?,
+            message_type: half(58)?,
+            tunnel_id: half(60)?,
+            assigned_tunnel_id: half(62)?,
+            ns: half(64)?,
+            nr: half(66)?,
+            verdict: half(68)?,
+            ip_version: *event.get(70)?,
+            kind: *event.get(71)?,
+        };
+        Some((event, rest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn an_event_survives_the_way_through_a_map() {
+        let mut octets: Vec<u8> = (0..72).collect();
+        octets.extend([0xc8, 0x02]);
+        let (event, rest) = Event::from_octets(&octets).unwrap();
+        assert_eq!(rest, [0xc8, 0x02]);
+        assert_eq!(event.time.to_ne_bytes(), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(event.lac[1].to_ne_bytes(), [16, 17, 18, 19, 20, 21, 22, 23]);
+        assert_eq!(event.scenario.to_ne_bytes(), [40, 41, 42, 43]);
+        assert_eq!(event.lac_port.to_ne_bytes(), [52, 53]);
+        assert_eq!(event.nr.to_ne_bytes(), [66, 67]);
+        assert_eq!(event.verdict.to_ne_bytes(), [68, 69]);
+        assert_eq!((event.ip_version, event.kind), (70, 71));
+        assert_eq!(event.kind(), None);
+        assert_eq!(event.verdict(), None);
+        assert_eq!(Event::from_octets(&octets[..71]), None);
+        assert_eq!(std::mem::offset_of!(Event, kind), 71);
+        assert_eq!(Event::LEN, 72);
+    }
+}
