@@ -12,6 +12,8 @@
 
 use core::marker::PhantomData;
 
+use crate::verifier::pin_register;
+
 /// No window begins beyond this offset.
 ///
 /// A jumbo frame has 9,216 octets. The verifier forgets what it knows of a
@@ -139,31 +141,6 @@ impl<'m> Place<'m> {
     }
 }
 
-/// Keeps the pointer that is checked and the pointer that is used in one register.
-///
-/// LLVM would otherwise be free to check one copy and load through another,
-/// which the verifier refuses as an access outside the packet.
-#[inline(always)]
-fn pin_register(pointer: *mut u8) -> *mut u8 {
-    #[cfg(target_arch = "bpf")]
-    {
-        let mut pointer = pointer;
-        // A move to itself and not a comment: of two lines of source that begin
-        // at one instruction the kernel refuses the debug information.
-        #[expect(
-            clippy::pointers_in_nomem_asm_block,
-            reason = "the pointer is moved, and nothing behind it touched"
-        )]
-        // SAFETY: the instruction leaves the register as it is.
-        unsafe {
-            core::arch::asm!("{0} = {0}", inout(reg) pointer, options(pure, nomem, nostack));
-        }
-        pointer
-    }
-    #[cfg(not(target_arch = "bpf"))]
-    pointer
-}
-
 /// `N` bytes of a frame that were checked to be there.
 ///
 /// Positions are constants, held against `N` when the program is compiled.
@@ -222,6 +199,12 @@ impl<'m, const N: usize> Window<'m, N> {
     #[inline(always)]
     pub fn number32<const AT: usize>(self) -> u32 {
         u32::from_be(self.get32::<AT>())
+    }
+
+    /// Puts an octet at `AT`.
+    #[inline(always)]
+    pub fn set_octet<const AT: usize>(self, octet: u8) {
+        self.write::<AT, u8>(octet);
     }
 
     /// Puts a 16-bit word at `AT`, as it shall lie in memory.

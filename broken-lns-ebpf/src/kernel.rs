@@ -1,4 +1,6 @@
-//! Maps, entry point, and verdict to action.
+//! Entry point, the way of a frame, and verdict to action.
+
+mod lookup;
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::xdp_action;
@@ -8,16 +10,22 @@ use aya_ebpf::maps::{Array, PerCpuArray, RingBuf, XskMap};
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
 use broken_lns_ebpf::answer::Answer;
+use broken_lns_ebpf::code_in_address::Codes;
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::maps::{self, Path};
+use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::reply;
-use broken_lns_ebpf::sccrq::{self, KERNEL_AVP_LIMIT, Policy, Sccrq};
+use broken_lns_ebpf::rules::{Active, Bank, Course, Leaves, Rule};
+use broken_lns_ebpf::sccrq::{self, IpVersion, KERNEL_AVP_LIMIT, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
+use broken_lns_ebpf::twist::Twist;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
+use broken_lns_ebpf::verifier::reread;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
+use lookup::Place;
 
 #[map]
-static TEMPLATES: Array<Template> = Array::with_max_entries(1, 0);
+static TEMPLATES: Array<Template> = Array::with_max_entries(2 * maps::MAX_TEMPLATES, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(maps::COUNTER_COUNT, 0);
 #[map]
@@ -79,26 +87,131 @@ fn respond(context: &XdpContext) -> End {
         verify_checksum: VERIFY_CHECKSUM.load() != 0,
         avp_limit: KERNEL_AVP_LIMIT,
     };
+    let active = lookup::active();
+    let mut place = Place::of_default(active);
     let request = frame(context);
     request.fetch();
-    let sccrq = match sccrq::parse(request, policy) {
+    let parsed = sccrq::parse(request, policy, |network, version| {
+        let is_for_us = look(request, network, version, active, &mut place);
+        place = place.blurred(active);
+        // The verifier knows how much of this one every way here has seen to be there.
+        reread();
+        is_for_us.then(|| frame(context))
+    });
+    let sccrq = match parsed {
         Ok(sccrq) => sccrq,
         Err(Verdict::TooManyAvps) if !is_on_path(Path::Rewrite) => return hand_over(context),
         Err(Verdict::Truncated) if is_spread(context) => {
             return End::Verdict(Verdict::MultiBuffer);
         }
-        Err(verdict) => return End::Verdict(verdict),
+        Err(verdict) => {
+            let is_left = verdict.disposition() == Disposition::Consume
+                && place
+                    .rule()
+                    .is_some_and(|rule| rule.leaves.include(Leaves::OTHERS));
+            return End::Verdict(if is_left { Verdict::Passed } else { verdict });
+        }
     };
+    match place.rule() {
+        Some(rule) => treat(context, place.bank(), rule, &sccrq),
+        None => End::Verdict(Verdict::NoRoom),
+    }
+}
+
+/// Looks for the place of the rule, where there are several, and tells whether anything between
+/// these two is for us.
+#[inline(always)]
+fn look(
+    frame: Frame<'_>,
+    network: u16,
+    version: IpVersion,
+    active: Active,
+    place: &mut Place,
+) -> bool {
+    // On the redirect path the worker looks for the rule; here it matters what is left to the host.
+    if !active.leaves() && (!active.has_rules() || is_on_path(Path::Redirect)) {
+        return true;
+    }
+    let bank = place.bank();
+    let Some(parties) = Parties::of(frame, network, version) else {
+        return true;
+    };
+    let Some(found) = lookup::find(bank, version, &parties) else {
+        return true;
+    };
+    *place = found;
+    !active.leaves()
+        || found.rule().is_none_or(|rule| {
+            !(rule.leaves.include(Leaves::ALL)
+                || rule.leaves.include(Leaves::HEALED) && lookup::is_marked(bank, &parties, 0))
+        })
+}
+
+/// Does with an SCCRQ what its rule says.
+#[inline(always)]
+fn treat(context: &XdpContext, bank: Bank, rule: &Rule, sccrq: &Sccrq) -> End {
+    let Some(parties) = Parties::of(frame(context), sccrq.network, sccrq.version) else {
+        return End::Verdict(Verdict::NoRoom);
+    };
+    let Some(step) = lookup::decide(bank, rule, &parties, sccrq) else {
+        return End::Verdict(Verdict::NoRoom);
+    };
+    let is_left = matches!(step.course(), Course::Pass)
+        || rule.leaves.include(Leaves::MARKED)
+            && lookup::is_marked(bank, &parties, sccrq.tunnel_id);
+    if is_left {
+        lookup::count(bank, rule);
+        return End::Verdict(Verdict::Passed);
+    }
     if is_on_path(Path::Redirect) {
         return hand_over(context);
     }
-    rewrite(context, &sccrq)
+    let end = match step.course() {
+        Course::Silent => End::Verdict(Verdict::Silent),
+        Course::Template(_) | Course::Codes(..) => {
+            if lookup::is_lost(bank, rule, &parties, sccrq, step.threshold()) {
+                End::Verdict(Verdict::Lost)
+            } else {
+                let (template, codes) = reply_of(step.course(), sccrq, &parties);
+                rewrite(context, bank, sccrq, template, codes)
+            }
+        }
+        // `decide` leads beyond every choice, and what is left to the host is gone.
+        Course::Redirect | Course::Choice { .. } | Course::Pass => hand_over(context),
+    };
+    // What is handed over is counted by the worker.
+    if let End::Verdict(_) = end {
+        lookup::count(bank, rule);
+    }
+    end
+}
+
+/// The template of a reply, and the codes that are written over it.
+#[inline(always)]
+fn reply_of(course: Course, sccrq: &Sccrq, parties: &Parties) -> (u32, Option<Codes>) {
+    match course {
+        Course::Codes(with_error, without) => {
+            let codes = Codes::of(sccrq.version, parties.lns);
+            match codes.error {
+                Some(_) => (with_error, Some(codes)),
+                None => (without, Some(codes)),
+            }
+        }
+        Course::Template(template) => (template, None),
+        _ => (0, None),
+    }
 }
 
 /// Turns the frame into the reply, or says how it ended otherwise.
 #[inline(always)]
-fn rewrite(context: &XdpContext, sccrq: &Sccrq) -> End {
-    let Some(template) = TEMPLATES.get(0) else {
+fn rewrite(
+    context: &XdpContext,
+    bank: Bank,
+    sccrq: &Sccrq,
+    template: u32,
+    codes: Option<Codes>,
+) -> End {
+    let Some(template) = TEMPLATES.get(bank.entry(template)) else {
         return End::Verdict(Verdict::NoRoom);
     };
     let len = reply::frame_len(sccrq, template);
@@ -114,11 +227,14 @@ fn rewrite(context: &XdpContext, sccrq: &Sccrq) -> End {
     }
     let frame = frame(context);
     // A frame that is spread over buffers was shortened at its other end.
-    if !frame.is_long(len) || reply::write(frame, sccrq, template).is_none() {
+    if !frame.is_long(len)
+        || reply::write(frame, sccrq, template).is_none()
+        || codes.is_some_and(|codes| codes.write(frame, sccrq).is_none())
+    {
         return End::Verdict(Verdict::NoRoom);
     }
     if ANNOUNCE.load() != 0 {
-        announce(frame, sccrq);
+        announce(frame, sccrq, template.twist());
     }
     End::Verdict(Verdict::Answered)
 }
@@ -185,7 +301,7 @@ struct Announced {
 
 /// Announces the answer, unless this CPU announced enough in this second.
 #[inline(always)]
-fn announce(reply: Frame<'_>, sccrq: &Sccrq) {
+fn announce(reply: Frame<'_>, sccrq: &Sccrq, twist: Twist) {
     let (Some(answer), Some(announced)) =
         (Answer::of_reply(reply, sccrq), ANNOUNCED.get_ptr_mut(0))
     else {
@@ -206,7 +322,7 @@ fn announce(reply: Frame<'_>, sccrq: &Sccrq) {
     }
     announced.answers += 1;
     if let Some(mut entry) = ANSWERS.reserve::<Answer>(0) {
-        entry.write(answer);
+        entry.write(answer.untwisted(twist));
         entry.submit(0);
     }
 }

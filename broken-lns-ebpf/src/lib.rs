@@ -13,12 +13,17 @@ extern crate std;
 
 pub mod answer;
 pub mod chance;
+pub mod code_in_address;
 pub mod event;
 pub mod frame;
 pub mod maps;
+pub mod parties;
+pub mod ranges;
 pub mod reply;
+pub mod rules;
 pub mod sccrq;
 pub mod template;
 pub mod twist;
 pub mod verdict;
+pub mod verifier;
 pub mod wire;

@@ -7,7 +7,26 @@ use crate::wire::ethernet::MacAddress;
 /// Name of the XDP program.
 pub const PROGRAM: &str = "responder";
 
-/// Array with the one [`Template`](crate::template::Template) that is answered with.
+/// Array with the one word that says what is [`Active`](crate::rules::Active).
+pub const ACTIVE: &str = "ACTIVE";
+/// Array of [`Scenario`](crate::rules::Scenario)s, one for each bank.
+pub const SCENARIOS: &str = "SCENARIOS";
+/// Array of [`Rule`](crate::rules::Rule)s; of this and of the other arrays of the scenarios the
+/// banks have entries in turn.
+pub const RULES: &str = "RULES";
+/// Array of the [`Step`](crate::rules::Step)s to which rules lead by chance.
+pub const STEPS: &str = "STEPS";
+/// Array of [`Slice`](crate::ranges::Slice)s of [`RANGES_V4`]: the index of IPv4 LNSs.
+pub const INDEX: &str = "INDEX";
+/// Array of [`Range`](crate::ranges::Range)s of IPv4 addresses.
+pub const RANGES_V4: &str = "RANGES_V4";
+/// The same for IPv6.
+pub const RANGES_V6: &str = "RANGES_V6";
+/// Hash of [`Mark`](crate::rules::Mark)s, of which the least used ones give way.
+pub const MARKS: &str = "MARKS";
+/// Per-CPU array of the requests that met each rule, by the number of the rule.
+pub const HITS: &str = "HITS";
+/// Array of [`Template`](crate::template::Template)s that are answered with.
 pub const TEMPLATES: &str = "TEMPLATES";
 /// Per-CPU array of counters: one for each [`Verdict`], then [`HANDED_OVER`].
 pub const COUNTERS: &str = "COUNTERS";
@@ -31,6 +50,16 @@ pub const ANNOUNCE: &str = "ANNOUNCE";
 pub const HANDED_OVER: u32 = Verdict::COUNT as u32;
 /// How many counters there are.
 pub const COUNTER_COUNT: u32 = HANDED_OVER + 1;
+/// Rules of a scenario with its default: enough for 65,536 LNSs and as many LACs.
+pub const MAX_RULES: u32 = (1 << 17) + 1;
+/// Entries of [`RULES`] for a bank: a rule with rules for LACs has one more.
+pub const MAX_RULE_ENTRIES: u32 = MAX_RULES + (1 << 16);
+/// Steps of a bank.
+pub const MAX_STEPS: u32 = 1 << 17;
+/// Templates of a bank. Rules whose reply is none of them are for a worker.
+pub const MAX_TEMPLATES: u32 = 4096;
+/// Marks of workers that are remembered.
+pub const MAX_MARKS: u32 = 1 << 16;
 /// Receive queues beyond this one have no socket.
 pub const MAX_QUEUES: u32 = 256;
 /// Octets of the ring buffer of answers.

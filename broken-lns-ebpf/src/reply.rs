@@ -5,6 +5,7 @@
 use crate::frame::{Frame, Window};
 use crate::sccrq::{IpVersion, Sccrq};
 use crate::template::Template;
+use crate::verifier::pin;
 use crate::wire::{ethernet, ipv4, ipv6, l2tp, udp};
 
 /// Octets of the frame that holds the reply.
@@ -15,7 +16,7 @@ pub fn frame_len(sccrq: &Sccrq, template: &Template) -> usize {
 
 /// Where the reply's UDP header begins.
 #[inline(always)]
-fn transport(sccrq: &Sccrq) -> usize {
+pub(crate) fn transport(sccrq: &Sccrq) -> usize {
     let header_len = match sccrq.version {
         IpVersion::V4 => ipv4::HEADER_LEN,
         IpVersion::V6 => ipv6::HEADER_LEN,
@@ -83,10 +84,10 @@ fn copy(frame: Frame<'_>, start: usize, template: &Template, len: usize) -> Opti
     }
     let last = template.last();
     if len >= 32 {
-        put32(frame.window(start + len - 32)?, last);
+        put32(frame.window(pin(start + len - 32))?, last);
     } else {
         put16(frame.window(start)?, template.octets(0)?);
-        put16(frame.window(start + len - 16)?, last.last_chunk()?);
+        put16(frame.window(pin(start + len - 16))?, last.last_chunk()?);
     }
     Some(())
 }

@@ -5,6 +5,7 @@
 
 use crate::frame::{Frame, Place};
 use crate::verdict::Verdict;
+use crate::verifier::blur;
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, MacAddress};
 use crate::wire::l2tp::{self, Avp, AvpBits, Flags, NumberAvp};
@@ -41,37 +42,77 @@ pub struct Sccrq {
 
 /// The version of the network layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum IpVersion {
     /// IPv4.
-    V4,
+    V4 = 0,
     /// IPv6.
-    V6,
+    V6 = 1,
+}
+
+impl IpVersion {
+    /// The version of which the lowest bit is the number.
+    #[inline(always)]
+    const fn of_bit(bit: u32) -> Self {
+        match bit & 1 {
+            0 => Self::V4,
+            _ => Self::V6,
+        }
+    }
 }
 
 /// A UDP datagram to port 1701, all of it in the frame.
 struct Datagram<'m> {
     network: u16,
     version: IpVersion,
+    /// How far into the frame its own header begins.
+    transport: u16,
     udp: udp::Header<'m>,
+}
+
+impl Datagram<'_> {
+    /// The same datagram in the same frame, wherever tags, options and the network layer put
+    /// it: so that the verifier walks what follows once, and not once for each of these.
+    #[inline(always)]
+    fn blurred(self, frame: Frame<'_>) -> Option<Datagram<'_>> {
+        // Two tags and all options make it 82 octets at the most, which 7 bits hold.
+        const OFFSETS: u16 = 0x7f;
+        let unknown = u32::from(self.udp.len());
+        let transport = blur(self.transport.into(), unknown) as u16 & OFFSETS;
+        Some(Datagram {
+            network: blur(self.network.into(), unknown) as u16 & OFFSETS,
+            version: IpVersion::of_bit(blur(self.version as u32, unknown)),
+            transport,
+            udp: udp::Header::at(frame.place(transport))?,
+        })
+    }
 }
 
 /// Finds the SCCRQ in `frame`.
 ///
 /// `policy` is asked for only where it matters, for a datagram to port 1701:
-/// what passes by anyway costs the kernel half no look at its settings.
+/// what passes by anyway costs the kernel half no look at its settings. Then
+/// `look` is told where the network layer begins and which it is. It gives the same
+/// frame once more, if anything between these two is for us.
 ///
 /// # Errors
 ///
 /// The verdict on a frame that is none that we answer; never
-/// [`Verdict::Answered`].
+/// [`Verdict::Answered`], and [`Verdict::Passed`] for what does not concern us.
 #[inline(always)]
-pub fn parse(frame: Frame<'_>, policy: impl FnOnce() -> Policy) -> Result<Sccrq, Verdict> {
+pub fn parse<'m>(
+    frame: Frame<'m>,
+    policy: impl FnOnce() -> Policy,
+    look: impl FnOnce(u16, IpVersion) -> Option<Frame<'m>>,
+) -> Result<Sccrq, Verdict> {
     let datagram = find_datagram(frame)?;
     let policy = policy();
     let header = ethernet::Header::of(frame).ok_or(Verdict::OtherTraffic)?;
     if !is_addressed(header.destination(), &policy) {
         return Err(Verdict::OtherMac);
     }
+    let frame = look(datagram.network, datagram.version).ok_or(Verdict::Passed)?;
+    let datagram = datagram.blurred(frame).ok_or(Verdict::Truncated)?;
 
     let room = datagram.udp.len() - udp::HEADER_LEN as u16;
     let message = find_message(datagram.udp.payload(), room)?;
@@ -140,9 +181,14 @@ fn find_datagram(frame: Frame<'_>) -> Result<Datagram<'_>, Verdict> {
     {
         return Err(Verdict::Truncated);
     }
+    let header_len = match version {
+        IpVersion::V4 => header_len,
+        IpVersion::V6 => ipv6::HEADER_LEN as u16,
+    };
     Ok(Datagram {
         network: payload.offset,
         version,
+        transport: payload.offset + header_len,
         udp,
     })
 }
@@ -297,15 +343,12 @@ fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram<'_>) -> bool {
         return datagram.version == IpVersion::V4;
     }
     let network = frame.place(datagram.network);
-    let headers = match datagram.version {
-        IpVersion::V4 => {
-            ipv4::Header::at(network).map(|ip| (ip.address_sum(), usize::from(ip.header_len())))
-        }
-        IpVersion::V6 => ipv6::Header::at(network).map(|ip| (ip.address_sum(), ipv6::HEADER_LEN)),
+    let addresses = match datagram.version {
+        IpVersion::V4 => ipv4::Header::at(network).map(ipv4::Header::address_sum),
+        IpVersion::V6 => ipv6::Header::at(network).map(ipv6::Header::address_sum),
     };
-    let sum = headers.and_then(|(addresses, header_len)| {
-        let transport = usize::from(datagram.network) + header_len;
-        let octets = Sum::over(frame, transport, usize::from(udp.len()))?;
+    let sum = addresses.and_then(|addresses| {
+        let octets = Sum::over(frame, datagram.transport.into(), usize::from(udp.len()))?;
         Some(udp::pseudo_sum(udp.len()).plus(addresses).plus(octets))
     });
     sum.is_some_and(|sum| sum.fold() == 0xffff)
@@ -342,7 +385,9 @@ mod tests {
     };
 
     fn parsed(bytes: &[u8], policy: &Policy) -> Result<Sccrq, Verdict> {
-        parse(Frame::new(&mut bytes.to_vec()), || *policy)
+        let mut copy = bytes.to_vec();
+        let frame = Frame::new(&mut copy);
+        parse(frame, || *policy, |_, _| Some(frame))
     }
 
     #[test]
@@ -421,7 +466,8 @@ mod tests {
         fn any_bytes_have_a_verdict_and_stay_as_they_are(bytes in any_bytes()) {
             for policy in [POLICY, ANY] {
                 let mut copy = bytes.clone();
-                match parse(Frame::new(&mut copy), || policy) {
+                let frame = Frame::new(&mut copy);
+                match parse(frame, || policy, |_, _| Some(frame)) {
                     Ok(sccrq) => prop_assert_ne!(sccrq.tunnel_id, 0),
                     Err(verdict) => prop_assert_ne!(verdict, Verdict::Answered),
                 }
@@ -434,7 +480,8 @@ mod tests {
             let whole = |tail: &[u8]| {
                 let mut memory = bytes.clone();
                 memory.extend(tail);
-                parse(Frame::new(&mut memory[..bytes.len()]), || ANY)
+                let frame = Frame::new(&mut memory[..bytes.len()]);
+                parse(frame, || ANY, |_, _| Some(frame))
             };
             prop_assert_eq!(whole(&behind), whole(&behind.map(|octet| !octet)));
         }

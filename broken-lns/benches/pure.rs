@@ -88,6 +88,7 @@ fn batch(criterion: &mut Criterion) {
     let orders = Orders {
         policy: POLICY,
         compiled: Arc::new(compiled),
+        scenario: 0,
     };
     let (mut player, _) = Player::new(orders, None);
     let mut umem = Umem::new(BATCH as u32).expect("a batch of frames fits in memory");

@@ -3,7 +3,7 @@
 //!
 //! The way of a setting is `cli` and `scenario` to `compile`, and from there to the
 //! globals of `program` and to the workers; the way of a frame that was handed over
-//! is `queue` to `play`. `responder` holds one interface together, `run` all of them;
+//! is `queue` to `play`. `banks` puts rules in force in the kernel half. `responder` holds one interface together, `run` all of them;
 //! `control` lets others ask it and change it while it runs, as `remote` does.
 //!
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
@@ -13,6 +13,7 @@
 
 pub mod af_xdp;
 pub mod attempts;
+mod banks;
 pub mod check;
 pub mod cli;
 pub mod codes;

@@ -5,22 +5,26 @@
 //! process, so that nothing stays attached however the process ends.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd as _, AsRawFd};
 
-use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf, XskMap};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf, XskMap};
 use aya::programs::links::FdLink;
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::maps::{self, Path};
-use broken_lns_ebpf::template::Template;
+use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use nix::errno::Errno;
 
+use crate::banks::Banks;
+use crate::compile::Compiled;
 use crate::interface::{AttachMode, AttachedProgram, Interface};
 use crate::snapshot::VerdictCounts;
+
+pub use crate::banks::InstallError;
 
 /// The kernel half, as the build script built it.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/responder"));
@@ -69,6 +73,9 @@ pub enum LoadError {
     /// The kernel refused the program for another reason.
     #[error("the kernel refuses the XDP program: {0}")]
     Program(ProgramError),
+    /// The rules could not be installed.
+    #[error("{0}")]
+    Rules(#[from] InstallError),
     /// A map could not be reached.
     #[error("cannot reach a map of the XDP program: {0}")]
     Map(#[from] MapError),
@@ -100,6 +107,8 @@ pub enum AttachError {
 pub struct Program {
     ebpf: Ebpf,
     link: Option<FdLink>,
+    banks: Banks,
+    marks: MapData,
     counters: PerCpuArray<MapData, u64>,
     sockets: XskMap<MapData>,
 }
@@ -113,22 +122,37 @@ pub struct KernelCounts {
     pub handed_over: u64,
 }
 
-/// A template as the value of a map.
+/// A mark as the key of a map.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct TemplateValue(Template);
+struct MarkKey(Mark);
 
-// SAFETY: a template is `repr(C)` and made of 64-bit integers only, so that it
-// has no padding and every bit pattern is a value.
-unsafe impl Pod for TemplateValue {}
+// SAFETY: a mark is `repr(C)` and made of integers only, without padding, so that
+// every bit pattern is a value.
+unsafe impl Pod for MarkKey {}
+
+/// What workers decided to leave to the host, as one of them reaches it.
+pub struct Marks(HashMap<MapData, MarkKey, u8>);
+
+impl Marks {
+    /// Has the kernel half leave to the host what the mark says. At the bound it forgets the
+    /// mark that was not looked for the longest.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn set(&mut self, mark: &Mark) -> Result<(), MapError> {
+        self.0.insert(MarkKey(*mark), 1, 0)
+    }
+}
 
 impl Program {
-    /// Loads the program and fills its maps.
+    /// Loads the program, and puts the rules of a scenario in force, whose number is 0.
     ///
     /// # Errors
     ///
     /// [`LoadError`], where the kernel is too old or refuses it.
-    pub fn load(settings: &ProgramSettings, template: &Template) -> Result<Self, LoadError> {
+    pub fn load(settings: &ProgramSettings, compiled: &Compiled) -> Result<Self, LoadError> {
         check_kernel()?;
         let path = settings.path as u8;
         let mac = MacAddress::new(settings.mac.unwrap_or_default()).to_word();
@@ -145,18 +169,54 @@ impl Program {
             .override_global(aya_log::LEVEL, &log_level, true)
             .load(OBJECT)?;
 
-        let mut templates: Array<_, TemplateValue> = take(&mut ebpf, maps::TEMPLATES)?;
-        templates.set(0, TemplateValue(*template), 0)?;
+        let mut banks = Banks::new(&mut ebpf)?;
+        banks.install(compiled, 0)?;
+        let Some(Map::LruHashMap(marks)) = ebpf.take_map(maps::MARKS) else {
+            return Err(LoadError::Missing(maps::MARKS));
+        };
         let counters = take(&mut ebpf, maps::COUNTERS)?;
         let sockets = take(&mut ebpf, maps::SOCKETS)?;
         let mut program = Self {
             ebpf,
             link: None,
+            banks,
+            marks,
             counters,
             sockets,
         };
         program.xdp()?.load()?;
         Ok(program)
+    }
+
+    /// Puts the rules of another scenario in force at one instant: every frame finds the old
+    /// ones or the new ones.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError`]; the old rules stay in force then.
+    pub fn install(&mut self, compiled: &Compiled, number: u32) -> Result<(), InstallError> {
+        self.banks.install(compiled, number)
+    }
+
+    /// How many requests met each rule in the kernel half since it was installed, in the order
+    /// of their numbers.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn hits(&self) -> Result<Vec<u64>, MapError> {
+        self.banks.hits()
+    }
+
+    /// The marks, for one more worker.
+    ///
+    /// # Errors
+    ///
+    /// Where the process has no file descriptor left.
+    pub fn marks(&self) -> Result<Marks, MapError> {
+        let fd = self.marks.fd().as_fd().try_clone_to_owned();
+        let map = MapData::from_fd(fd.map_err(MapError::IoError)?)?;
+        Ok(Marks(HashMap::try_from(Map::LruHashMap(map))?))
     }
 
     /// Gives the frames of a queue a socket to go to.
@@ -245,6 +305,16 @@ impl Program {
         EbpfLogger::init_with_logger(&mut self.ebpf, logger)
     }
 
+    /// How many instructions the verifier walked to accept the program, of 1,000,000 that it
+    /// may; `None` where the kernel does not tell, as before 5.16.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`], where the program cannot be asked.
+    pub fn verified_instructions(&mut self) -> Result<Option<u32>, LoadError> {
+        Ok(self.xdp()?.info()?.verified_instruction_count())
+    }
+
     /// The program itself, for a run without an interface.
     ///
     /// # Errors
@@ -266,7 +336,11 @@ impl From<ProgramError> for LoadError {
             } => Self::Verifier {
                 kernel: kernel_release(),
                 cause: io_error,
-                words: last_words(&verifier_log.to_string()),
+                words: {
+                    let l = verifier_log.to_string();
+                    std::fs::write("/tmp/vlog", &l).ok();
+                    last_words(&l)
+                },
             },
             error => Self::Program(error),
         }
@@ -296,7 +370,7 @@ fn check_kernel() -> Result<(), LoadError> {
     Err(LoadError::OldKernel(kernel_release()))
 }
 
-fn take<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, LoadError>
+pub(crate) fn take<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, LoadError>
 where
     M: TryFrom<aya::maps::Map, Error = MapError>,
 {

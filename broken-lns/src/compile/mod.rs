@@ -3,11 +3,13 @@
 //!
 //! A compiled scenario never changes, and is shared by all that play it.
 
-pub mod code_in_address;
 mod ranges;
+pub(crate) mod rules;
 
 use std::collections::HashMap;
 
+use broken_lns_ebpf::code_in_address::Codes;
+use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sccrq::IpVersion;
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::wire::ipv6::{self, Address};
@@ -19,6 +21,7 @@ use crate::refusal::{Refusal, RefusalError};
 use crate::scenario::{Fault, Place, Scenario, Treatment};
 use crate::unreachable::Unreachable;
 use ranges::Table;
+use rules::KernelRules;
 
 /// A scenario that is ready to be played.
 #[derive(Clone, Debug)]
@@ -76,24 +79,15 @@ pub enum Reply {
     Pass,
     /// The StopCCN whose codes are in the address.
     CodeInAddress {
+        /// The template for a reply with an error code.
+        with_error: u32,
+        /// The template for one without.
+        without: u32,
         /// The tunnel id that it claims to have assigned.
         assigned: u16,
     },
     /// An ICMP or ICMPv6 message.
     Unreachable(Unreachable),
-}
-
-/// What the kernel half can do for a rule all by itself.
-#[derive(Clone, Copy, Debug)]
-pub enum KernelPart<'c> {
-    /// It answers with this.
-    Template(&'c Template),
-    /// It swallows the request.
-    Silent,
-    /// It leaves everything to the host.
-    Pass,
-    /// It hands the request to a worker.
-    Worker,
 }
 
 /// Why a scenario cannot be played.
@@ -102,6 +96,13 @@ pub enum CompileError {
     /// It cannot be decided on.
     #[error(transparent)]
     Plan(#[from] PlanError),
+
+    /// It is too large.
+    #[error("the scenario has too many {what}: there is room for 65,536 LNSs and as many LACs")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+    },
 
     /// A reply cannot be written.
     #[error("{}: {cause}", rule_name(*.place))]
@@ -168,6 +169,7 @@ impl Compiled {
             compiled.add_rule(place, treatment, scenario, &mut known)?;
         }
         compiled.add_entries(scenario);
+        compiled.kernel_rules()?;
         Ok(compiled)
     }
 
@@ -186,13 +188,12 @@ impl Compiled {
     /// longest prefix of a LAC. Addresses are in memory order; an IPv4 address is the first word.
     #[inline]
     pub fn rule_for(&self, version: IpVersion, lns: Address, lac: Address) -> RuleId {
-        let entry =
-            find(&self.lns, version, lns).and_then(|entry| self.entries.get(entry as usize));
-        let Some(entry) = entry else {
+        let entry = self.lns.find(version, lns);
+        let Some(entry) = entry.and_then(|entry| self.entries.get(entry as usize)) else {
             return RuleId::DEFAULT;
         };
         let lacs = entry.lacs.as_ref();
-        let rule = lacs.and_then(|table| find(table, version, lac));
+        let rule = lacs.and_then(|table| table.find(version, lac));
         rule.map_or(entry.own, RuleId)
     }
 
@@ -225,21 +226,38 @@ impl Compiled {
     /// The one template with which every request is answered at once; `None` where
     /// there is something to look up or to decide.
     pub fn only(&self) -> Option<&Template> {
-        match self.kernel_part(RuleId::DEFAULT) {
-            KernelPart::Template(template) if self.entries.is_empty() => Some(template),
+        let default = self.rules.first().filter(|_| self.entries.is_empty())?;
+        let [root] = self.plan.roots(default.treatment) else {
+            return None;
+        };
+        let Node::Leaf(leaf) = self.plan.node(*root)? else {
+            return None;
+        };
+        match self.reply(leaf)? {
+            Reply::Template { template, .. } if self.plan.leaf(leaf)? == Leaf::AT_ONCE => {
+                self.template(template)
+            }
             _ => None,
         }
     }
 
-    /// What the kernel half can do for a rule all by itself.
-    pub fn kernel_part(&self, rule: RuleId) -> KernelPart<'_> {
-        self.at_once(rule).unwrap_or(KernelPart::Worker)
+    /// The scenario as the kernel half has it.
+    ///
+    /// # Errors
+    ///
+    /// [`CompileError::TooMany`], which [`new`](Self::new) would have said, too.
+    pub(crate) fn kernel_rules(&self) -> Result<KernelRules<'_>, CompileError> {
+        KernelRules::new(self)
     }
 
     /// The first rule that only a worker can play, with what in it takes that.
     pub fn needs_redirect(&self) -> Option<(&Rule, &'static str)> {
         let mut rules = self.rules.iter();
-        rules.find_map(|rule| Some((rule, rule.needs_redirect?)))
+        let by_fault = rules.find_map(|rule| Some((rule, rule.needs_redirect?)));
+        by_fault.or_else(|| {
+            let origin = self.origins.get(maps::MAX_TEMPLATES as usize)?;
+            Some((self.rule(*origin)?, "reply, which is one of too many"))
+        })
     }
 
     /// Whether the attempts of LACs are counted.
@@ -280,34 +298,6 @@ impl Compiled {
         Ok(())
     }
 
-    /// What is done for a rule at once and without a decision.
-    fn at_once(&self, rule: RuleId) -> Option<KernelPart<'_>> {
-        const AT_ONCE: Leaf = Leaf {
-            delay: 0,
-            jitter: 0,
-            copies: 1,
-            retransmit: false,
-            loss: 0,
-        };
-        let [root] = self.plan.roots(self.rule(rule)?.treatment) else {
-            return None;
-        };
-        let Node::Leaf(leaf) = self.plan.node(*root)? else {
-            return None;
-        };
-        if self.plan.leaf(leaf)? != AT_ONCE {
-            return None;
-        }
-        match self.reply(leaf)? {
-            Reply::Template { template, .. } => {
-                Some(KernelPart::Template(self.template(template)?))
-            }
-            Reply::Silent => Some(KernelPart::Silent),
-            Reply::Pass => Some(KernelPart::Pass),
-            Reply::CodeInAddress { .. } | Reply::Unreachable(_) => None,
-        }
-    }
-
     fn add_rule(
         &mut self,
         place: Option<Place>,
@@ -326,9 +316,7 @@ impl Compiled {
             let reply = match &fault {
                 Fault::Silent => Reply::Silent,
                 Fault::Pass => Reply::Pass,
-                Fault::CodeInAddress => Reply::CodeInAddress {
-                    assigned: scenario.assigned_tunnel_id.get(),
-                },
+                Fault::CodeInAddress => self.add_codes(scenario, id, known)?,
                 Fault::Unreachable { code, from_address } => Reply::Unreachable(Unreachable {
                     code: *code,
                     from_address: *from_address,
@@ -354,10 +342,43 @@ impl Compiled {
         known: &mut HashMap<String, u32>,
     ) -> Result<Reply, CompileError> {
         let name = Treatment::from(fault.clone()).to_string();
+        let template = self.template_named(name, origin, known, || template(fault))?;
+        Ok(Reply::Template { template, assigned })
+    }
+
+    /// The reply with the codes in the address.
+    fn add_codes(
+        &mut self,
+        scenario: &Scenario,
+        origin: RuleId,
+        known: &mut HashMap<String, u32>,
+    ) -> Result<Reply, CompileError> {
+        let assigned = scenario.assigned_tunnel_id.get();
+        let templates = Codes::templates(assigned);
+        let templates = templates.ok_or(RefusalError::MessageTooLong { len: 0 });
+        let mut add = |name: &str, template: fn((Template, Template)) -> Template| {
+            let made = || templates.clone().map(template);
+            self.template_named(name.to_owned(), origin, known, made)
+        };
+        Ok(Reply::CodeInAddress {
+            with_error: add("codes", |(with_error, _)| with_error)?,
+            without: add("codes without error", |(_, without)| without)?,
+            assigned,
+        })
+    }
+
+    /// The number of the template of that name, which is made where there is none yet.
+    fn template_named(
+        &mut self,
+        name: String,
+        origin: RuleId,
+        known: &mut HashMap<String, u32>,
+        make: impl FnOnce() -> Result<Template, RefusalError>,
+    ) -> Result<u32, CompileError> {
         if let Some(template) = known.get(&name).copied() {
-            return Ok(Reply::Template { template, assigned });
+            return Ok(template);
         }
-        let template = template(fault).map_err(|cause| CompileError::Reply {
+        let template = make().map_err(|cause| CompileError::Reply {
             place: self.rule(origin).and_then(|rule| rule.place),
             cause,
         })?;
@@ -365,10 +386,7 @@ impl Compiled {
         self.templates.push(template);
         self.origins.push(origin);
         known.insert(name, number);
-        Ok(Reply::Template {
-            template: number,
-            assigned,
-        })
+        Ok(number)
     }
 
     /// Makes the tables of addresses. Rules are numbered as
@@ -396,19 +414,6 @@ impl Compiled {
             let prefixes = rule.prefixes.iter();
             prefixes.map(move |prefix| (*prefix, entry))
         }));
-    }
-}
-
-#[inline]
-fn find(table: &Table, version: IpVersion, address: Address) -> Option<u32> {
-    let [first, second] = address;
-    match version {
-        // The first four octets in memory.
-        IpVersion::V4 => table.v4(u32::from_be(first as u32)),
-        IpVersion::V6 => {
-            let high = u128::from(u64::from_be(first));
-            table.v6(high << 64 | u128::from(u64::from_be(second)))
-        }
     }
 }
 

@@ -1,27 +1,18 @@
-//! Which value holds for an address: that of the longest prefix, found by one search.
-//!
-//! Prefixes lie within each other or apart, so that they cut all addresses into
-//! ranges with one value each. A search among the sorted beginnings of the ranges
-//! takes the same time however many lengths the prefixes have.
+//! From prefixes to ranges of addresses, each with the value of its longest prefix.
 
 use std::net::IpAddr;
+
+use broken_lns_ebpf::ranges::{KeyV4, KeyV6, NO_RULE, Range, Slice};
+use broken_lns_ebpf::sccrq::IpVersion;
+use broken_lns_ebpf::wire::ipv6::Address;
 
 use crate::scenario::Prefix;
 
 /// Values by IPv4 and by IPv6 address.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
-    v4: Ranges,
-    v6: Ranges,
-}
-
-/// Values by the addresses of one family, which are numbers here.
-#[derive(Clone, Debug, Default)]
-struct Ranges {
-    /// Where each range begins, in order.
-    starts: Vec<u128>,
-    /// What holds in it; `None` where no prefix reaches.
-    values: Vec<Option<u32>>,
+    v4: Vec<Range<KeyV4>>,
+    v6: Vec<Range<KeyV6>>,
 }
 
 impl Table {
@@ -30,65 +21,95 @@ impl Table {
         let (v4, v6): (Vec<_>, Vec<_>) = prefixes
             .into_iter()
             .partition(|(prefix, _)| prefix.address().is_ipv4());
+        // An IPv4 address is the lower word of its number.
+        let v4 = cut(v4, u32::MAX.into())
+            .into_iter()
+            .map(|(start, rule)| Range {
+                start: KeyV4::from_bits(start as u32),
+                rule,
+            });
+        let v6 = cut(v6, u128::MAX).into_iter().map(|(start, rule)| Range {
+            start: KeyV6::from_bits(start),
+            rule,
+        });
         Self {
-            v4: Ranges::new(v4),
-            v6: Ranges::new(v6),
+            v4: v4.collect(),
+            v6: v6.collect(),
         }
     }
 
-    /// The value of the longest prefix that the IPv4 address is in.
+    /// The value of the longest prefix that the address is in. It is in memory order; an IPv4
+    /// address is the first word.
     #[inline]
-    pub(super) fn v4(&self, address: u32) -> Option<u32> {
-        self.v4.get(address.into())
+    pub(super) fn find(&self, version: IpVersion, address: Address) -> Option<u32> {
+        let range = match version {
+            IpVersion::V4 => {
+                let range_at = |place: u32| Some(self.v4.get(place as usize)?.start);
+                let place = whole(&self.v4).find(KeyV4::of(address), range_at)?;
+                self.v4.get(place as usize)?.rule
+            }
+            IpVersion::V6 => {
+                let range_at = |place: u32| Some(self.v6.get(place as usize)?.start);
+                let place = whole(&self.v6).find(KeyV6::of(address), range_at)?;
+                self.v6.get(place as usize)?.rule
+            }
+        };
+        Some(range).filter(|rule| *rule != NO_RULE)
     }
 
-    /// The same for an IPv6 address.
-    #[inline]
-    pub(super) fn v6(&self, address: u128) -> Option<u32> {
-        self.v6.get(address)
+    /// The ranges of IPv4 addresses; none where no prefix is one.
+    pub(super) fn v4(&self) -> &[Range<KeyV4>] {
+        &self.v4
+    }
+
+    /// The same for IPv6.
+    pub(super) fn v6(&self) -> &[Range<KeyV6>] {
+        &self.v6
     }
 }
 
-impl Ranges {
-    fn new(mut prefixes: Vec<(Prefix, u32)>) -> Self {
-        // A prefix comes before those that lie in it.
-        prefixes.sort_unstable_by_key(|(prefix, _)| (first(*prefix), prefix.length()));
-        let mut ranges = Self::default();
-        // The prefixes around the place that was reached, each with its end.
-        let mut around: Vec<(u128, u32)> = Vec::new();
-        for (prefix, value) in prefixes {
-            let start = first(prefix);
-            ranges.leave(&mut around, start);
-            ranges.begin(start, Some(value));
-            around.push((last(prefix), value));
-        }
-        ranges.leave(&mut around, u128::MAX);
-        ranges
+/// The whole of a list.
+fn whole<K>(ranges: &[Range<K>]) -> Slice {
+    Slice {
+        first: 0,
+        count: ranges.len() as u32,
     }
+}
 
-    /// Ends the prefixes that end before `start`.
-    fn leave(&mut self, around: &mut Vec<(u128, u32)>, start: u128) {
-        while let Some((last, _)) = around.pop_if(|(last, _)| *last < start) {
-            let outer = around.last().map(|(_, value)| *value);
-            self.begin(last.saturating_add(1), outer);
-        }
+/// Cuts all addresses of a family, which are numbers up to `highest` here, into ranges: where
+/// each begins, in order and the first one at 0, and the value in it. No prefix, no range.
+fn cut(mut prefixes: Vec<(Prefix, u32)>, highest: u128) -> Vec<(u128, u32)> {
+    if prefixes.is_empty() {
+        return Vec::new();
     }
+    // A prefix comes before those that lie in it.
+    prefixes.sort_unstable_by_key(|(prefix, _)| (first(*prefix), prefix.length()));
+    let mut ranges = vec![(0, NO_RULE)];
+    // The prefixes around the place that was reached, each with its end.
+    let mut around: Vec<(u128, u32)> = Vec::new();
+    for (prefix, value) in prefixes {
+        let start = first(prefix);
+        leave(&mut ranges, &mut around, start);
+        begin(&mut ranges, start, value);
+        around.push((last(prefix), value));
+    }
+    // A prefix that ends at the highest address has nothing behind it.
+    leave(&mut ranges, &mut around, highest);
+    ranges
+}
 
-    /// Has a value hold from `start` on, in place of one that began there, too.
-    fn begin(&mut self, start: u128, value: Option<u32>) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
-            self.values.pop();
-        }
-        self.starts.push(start);
-        self.values.push(value);
+/// Ends the prefixes that end before `start`.
+fn leave(ranges: &mut Vec<(u128, u32)>, around: &mut Vec<(u128, u32)>, start: u128) {
+    while let Some((last, _)) = around.pop_if(|(last, _)| *last < start) {
+        let outer = around.last().map_or(NO_RULE, |(_, value)| *value);
+        begin(ranges, last.saturating_add(1), outer);
     }
+}
 
-    #[inline]
-    fn get(&self, address: u128) -> Option<u32> {
-        let after = self.starts.partition_point(|start| *start <= address);
-        *self.values.get(after.checked_sub(1)?)?
-    }
+/// Has a value hold from `start` on, in place of one that began there, too.
+fn begin(ranges: &mut Vec<(u128, u32)>, start: u128, value: u32) {
+    ranges.pop_if(|(same, _)| *same == start);
+    ranges.push((start, value));
 }
 
 /// The first address of a prefix as a number.

@@ -1,5 +1,7 @@
 use std::net::IpAddr;
 
+use broken_lns_ebpf::chance::Draw;
+use broken_lns_ebpf::rules::{Course, Leaves};
 use proptest::prelude::*;
 
 use super::*;
@@ -132,28 +134,75 @@ fn only_a_plain_refusal_needs_no_lookup() {
 }
 
 #[test]
-fn a_rule_says_what_the_kernel_half_can_do_for_it() {
-    let part = |text: &str| {
+fn a_rule_says_what_the_kernel_half_does_for_it() {
+    let course = |text: &str| {
         let compiled = compiled(&format!("[default]\n{text}"));
-        match compiled.kernel_part(RuleId::DEFAULT) {
-            KernelPart::Template(_) => "template",
-            KernelPart::Silent => "silent",
-            KernelPart::Pass => "pass",
-            KernelPart::Worker => "worker",
-        }
+        let rules = compiled.kernel_rules().expect("small");
+        rules.rules[0].step.course()
     };
     for (text, expected) in [
-        ("fault = \"refuse\"", "template"),
-        ("fault = \"garble\"\nkind = \"wrong-nr\"", "template"),
-        ("fault = \"acknowledge\"", "template"),
-        ("fault = \"silent\"", "silent"),
-        ("fault = \"pass\"", "pass"),
-        ("fault = \"unreachable\"", "worker"),
-        ("fault = \"refuse\"\nrepeat = 2", "worker"),
-        ("fault = \"refuse\"\nretransmit = true", "worker"),
-        ("fault = \"cycle\"\nfaults = [\"silent\"]", "worker"),
+        ("fault = \"refuse\"", Course::Template(0)),
+        ("fault = \"refuse\"\nloss = 0.5", Course::Template(0)),
+        (
+            "fault = \"garble\"\nkind = \"wrong-nr\"",
+            Course::Template(0),
+        ),
+        ("fault = \"acknowledge\"", Course::Template(0)),
+        ("fault = \"silent\"", Course::Silent),
+        ("fault = \"pass\"", Course::Pass),
+        ("fault = \"code-in-address\"", Course::Codes(0, 1)),
+        (
+            "fault = \"refuse\"\nprobability = 0.5\notherwise = \"pass\"",
+            Course::Choice {
+                salt: Draw::Choice.salt(0),
+                then: 0,
+                otherwise: 1,
+            },
+        ),
+        ("fault = \"unreachable\"", Course::Redirect),
+        ("fault = \"refuse\"\nrepeat = 2", Course::Redirect),
+        ("fault = \"refuse\"\nretransmit = true", Course::Redirect),
+        ("fault = \"cycle\"\nfaults = [\"silent\"]", Course::Redirect),
+        (
+            "fault = \"refuse\"\nfirst = 3\nthen = \"pass\"",
+            Course::Redirect,
+        ),
     ] {
-        assert_eq!(part(text), expected, "{text}");
+        assert_eq!(course(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_rule_says_what_is_left_to_the_host() {
+    let leaves = |text: &str| {
+        let compiled = compiled(&format!("[default]\n{text}"));
+        let rules = compiled.kernel_rules().expect("small");
+        assert!(!rules.has_rules());
+        rules.rules[0].leaves
+    };
+    let partly = Leaves::OTHERS.and(Leaves::MARKED);
+    for (text, expected) in [
+        ("fault = \"refuse\"", Leaves::NOTHING),
+        ("fault = \"pass\"", Leaves::ALL),
+        (
+            "fault = \"refuse\"\nprobability = 0.5\notherwise = \"pass\"",
+            partly,
+        ),
+        ("fault = \"cycle\"\nfaults = [\"refuse\", \"pass\"]", partly),
+        (
+            "fault = \"refuse\"\nfirst = 3\nthen = \"silent\"",
+            Leaves::NOTHING,
+        ),
+        (
+            "fault = \"refuse\"\nfirst = 3\nthen = \"pass\"",
+            Leaves::HEALED,
+        ),
+        (
+            "fault = \"pass\"\nfirst = 3\nthen = \"pass\"",
+            partly.and(Leaves::HEALED),
+        ),
+    ] {
+        assert_eq!(leaves(text), expected, "{text}");
     }
 }
 

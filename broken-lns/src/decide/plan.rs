@@ -88,6 +88,17 @@ pub struct Leaf {
     pub loss: u64,
 }
 
+impl Leaf {
+    /// One copy, at once, and that is all.
+    pub const AT_ONCE: Self = Self {
+        delay: 0,
+        jitter: 0,
+        copies: 1,
+        retransmit: false,
+        loss: 0,
+    };
+}
+
 /// The phases of one treatment.
 #[derive(Clone, Debug)]
 pub(super) struct Phases {
@@ -203,6 +214,11 @@ impl Plan {
     /// Whether attempts are counted for a treatment.
     pub fn counts_attempts(&self, treatment: TreatmentId) -> bool {
         self.phases(treatment).is_some_and(Phases::counts)
+    }
+
+    /// Whether the last of several phases of a treatment leaves everything to the host.
+    pub fn heals(&self, treatment: TreatmentId) -> bool {
+        self.phases(treatment).is_some_and(|phases| phases.heals)
     }
 
     /// The fault of a leaf; `None` where it is of another plan.

@@ -83,7 +83,9 @@ fn played(interface: &InterfaceSnapshot, palette: &Palette) -> String {
     let sent = sent.map(|(sent, count)| {
         let style = match sent {
             Sent::Dropped | Sent::NoFrame | Sent::NotWritten | Sent::NotPassed => palette.alarming,
-            Sent::Later | Sent::Again | Sent::Copies | Sent::Lost => Style::new(),
+            Sent::Later | Sent::Again | Sent::Copies | Sent::Lost | Sent::PassesNext => {
+                Style::new()
+            }
         };
         (sent.meaning().to_owned(), count, style)
     });

@@ -27,6 +27,8 @@ const WAITING: NonZeroU32 = NonZeroU32::new(262_144).unwrap();
 #[derive(Debug)]
 pub struct Act {
     pub(super) compiled: Arc<Compiled>,
+    /// The number of the scenario.
+    pub(super) scenario: u32,
     pub(super) hits: Arc<Hits>,
     pub(super) attempts: Attempts,
     pub(super) pending: Option<Pending<Owed>>,
@@ -36,8 +38,8 @@ pub struct Act {
 }
 
 impl Act {
-    /// The beginning of a scenario, with room for so many deferred replies.
-    pub fn new(compiled: Arc<Compiled>, pending: NonZeroU32) -> Self {
+    /// The beginning of the scenario with that number, with room for so many deferred replies.
+    pub fn new(compiled: Arc<Compiled>, scenario: u32, pending: NonZeroU32) -> Self {
         let pairs = match compiled.counts_attempts() {
             true => PAIRS,
             false => NonZeroU32::MIN,
@@ -51,6 +53,7 @@ impl Act {
                 .retransmits()
                 .then(|| Retransmissions::new(WAITING)),
             compiled,
+            scenario,
             last_due: 0,
         }
     }
@@ -193,8 +196,8 @@ impl Remote {
     ///
     /// Whoever sets scenarios keeps them until nobody else does, so that no player has to
     /// give memory back.
-    pub fn set(&mut self, compiled: Arc<Compiled>) {
-        let act = Act::new(compiled, PENDING);
+    pub fn set(&mut self, compiled: Arc<Compiled>, scenario: u32) {
+        let act = Act::new(compiled, scenario, PENDING);
         self.hits = Arc::clone(&act.hits);
         self.mailbox.put(act);
     }

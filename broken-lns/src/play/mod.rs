@@ -11,16 +11,15 @@ mod owed;
 mod sent;
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::frame::Frame;
+use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sccrq::{self, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 
 use crate::af_xdp::{FRAME_LEN, Packet, Umem};
-use crate::attempts::Pair;
 use crate::compile::{Compiled, Reply, RuleId};
 use crate::decide::{Decision, Request};
 use crate::respond::{Batch, Out};
@@ -43,17 +42,20 @@ pub struct Orders {
     pub policy: Policy,
     /// The scenario to begin with.
     pub compiled: Arc<Compiled>,
+    /// Its number.
+    pub scenario: u32,
 }
 
+/// Has the kernel half leave to the host what a mark says, and tells whether it will.
+pub type LeaveToHost = Box<dyn FnMut(&Mark) -> bool + Send>;
+
 /// Plays a scenario for the packets of one worker.
-#[derive(Debug)]
 pub struct Player {
     policy: Policy,
     acts: Acts,
     mailbox: Arc<Mailbox>,
     sent: Arc<SentTally>,
-    /// Where LACs are reported that are left to the host from now on.
-    healed: Option<SyncSender<Pair>>,
+    leave_to_host: Option<LeaveToHost>,
     /// A number for each frame, by which frames are lost one by one.
     frame: u32,
     /// Room for a copy of a frame.
@@ -62,13 +64,17 @@ pub struct Player {
 
 impl Player {
     /// A player at the beginning of the first scenario, with its other end for other threads.
-    pub fn new(orders: Orders, healed: Option<SyncSender<Pair>>) -> (Self, Remote) {
-        let act = Act::new(orders.compiled, PENDING);
-        Self::with_act(orders.policy, act, healed)
+    pub fn new(orders: Orders, leave_to_host: Option<LeaveToHost>) -> (Self, Remote) {
+        let act = Act::new(orders.compiled, orders.scenario, PENDING);
+        Self::with_act(orders.policy, act, leave_to_host)
     }
 
     /// The same for an act that was made before.
-    pub fn with_act(policy: Policy, act: Act, healed: Option<SyncSender<Pair>>) -> (Self, Remote) {
+    pub fn with_act(
+        policy: Policy,
+        act: Act,
+        leave_to_host: Option<LeaveToHost>,
+    ) -> (Self, Remote) {
         let mailbox = Arc::default();
         let sent = Arc::default();
         let remote = Remote::new(Arc::clone(&mailbox), &act, Arc::clone(&sent));
@@ -77,7 +83,7 @@ impl Player {
             acts: Acts::new(act),
             mailbox,
             sent,
-            healed,
+            leave_to_host,
             frame: 0,
             copy: vec![0; FRAME_LEN].into(),
         };
@@ -166,7 +172,7 @@ impl Player {
         let mut hits = 0;
         let counts = batch.each(umem, |room, len| {
             let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
-            let sccrq = sccrq::parse(frame, || policy)?;
+            let sccrq = sccrq::parse(frame, || policy, |_, _| Some(frame))?;
             hits += 1;
             let len = owed::write_template(template, &sccrq, room)?;
             let reply = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
@@ -196,7 +202,7 @@ impl Player {
         };
         let frame = Frame::new(octets);
         let policy = self.policy;
-        let sccrq = match sccrq::parse(frame, || policy) {
+        let sccrq = match sccrq::parse(frame, || policy, |_, _| Some(frame)) {
             Ok(sccrq) => sccrq,
             Err(verdict) => {
                 self.heed(frame, verdict);
@@ -211,11 +217,7 @@ impl Player {
         };
         match reply {
             Reply::Silent => return Verdict::Silent,
-            Reply::Pass => {
-                // What a socket got does not come back to the host.
-                self.sent.add(Sent::NotPassed, 1);
-                return Verdict::Silent;
-            }
+            Reply::Pass => return self.pass(&request, decision),
             Reply::Template { .. } | Reply::CodeInAddress { .. } | Reply::Unreachable(_) => {}
         }
         self.sent.add(Sent::Lost, decision.lost.into());
@@ -252,8 +254,7 @@ impl Player {
         request: &Request,
         now: u64,
     ) -> Option<(Decision, Reply)> {
-        let Request { lac, lns, .. } = *request;
-        let rule = compiled.rule_for(sccrq.version, lns, lac);
+        let rule = compiled.rule_for(sccrq.version, request.lns, request.lac);
         let act = &mut self.acts.current;
         act.hits.add(rule.index(), 1);
         self.frame = self.frame.wrapping_add(1);
@@ -261,13 +262,30 @@ impl Player {
         let attempts = &mut act.attempts;
         let plan = compiled.plan();
         let decision = plan.decide(treatment, request, now, self.frame, attempts)?;
-        if decision.healed
-            && let Some(healed) = &self.healed
-        {
-            // Where the channel is full the next request tells again.
-            let _ = healed.try_send(Pair { lac, lns });
-        }
         Some((decision, compiled.reply(decision.leaf)?))
+    }
+
+    /// Has a request be left to the host when it comes again: what a socket got does not come
+    /// back to the host.
+    fn pass(&mut self, request: &Request, decision: Decision) -> Verdict {
+        let mark = Mark {
+            lac: request.lac,
+            lns: request.lns,
+            scenario: self.acts.current.scenario,
+            // All that the LAC sends, where it is healed.
+            tunnel_id: match decision.healed {
+                true => 0,
+                false => request.tunnel_id.into(),
+            },
+        };
+        let leave_to_host = self.leave_to_host.as_mut();
+        let is_left = leave_to_host.is_some_and(|leave_to_host| leave_to_host(&mark));
+        let sent = match is_left {
+            true => Sent::PassesNext,
+            false => Sent::NotPassed,
+        };
+        self.sent.add(sent, 1);
+        Verdict::Silent
     }
 
     /// Notes what a control message acknowledges that is no request.

@@ -1,14 +1,15 @@
 //! A reply that is sent later: what has to be kept of its request.
 
 use broken_lns_ebpf::answer::Answer;
+use broken_lns_ebpf::code_in_address::Codes;
 use broken_lns_ebpf::frame::Frame;
+use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::reply;
 use broken_lns_ebpf::sccrq::{IpVersion, Sccrq};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
-use broken_lns_ebpf::wire::{ipv4, ipv6};
 
-use crate::compile::{Compiled, Reply, code_in_address};
+use crate::compile::{Compiled, Reply};
 use crate::decide::{LeafId, Request};
 use crate::retransmission::{Peers, Tunnel};
 use crate::unreachable::UnreachableError;
@@ -64,20 +65,7 @@ impl Owed {
 /// Who asks whom in a frame.
 #[inline]
 pub(super) fn request(frame: Frame<'_>, sccrq: &Sccrq) -> Option<Request> {
-    let network = frame.place(sccrq.network);
-    let (lac, lns) = match sccrq.version {
-        IpVersion::V4 => {
-            let ip = ipv4::Header::at(network)?;
-            (
-                [u64::from(ip.source()), 0],
-                [u64::from(ip.destination()), 0],
-            )
-        }
-        IpVersion::V6 => {
-            let ip = ipv6::Header::at(network)?;
-            (ip.source(), ip.destination())
-        }
-    };
+    let Parties { lac, lns } = Parties::of(frame, sccrq.network, sccrq.version)?;
     Some(Request {
         lac,
         lns,
@@ -96,7 +84,7 @@ pub(super) fn tunnel(request: &Request, sccrq: &Sccrq, reply: Reply) -> Tunnel {
         },
         tunnel_id: request.tunnel_id,
         assigned: match reply {
-            Reply::Template { assigned, .. } | Reply::CodeInAddress { assigned } => assigned,
+            Reply::Template { assigned, .. } | Reply::CodeInAddress { assigned, .. } => assigned,
             Reply::Silent | Reply::Pass | Reply::Unreachable(_) => 0,
         },
     }
@@ -138,13 +126,19 @@ pub(super) fn write(
     source: Source<'_>,
     room: &mut [u8],
 ) -> Result<usize, Verdict> {
-    let made;
-    let template = match reply {
-        Reply::Template { template, .. } => compiled.template(template),
-        Reply::CodeInAddress { assigned } => {
-            let codes = code_in_address::codes(sccrq.version, request.lns);
-            made = code_in_address::template(codes, assigned);
-            made.as_ref()
+    let (template, codes) = match reply {
+        Reply::Template { template, .. } => (template, None),
+        Reply::CodeInAddress {
+            with_error,
+            without,
+            ..
+        } => {
+            let codes = Codes::of(sccrq.version, request.lns);
+            let template = match codes.error {
+                Some(_) => with_error,
+                None => without,
+            };
+            (template, Some(codes))
         }
         Reply::Unreachable(unreachable) => {
             let written = match source {
@@ -164,12 +158,17 @@ pub(super) fn write(
         }
         Reply::Silent | Reply::Pass => return Err(Verdict::Silent),
     };
-    let template = template.ok_or(Verdict::NoRoom)?;
+    let template = compiled.template(template).ok_or(Verdict::NoRoom)?;
     if let Source::Kept(beginning) = source {
         let place = room.get_mut(..beginning.len()).ok_or(Verdict::NoRoom)?;
         place.copy_from_slice(beginning);
     }
-    write_template(template, sccrq, room)
+    let len = write_template(template, sccrq, room)?;
+    if let Some(codes) = codes {
+        let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
+        codes.write(frame, sccrq).ok_or(Verdict::NoRoom)?;
+    }
+    Ok(len)
 }
 
 /// Writes a template over the headers of a request at the beginning of `room`.

@@ -44,7 +44,8 @@ sent! {
     Dropped, "dropped", "deferred answers that were dropped, since there were too many";
     NoFrame, "no-frame", "copies that were not sent, for want of a free frame";
     NotWritten, "not-written", "deferred answers that could not be written";
-    NotPassed, "not-passed", "requests that a rule leaves to the host, dropped since a worker had them";
+    PassesNext, "passes-next", "requests dropped because a worker had them, and left to the host when they come again";
+    NotPassed, "not-passed", "requests dropped because a worker had them, though a rule leaves them to the host";
 }
 
 /// One counter for each, indexed by it.

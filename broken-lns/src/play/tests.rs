@@ -1,5 +1,5 @@
 use std::num::NonZeroU32;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use broken_lns_ebpf::wire::l2tp;
 
@@ -74,7 +74,7 @@ impl Stage {
             verify_checksum: false,
             avp_limit: u32::MAX,
         };
-        let (player, remote) = Player::with_act(policy, Act::new(compiled, pending), None);
+        let (player, remote) = Player::with_act(policy, Act::new(compiled, 0, pending), None);
         Self {
             player,
             remote,
@@ -164,8 +164,8 @@ fn every_fault_has_its_message() {
         [0xc8, 0x02, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0]
     );
     let message = message("fault = \"code-in-address\"");
-    assert_eq!(message[20..30], [0x80, 27, 0, 0, 0, 1, 0, 2, 0, 1]);
-    assert_eq!(message[30..47], *b"result 2, error 1");
+    assert_eq!(message[20..30], [0x80, 35, 0, 0, 0, 1, 0, 2, 0, 1]);
+    assert_eq!(message[30..55], *b"result 00002, error 00001");
 }
 
 #[test]
@@ -339,30 +339,52 @@ fn a_cycle_goes_on_with_each_attempt() {
     assert_eq!(met, [1, 1, 0, 1, 0]);
 }
 
+/// What the player marks for the host from now on.
+fn marks(stage: &mut Stage) -> Receiver<Mark> {
+    let (sender, marks) = sync_channel(2);
+    stage.player.leave_to_host = Some(Box::new(move |mark| sender.try_send(*mark).is_ok()));
+    marks
+}
+
 #[test]
-fn a_healed_lac_is_reported() {
+fn a_healed_lac_is_marked_for_all_that_it_sends() {
     let text = "fault = \"refuse\"\nfirst = 1\nthen = \"pass\"";
     let mut stage = Stage::new(default(text));
-    let (sender, healed) = sync_channel(1);
-    stage.player.healed = Some(sender);
+    let marks = marks(&mut stage);
     assert_eq!(stage.receive(0, &[&request(1)]).len(), 1);
-    assert!(healed.try_recv().is_err());
-    // The channel is full with the first of them.
-    assert!(stage.receive(0, &[&request(2), &request(3)]).is_empty());
-    let pair = healed.try_recv().expect("it is healed");
-    assert_eq!(pair.lac[0].to_ne_bytes()[..4], [10, 0, 0, 1]);
-    assert_eq!(pair.lns[0].to_ne_bytes()[..4], [192, 0, 2, 1]);
+    assert!(marks.try_recv().is_err());
+    // The third one finds no room.
+    let requests = [&request(2), &request(3), &request(4)];
+    assert!(stage.receive(0, &requests.map(|it| &it[..])).is_empty());
+    let mark = marks.try_recv().expect("it is healed");
+    assert_eq!(mark.lac[0].to_ne_bytes()[..4], [10, 0, 0, 1]);
+    assert_eq!(mark.lns[0].to_ne_bytes()[..4], [192, 0, 2, 1]);
+    assert_eq!((mark.scenario, mark.tunnel_id), (0, 0));
+    assert_eq!(stage.count(Sent::PassesNext), 2);
+    assert_eq!(stage.count(Sent::NotPassed), 1);
+}
+
+#[test]
+fn an_attempt_that_a_cycle_leaves_to_the_host_is_marked_alone() {
+    let text = "fault = \"cycle\"\nfaults = [\"pass\", \"refuse\"]";
+    let mut stage = Stage::new(default(text));
+    let marks = marks(&mut stage);
+    assert_eq!(stage.receive(0, &[&request(5), &request(6)]).len(), 1);
+    assert_eq!(marks.try_recv().map(|mark| mark.tunnel_id), Ok(5));
+    assert!(marks.try_recv().is_err());
 }
 
 #[test]
 fn a_change_acts_from_the_next_batch_on_and_keeps_what_is_owed() {
     let mut stage = Stage::new(default("fault = \"refuse\"\nresult = 4\ndelay = \"5s\""));
     stage.receive(0, &[&SCCRQ]);
-    stage.remote.set(default("fault = \"refuse\"\nresult = 6"));
+    stage
+        .remote
+        .set(default("fault = \"refuse\"\nresult = 6"), 1);
     assert_eq!(codes(&stage.receive(SECOND, &[&SCCRQ])[0]), (6, 4));
     stage
         .remote
-        .set(default("fault = \"refuse\"\nresult = 1\ndelay = \"1s\""));
+        .set(default("fault = \"refuse\"\nresult = 1\ndelay = \"1s\""), 2);
     assert!(stage.receive(2 * SECOND, &[&SCCRQ]).is_empty());
     let sent: Vec<_> = [3, 5].map(|second| stage.due(second * SECOND)).concat();
     let codes: Vec<_> = sent.iter().map(|frame| codes(frame)).collect();
@@ -377,7 +399,7 @@ fn a_change_begins_attempts_anew() {
     let mut stage = Stage::new(default(text));
     assert_eq!(stage.receive(0, &[&request(1)]).len(), 1);
     assert_eq!(stage.receive(0, &[&request(2)]).len(), 0);
-    stage.remote.set(default(text));
+    stage.remote.set(default(text), 1);
     assert_eq!(stage.receive(0, &[&request(3)]).len(), 1);
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::interface::{AttachMode, AttachedProgram, DetachError, Interface, InterfaceError};
-use crate::program::{AttachError, LoadError};
+use crate::program::{AttachError, InstallError, LoadError};
 use crate::queue::QueueError;
 use crate::refusal::RefusalError;
 
@@ -21,16 +21,14 @@ pub enum ResponderError {
         what: &'static str,
     },
 
-    /// The kernel half knows a single refusal, and no rules.
-    #[error("--path rewrite plays a single refusal only: leave it out for this scenario")]
-    NeedsWorker,
-
-    /// A change where the kernel half answers.
-    #[error(
-        "on {0} the kernel half rewrites every request with the refusal that it was started with: \
-         for changes start with --path redirect, or with a scenario that has rules"
-    )]
-    Rewrites(String),
+    /// A scenario could not be put in force.
+    #[error("{interface}: {cause}")]
+    Install {
+        /// The interface.
+        interface: String,
+        /// Why.
+        cause: InstallError,
+    },
 
     /// A reply that cannot be written.
     #[error(transparent)]

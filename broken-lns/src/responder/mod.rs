@@ -2,15 +2,14 @@
 
 mod attachment;
 mod error;
+mod workers;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use aya::maps::{MapData, MapError, RingBuf};
+use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::maps;
@@ -18,26 +17,18 @@ use broken_lns_ebpf::sccrq::Policy;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 
-use crate::attempts::Pair;
 use crate::compile::{Compiled, rule_name};
 use crate::interface::{AttachMode, DriverStatistics, Interface};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Plan, plan};
-use crate::play::{Orders, Player, Remote, Sent};
+use crate::play::{Orders, Sent};
 use crate::program::{AttachError, Program, ProgramSettings};
-use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
-use crate::refusal::Refusal;
+use crate::queue::Socket;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot};
 
 pub use attachment::Attachment;
 pub use error::ResponderError;
-
-/// How often a busy queue is tried again.
-const BIND_RETRIES: u32 = 20;
-/// How long it is left alone in between.
-const BIND_PAUSE: Duration = Duration::from_millis(50);
-/// How many healed LACs can wait to be fetched.
-const HEALED: usize = 4096;
+use workers::{WorkerOrder, Workers};
 
 /// How an interface is answered on.
 #[derive(Clone, Copy, Debug)]
@@ -75,16 +66,8 @@ pub struct Responder {
     /// The scenario, and behind it those that a worker may still owe replies of: they are
     /// given up here, and not where a worker would have to give the memory back.
     scenarios: Vec<Arc<Compiled>>,
-    healed: Receiver<Pair>,
-}
-
-/// The workers of an interface; they end when this is dropped.
-#[derive(Debug, Default)]
-struct Workers {
-    sockets: Vec<Socket>,
-    players: Vec<Remote>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
-    stop: Arc<AtomicBool>,
+    /// The number of the scenario, which counts those before it.
+    number: u32,
 }
 
 impl Responder {
@@ -99,12 +82,14 @@ impl Responder {
         options: &ResponderOptions,
         announcements: Option<&SyncSender<Answer>>,
     ) -> Result<Self, ResponderError> {
-        let path = path_for(compiled, options.path)?;
+        if options.path == Path::Rewrite {
+            check_rewritable(compiled)?;
+        }
         let Plan {
             first,
             fallback,
             warning,
-        } = plan(path, options.xdp_mode, interface.native_transmit());
+        } = plan(options.path, options.xdp_mode, interface.native_transmit());
         let mut remarks: Vec<String> = warning.map(str::to_owned).into_iter().collect();
         if !interface.up {
             let name = &interface.name;
@@ -112,12 +97,7 @@ impl Responder {
         }
         let driver = DriverStatistics::start(&interface);
 
-        let (sender, healed) = sync_channel(HEALED);
-        let reports = Reports {
-            announcements,
-            healed: &sender,
-        };
-        let start = |attempt| attach(&interface, compiled, options, attempt, &reports);
+        let start = |attempt| attach(&interface, compiled, options, attempt, announcements);
         let (attempt, (program, workers)) = match (start(first), fallback) {
             (Err(ResponderError::NotNative { cause, .. }), Some(fallback)) => {
                 remarks.push(format!("generic mode, since native mode fails: {cause}"));
@@ -142,45 +122,48 @@ impl Responder {
             workers,
             driver,
             scenarios: vec![Arc::clone(compiled)],
-            healed,
+            number: 0,
         })
     }
 
-    /// Has the workers go on with another scenario, each from its next batch on. Attempts and
-    /// the hits of rules are counted anew; what is owed of the old one is still sent.
+    /// Puts another scenario in force. Attempts and the hits of rules are counted anew; what is
+    /// owed of the old one is still sent.
+    ///
+    /// The workers are told first, so that they have it for whatever the kernel half hands over
+    /// because of it. They go on with it from their next batch on, the kernel half at one instant.
     ///
     /// # Errors
     ///
-    /// As for [`can_play`](Self::can_play). Nothing has changed then.
+    /// As for [`can_play`](Self::can_play), where nothing has changed then; and
+    /// [`ResponderError::Install`], where the kernel half goes on with the old one.
     pub fn set_scenario(&mut self, compiled: Arc<Compiled>) -> Result<(), ResponderError> {
-        self.can_play()?;
+        self.can_play(&compiled)?;
+        let number = self.number.wrapping_add(1);
         for player in &mut self.workers.players {
-            player.set(Arc::clone(&compiled));
+            player.set(Arc::clone(&compiled), number);
         }
+        let installed = self.program.install(&compiled, number);
+        installed.map_err(|cause| ResponderError::Install {
+            interface: self.interface.name.clone(),
+            cause,
+        })?;
+        self.number = number;
         self.scenarios
             .retain(|scenario| Arc::strong_count(scenario) > 1);
         self.scenarios.insert(0, compiled);
         Ok(())
     }
 
-    /// Whether the scenario can be another one.
+    /// Whether the scenario can be this one.
     ///
     /// # Errors
     ///
-    /// [`ResponderError::Rewrites`], where the kernel half answers: it goes by the template that
-    /// it was loaded with.
-    pub fn can_play(&self) -> Result<(), ResponderError> {
+    /// [`ResponderError::NeedsRedirect`], where there are no workers and it needs one.
+    pub fn can_play(&self, compiled: &Compiled) -> Result<(), ResponderError> {
         match self.attempt.path {
-            maps::Path::Redirect => Ok(()),
-            maps::Path::Rewrite | maps::Path::RewriteElseRedirect => {
-                Err(ResponderError::Rewrites(self.interface.name.clone()))
-            }
+            maps::Path::Rewrite => check_rewritable(compiled),
+            maps::Path::Redirect | maps::Path::RewriteElseRedirect => Ok(()),
         }
-    }
-
-    /// The LACs that a rule healed at an LNS since the last time: they are left to the host.
-    pub fn healed(&self) -> impl Iterator<Item = Pair> {
-        self.healed.try_iter()
     }
 
     /// Octets that a packet on the interface may have.
@@ -238,19 +221,15 @@ impl Responder {
     ///
     /// [`ResponderError::Counters`], where the kernel does not tell.
     pub fn snapshot(&self) -> Result<InterfaceSnapshot, ResponderError> {
-        let failed = |cause| ResponderError::Counters {
-            interface: self.interface.name.clone(),
-            cause,
-        };
         let kernel = self.program.counts();
-        let kernel = kernel.map_err(|error: MapError| failed(io::Error::other(error)))?;
+        let kernel = kernel.map_err(|error| self.uncounted(io::Error::other(error)))?;
         let mut snapshot = InterfaceSnapshot {
             name: self.interface.name.clone(),
             verdicts: kernel.verdicts,
             rewritten: kernel.verdicts[Verdict::Answered as usize],
             redirected: 0,
             sent: [0; Sent::COUNT],
-            rules: self.rules(),
+            rules: self.rules()?,
             queues: Vec::with_capacity(self.workers.sockets.len()),
             driver: self.driver.since_start(),
         };
@@ -266,7 +245,7 @@ impl Responder {
             }
             let answered = counts[Verdict::Answered as usize];
             snapshot.redirected += answered;
-            let statistics = socket.statistics().map_err(failed)?;
+            let statistics = socket.statistics().map_err(|cause| self.uncounted(cause))?;
             snapshot.verdicts[Verdict::SocketFull as usize] +=
                 statistics.rx_dropped + statistics.rx_ring_full;
             snapshot.queues.push(QueueSnapshot {
@@ -278,33 +257,38 @@ impl Responder {
         Ok(snapshot)
     }
 
-    /// How many requests met each rule on a worker, the default first, then in the order of
-    /// the scenario.
-    pub fn hits(&self) -> Vec<u64> {
-        let rules = self
-            .scenarios
-            .first()
-            .map_or(0, |scenario| scenario.rules().len());
-        let mut hits = vec![0; rules];
+    /// How many requests met each rule, the default first, then in the order of the scenario.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Counters`], where the kernel does not tell.
+    pub fn hits(&self) -> Result<Vec<u64>, ResponderError> {
+        let hits = self.program.hits();
+        let mut hits = hits.map_err(|error| self.uncounted(io::Error::other(error)))?;
         for player in &self.workers.players {
             for (sum, count) in hits.iter_mut().zip(player.hits()) {
                 *sum += count;
             }
         }
-        hits
+        Ok(hits)
     }
 
-    /// The rules that were met on a worker.
-    fn rules(&self) -> Vec<RuleSnapshot> {
-        let Some(compiled) = self.scenarios.first() else {
-            return Vec::new();
-        };
-        let rules = compiled.rules().zip(self.hits());
+    /// The rules that were met.
+    fn rules(&self) -> Result<Vec<RuleSnapshot>, ResponderError> {
+        let rules = self.scenarios.first().map(|compiled| compiled.rules());
+        let rules = rules.into_iter().flatten().zip(self.hits()?);
         let rules = rules.map(|((_, rule), hits)| RuleSnapshot {
             place: rule.place,
             hits,
         });
-        rules.filter(|rule| rule.hits > 0).collect()
+        Ok(rules.filter(|rule| rule.hits > 0).collect())
+    }
+
+    fn uncounted(&self, cause: io::Error) -> ResponderError {
+        ResponderError::Counters {
+            interface: self.interface.name.clone(),
+            cause,
+        }
     }
 
     /// Sees whether the interface and every worker are still there.
@@ -347,45 +331,14 @@ impl Responder {
     }
 }
 
-impl Workers {
-    fn end(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            // An error of a worker that ends anyway changes nothing any more.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// Whither the workers tell of single frames.
-struct Reports<'r> {
-    announcements: Option<&'r SyncSender<Answer>>,
-    healed: &'r SyncSender<Pair>,
-}
-
-/// The path on which a scenario can run, as long as the kernel half knows a single template.
-fn path_for(compiled: &Compiled, path: Path) -> Result<Path, ResponderError> {
-    match (compiled.only(), path) {
-        (Some(_), path) => Ok(path),
-        (None, Path::Auto | Path::Redirect) => Ok(Path::Redirect),
-        (None, Path::Rewrite) => Err(not_rewritable(compiled)),
-    }
-}
-
-/// Why the kernel half cannot play a scenario.
-fn not_rewritable(compiled: &Compiled) -> ResponderError {
+/// Why the kernel half alone cannot play a scenario, if it cannot.
+fn check_rewritable(compiled: &Compiled) -> Result<(), ResponderError> {
     match compiled.needs_redirect() {
-        Some((rule, what)) => ResponderError::NeedsRedirect {
+        Some((rule, what)) => Err(ResponderError::NeedsRedirect {
             rule: rule_name(rule.place),
             what,
-        },
-        None => ResponderError::NeedsWorker,
+        }),
+        None => Ok(()),
     }
 }
 
@@ -395,7 +348,7 @@ fn attach(
     compiled: &Arc<Compiled>,
     options: &ResponderOptions,
     attempt: Attempt,
-    reports: &Reports<'_>,
+    announcements: Option<&SyncSender<Answer>>,
 ) -> Result<(Program, Workers), ResponderError> {
     let mac = (!options.any_mac).then_some(interface.mac);
     let settings = ProgramSettings {
@@ -409,10 +362,7 @@ fn attach(
     if let Some(program) = occupants.first().filter(|_| !options.replace) {
         return Err(ResponderError::occupied(interface, program));
     }
-    // On the redirect path the kernel half answers nothing, and any template will do.
-    let default = Refusal::default().template()?;
-    let template = compiled.only().copied().unwrap_or(default);
-    let mut program = Program::load(&settings, &template)
+    let mut program = Program::load(&settings, compiled)
         .map_err(|cause| ResponderError::load(interface, cause))?;
     let workers = match attempt.path {
         maps::Path::Rewrite => Workers::default(),
@@ -424,15 +374,15 @@ fn attach(
                     avp_limit: u32::MAX,
                 },
                 compiled: Arc::clone(compiled),
+                scenario: 0,
             };
-            start_workers(
-                interface,
-                &mut program,
+            let order = WorkerOrder {
                 orders,
                 options,
-                attempt.mode,
-                reports,
-            )?
+                mode: attempt.mode,
+                announcements,
+            };
+            Workers::start(interface, &mut program, &order)?
         }
     };
     for occupant in &occupants {
@@ -450,71 +400,4 @@ fn attach(
         },
         Err(cause) => Err(ResponderError::attach(interface, attempt.mode, cause)),
     }
-}
-
-fn start_workers(
-    interface: &Interface,
-    program: &mut Program,
-    orders: Orders,
-    options: &ResponderOptions,
-    mode: AttachMode,
-    reports: &Reports<'_>,
-) -> Result<Workers, ResponderError> {
-    let has = interface.rx_queues.min(maps::MAX_QUEUES);
-    let queues = options.queues.unwrap_or(has);
-    if queues > has {
-        return Err(ResponderError::TooManyQueues {
-            interface: interface.name.clone(),
-            has,
-        });
-    }
-    let worker_options = WorkerOptions {
-        batch_size: options.batch_size,
-        wait: options.wait,
-        force_copy: mode == AttachMode::Generic,
-    };
-    let cpus = cpus();
-    let mut workers = Workers::default();
-    for queue in 0..queues {
-        let bind = || {
-            let (player, remote) = Player::new(orders.clone(), Some(reports.healed.clone()));
-            let (worker, socket) = Worker::bind(
-                &interface.name,
-                interface.index,
-                queue,
-                player,
-                worker_options,
-                reports.announcements.cloned(),
-            )?;
-            Ok((worker, socket, remote))
-        };
-        let (worker, socket, player) = unless_busy(bind)?;
-        let failed = |cause| ResponderError::WorkerEnded {
-            interface: interface.name.clone(),
-            queue,
-            cause,
-        };
-        program
-            .add_socket(queue, &socket)
-            .map_err(|error| failed(io::Error::other(error)))?;
-        let cpu = cpus.get(queue as usize % cpus.len().max(1)).copied();
-        let name = format!("{}-{queue}", interface.name);
-        let thread = worker.spawn(name, cpu, Arc::clone(&workers.stop));
-        workers.threads.push(thread.map_err(failed)?);
-        workers.sockets.push(socket);
-        workers.players.push(player);
-    }
-    Ok(workers)
-}
-
-/// Binds, again and again while the queue is busy, for a second: the kernel
-/// sets a queue free some time after its last socket was closed.
-fn unless_busy<T>(bind: impl Fn() -> Result<T, QueueError>) -> Result<T, QueueError> {
-    for _ in 0..BIND_RETRIES {
-        match bind() {
-            Err(error) if error.is_busy() => std::thread::sleep(BIND_PAUSE),
-            result => return result,
-        }
-    }
-    bind()
 }

@@ -162,7 +162,7 @@ impl Session {
         for responder in &self.responders {
             let fits = compiled.check_mtu(responder.interface(), responder.mtu());
             fits.map_err(Refused::because)?;
-            responder.can_play().map_err(Refused::because)?;
+            responder.can_play(&compiled).map_err(Refused::because)?;
         }
         let compiled = Arc::new(compiled);
         for responder in &mut self.responders {
@@ -196,17 +196,13 @@ impl Session {
         }
     }
 
-    /// The hits of every rule on all interfaces. A plain refusal that the kernel half writes has
-    /// no rule but the default.
+    /// The hits of every rule on all interfaces.
     fn hits(&self) -> Result<Vec<u64>, Refused> {
         let mut hits = vec![0; self.scenario.treatments().count()];
         for responder in &self.responders {
-            for (sum, count) in hits.iter_mut().zip(responder.hits()) {
+            let counted = responder.hits().map_err(Refused::because)?;
+            for (sum, count) in hits.iter_mut().zip(counted) {
                 *sum += count;
-            }
-            let rewritten = responder.snapshot().map_err(Refused::because)?.rewritten;
-            if let Some(default) = hits.first_mut() {
-                *default += rewritten;
             }
         }
         Ok(hits)

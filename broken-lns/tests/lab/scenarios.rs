@@ -124,8 +124,8 @@ const READY: &[Ready] = &[
             ("198.51.100.11", error(2, 11, "error 11")),
             ("198.51.100.12", error(2, 12, "error 12")),
             ("198.51.100.13", Nothing),
-            ("2001:db8::2:4", error(2, 4, "result 2, error 4")),
-            ("2001:db8::0:0", error(0, 0, "result 0, error 0")),
+            ("2001:db8::2:4", error(2, 4, "result 00002, error 00004")),
+            ("2001:db8::0:0", error(0, 0, "result 00000, error 00000")),
             (
                 "2001:db8::ffff:1234",
                 error(65535, 0x1234, "result 65535, error 4660"),

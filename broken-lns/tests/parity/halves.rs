@@ -62,9 +62,15 @@ impl Worker {
 
     pub(crate) fn with_policy(template: Template, policy: Policy) -> Self {
         let compiled = Compiled::of_template(template).expect("one template is a scenario");
+        Self::with_scenario(compiled, policy)
+    }
+
+    /// A worker that plays a scenario.
+    pub(crate) fn with_scenario(compiled: Compiled, policy: Policy) -> Self {
         let orders = Orders {
             policy,
             compiled: Arc::new(compiled),
+            scenario: 0,
         };
         let (player, _) = Player::new(orders, None);
         Self {
@@ -102,11 +108,15 @@ pub(crate) struct KernelHalf(Program);
 
 impl KernelHalf {
     /// The kernel half as `--path rewrite` loads it.
-    pub(crate) fn load(template: &Template) -> Result<Self> {
+    pub(crate) fn load(template: Template) -> Result<Self> {
         Self::with_policy(template, Path::Rewrite, &kernel_policy())
     }
 
-    pub(crate) fn with_policy(template: &Template, path: Path, policy: &Policy) -> Result<Self> {
+    pub(crate) fn with_policy(template: Template, path: Path, policy: &Policy) -> Result<Self> {
+        Self::with_scenario(&Compiled::of_template(template)?, path, policy)
+    }
+
+    pub(crate) fn with_scenario(compiled: &Compiled, path: Path, policy: &Policy) -> Result<Self> {
         let settings = ProgramSettings {
             path,
             mac: policy.mac.map(|_| OWN_MAC),
@@ -114,7 +124,13 @@ impl KernelHalf {
             announce: false,
             log_level: log::LevelFilter::Off,
         };
-        Ok(Self(Program::load(&settings, template)?))
+        Ok(Self(Program::load(&settings, compiled)?))
+    }
+
+    /// How many instructions the verifier walked.
+    pub(crate) fn verified_instructions(&mut self) -> Result<u32> {
+        let count = self.0.verified_instructions()?;
+        count.context("the kernel does not tell what it verified")
     }
 
     pub(crate) fn counts(&self) -> Result<VerdictCounts> {

@@ -15,8 +15,9 @@ use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::lab;
 
+use broken_lns_ebpf::sccrq::Policy;
 use fixtures::{Fixture, REPLIES, Reply, fixtures};
-use halves::{KernelHalf, Outcome, Worker};
+use halves::{KernelHalf, Outcome, Path, Worker, kernel_policy};
 
 /// Frames made by mutation in a run with the defaults of the command line.
 const MUTANTS: usize = 100_000;
@@ -53,6 +54,7 @@ fn main() {
         ),
         kernel("the worker walks what the kernel half cannot", many_avps),
         kernel("without a socket the frame goes to the host", no_socket),
+        kernel("the verifier has room to spare", verifier),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -75,6 +77,29 @@ fn template(reply: &Reply) -> Template {
     .expect("every reply of the fixtures fits a template")
 }
 
+/// Every way to load the program. A verifier of another kernel walks more or less of it than
+/// this one, so there must be room.
+fn verifier() -> Result<()> {
+    for path in [Path::Rewrite, Path::Redirect, Path::RewriteElseRedirect] {
+        for (mac, verify_checksum) in [(true, false), (true, true), (false, true)] {
+            let kernel_policy = kernel_policy();
+            let policy = Policy {
+                mac: kernel_policy.mac.filter(|_| mac),
+                verify_checksum,
+                ..kernel_policy
+            };
+            let mut kernel = KernelHalf::with_policy(template(&REPLIES[0]), path, &policy)?;
+            let walked = kernel.verified_instructions()?;
+
+            ensure!(
+                walked < 600_000,
+                "{walked} instructions verified for {path:?} and {policy:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
 fn worker_fixtures() -> Result<()> {
     for reply in REPLIES {
         let mut worker = Worker::new(template(reply));
@@ -88,7 +113,7 @@ fn worker_fixtures() -> Result<()> {
 
 fn kernel_fixtures() -> Result<()> {
     for reply in REPLIES {
-        let mut kernel = KernelHalf::load(&template(reply))?;
+        let mut kernel = KernelHalf::load(template(reply))?;
         for fixture in fixtures(reply) {
             let outcome = kernel.respond(&fixture.frame)?;
             check(&fixture, &outcome)?;
@@ -117,7 +142,7 @@ fn check(fixture: &Fixture, outcome: &Outcome) -> Result<()> {
 
 fn untouched() -> Result<()> {
     let reply = &REPLIES[0];
-    let mut kernel = KernelHalf::load(&template(reply))?;
+    let mut kernel = KernelHalf::load(template(reply))?;
     for fixture in fixtures(reply) {
         let left = kernel.run(&fixture.frame)?;
         if fixture.verdict.disposition() != Disposition::Transmit {
@@ -147,7 +172,7 @@ fn templates() -> Result<()> {
             ("worker", Worker::new(template).respond(&request)?),
             (
                 "kernel half",
-                KernelHalf::load(&template)?.respond(&request)?,
+                KernelHalf::load(template)?.respond(&request)?,
             ),
         ] {
             ensure!(
@@ -182,7 +207,7 @@ fn compare(
     let (mut path, mut policy) = (halves::Path::Rewrite, halves::kernel_policy());
     change(&mut path, &mut policy);
     let mut worker = Worker::with_policy(template, policy);
-    let mut kernel = KernelHalf::with_policy(&template, path, &policy)?;
+    let mut kernel = KernelHalf::with_policy(template, path, &policy)?;
 
     let seed = mutation::seed();
     let mut by_verdict = vec![Vec::new(); Verdict::COUNT];
@@ -232,7 +257,7 @@ fn many_avps() -> Result<()> {
         (300, Verdict::TooManyAvps),
     ] {
         let frame = fixtures::request_with_avps(avps);
-        let mut kernel = KernelHalf::load(&template)?;
+        let mut kernel = KernelHalf::load(template)?;
         ensure!(kernel.respond(&frame)?.verdict == by_kernel, "{avps} AVPs");
         let outcome = Worker::new(template).respond(&frame)?;
         ensure!(
@@ -255,7 +280,7 @@ fn no_socket() -> Result<()> {
         (halves::Path::Redirect, fixtures::request()),
         (halves::Path::RewriteElseRedirect, many),
     ] {
-        let mut kernel = KernelHalf::with_policy(&template, path, &policy)?;
+        let mut kernel = KernelHalf::with_policy(template, path, &policy)?;
         let outcome = kernel.respond(&frame)?;
         ensure!(
             outcome.verdict == Verdict::NoSocket,

@@ -1,0 +1,201 @@
+//! From the addresses of a frame to the rule for it, and from the rule to what is done.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, LruHashMap, PerCpuArray};
+use broken_lns_ebpf::chance::{self, Draw};
+use broken_lns_ebpf::maps;
+use broken_lns_ebpf::parties::Parties;
+use broken_lns_ebpf::ranges::{INDEX_LEN, KeyV4, KeyV6, MAX_RANGES, NO_RULE, Range, Slice};
+use broken_lns_ebpf::rules::{Active, Bank, Course, MAX_CHOICES, Mark, Rule, Scenario, Step};
+use broken_lns_ebpf::sccrq::{IpVersion, Sccrq};
+use broken_lns_ebpf::verifier::blur;
+
+#[map]
+static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
+#[map]
+static SCENARIOS: Array<Scenario> = Array::with_max_entries(2, 0);
+#[map]
+static RULES: Array<Rule> = Array::with_max_entries(2 * maps::MAX_RULE_ENTRIES, 0);
+#[map]
+static STEPS: Array<Step> = Array::with_max_entries(2 * maps::MAX_STEPS, 0);
+#[map]
+static INDEX: Array<Slice> = Array::with_max_entries(2 * INDEX_LEN, 0);
+#[map]
+static RANGES_V4: Array<Range<KeyV4>> = Array::with_max_entries(2 * MAX_RANGES, 0);
+#[map]
+static RANGES_V6: Array<Range<KeyV6>> = Array::with_max_entries(2 * MAX_RANGES, 0);
+#[map]
+static MARKS: LruHashMap<Mark, u8> = LruHashMap::with_max_entries(maps::MAX_MARKS, 0);
+#[map]
+static HITS: PerCpuArray<u64> = PerCpuArray::with_max_entries(2 * maps::MAX_RULES, 0);
+
+/// What is active while this frame is looked at.
+#[inline(always)]
+pub(super) fn active() -> Active {
+    let word = ACTIVE.get_ptr(0).map_or(0, |word| {
+        // SAFETY: the pointer is that of an entry of the map. Volatile, because
+        // user space may change it, and a frame must not see both.
+        unsafe { word.read_volatile() }
+    });
+    Active::from_word(word)
+}
+
+/// Where a rule is.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    bank: Bank,
+    entry: u32,
+}
+
+impl Place {
+    /// The place of the default.
+    #[inline(always)]
+    pub(super) fn of_default(active: Active) -> Self {
+        Self {
+            bank: active.bank(),
+            entry: 0,
+        }
+    }
+
+    /// The same place, of which the verifier does not know any more how it was found: it
+    /// walks what follows once, and not for every way that leads here.
+    #[inline(always)]
+    pub(super) fn blurred(self, active: Active) -> Self {
+        let unknown = active.to_word();
+        Self {
+            bank: Bank::of_bit(blur(self.bank.to_bit(), unknown)),
+            entry: blur(self.entry, unknown),
+        }
+    }
+
+    /// The bank that it is in.
+    #[inline(always)]
+    pub(super) fn bank(self) -> Bank {
+        self.bank
+    }
+
+    /// The rule.
+    #[inline(always)]
+    pub(super) fn rule(self) -> Option<&'static Rule> {
+        RULES.get(self.bank.entry(self.entry))
+    }
+}
+
+/// The place of the rule for these two.
+#[inline(always)]
+pub(super) fn find(bank: Bank, version: IpVersion, parties: &Parties) -> Option<Place> {
+    let scenario = scenario(bank)?;
+    let entry = match version {
+        IpVersion::V4 if scenario.has_v4 != 0 => {
+            let key = KeyV4::of(parties.lns);
+            find_v4(bank, *INDEX.get(bank.entry(key.index()))?, key)
+        }
+        IpVersion::V4 => None,
+        IpVersion::V6 => find_v6(bank, scenario.lns_v6, KeyV6::of(parties.lns)),
+    };
+    let entry = entry.unwrap_or(0);
+    let rule = RULES.get(bank.entry(entry))?;
+    let of_lac = match version {
+        IpVersion::V4 => find_v4(bank, rule.lacs_v4, KeyV4::of(parties.lac)),
+        IpVersion::V6 => find_v6(bank, rule.lacs_v6, KeyV6::of(parties.lac)),
+    };
+    Some(Place {
+        bank,
+        entry: of_lac.unwrap_or(entry),
+    })
+}
+
+/// What all rules have in common.
+#[inline(always)]
+pub(super) fn scenario(bank: Bank) -> Option<&'static Scenario> {
+    SCENARIOS.get(bank.entry(0))
+}
+
+/// Whether a worker marked the request, or with the tunnel id 0 all that the LAC sends.
+#[inline(always)]
+pub(super) fn is_marked(bank: Bank, parties: &Parties, tunnel_id: u16) -> bool {
+    let Some(scenario) = scenario(bank) else {
+        return false;
+    };
+    let mark = Mark {
+        lac: parties.lac,
+        lns: parties.lns,
+        scenario: scenario.number,
+        tunnel_id: tunnel_id.into(),
+    };
+    MARKS.get_ptr(&mark).is_some()
+}
+
+/// Where the rule leads, by chance or not; `None` only for a scenario that none of ours wrote.
+#[inline(always)]
+pub(super) fn decide(bank: Bank, rule: &Rule, parties: &Parties, sccrq: &Sccrq) -> Option<Step> {
+    let mut step = rule.step;
+    for _ in 0..MAX_CHOICES {
+        let Course::Choice {
+            salt,
+            then,
+            otherwise,
+        } = step.course()
+        else {
+            return Some(step);
+        };
+        let happens = chance::happens(hash(bank, parties, sccrq, salt)?, step.threshold());
+        step = *STEPS.get(bank.entry(if happens { then } else { otherwise }))?;
+    }
+    None
+}
+
+/// Whether the reply is lost that would be the rule's next one on this CPU.
+#[inline(always)]
+pub(super) fn is_lost(
+    bank: Bank,
+    rule: &Rule,
+    parties: &Parties,
+    sccrq: &Sccrq,
+    loss: u64,
+) -> bool {
+    if loss == 0 {
+        return false;
+    }
+    let frame = HITS.get(bank.entry(rule.number)).map_or(0, |hits| *hits);
+    let hash = hash(bank, parties, sccrq, Draw::Loss.salt(frame as u32));
+    hash.is_some_and(|hash| chance::happens(hash, loss))
+}
+
+#[inline(always)]
+fn hash(bank: Bank, parties: &Parties, sccrq: &Sccrq, salt: u32) -> Option<u32> {
+    let seed = scenario(bank)?.seed;
+    Some(chance::hash(
+        seed,
+        parties.lac,
+        parties.lns,
+        sccrq.tunnel_id,
+        salt,
+    ))
+}
+
+/// Counts that a request met the rule.
+#[inline(always)]
+pub(super) fn count(bank: Bank, rule: &Rule) {
+    if let Some(hits) = HITS.get_ptr_mut(bank.entry(rule.number)) {
+        // SAFETY: the value belongs to this CPU, and the program is not preempted
+        // by itself; user space only reads.
+        unsafe { *hits += 1 };
+    }
+}
+
+/// The entry of the rule for an IPv4 address, among the ranges of a table.
+#[inline(always)]
+fn find_v4(bank: Bank, table: Slice, key: KeyV4) -> Option<u32> {
+    let range_at = |place: u32| RANGES_V4.get(bank.entry(place));
+    let place = table.find(key, |place| Some(range_at(place)?.start))?;
+    Some(range_at(place)?.rule).filter(|rule| *rule != NO_RULE)
+}
+
+/// The same for IPv6.
+#[inline(always)]
+fn find_v6(bank: Bank, table: Slice, key: KeyV6) -> Option<u32> {
+    let range_at = |place: u32| RANGES_V6.get(bank.entry(place));
+    let place = table.find(key, |place| Some(range_at(place)?.start))?;
+    Some(range_at(place)?.rule).filter(|rule| *rule != NO_RULE)
+}

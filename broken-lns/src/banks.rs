@@ -1,0 +1,179 @@
+//! The rules in the maps of the kernel half: two banks, of which one is active.
+//!
+//! New rules are written to the idle bank while every frame still finds those of
+//! the active one. Then one octet changes, and from there on every frame finds the
+//! new ones: none sees some of both, and none waits.
+
+use std::time::Duration;
+
+use aya::maps::{Array, MapData, MapError, PerCpuArray};
+use aya::{Ebpf, Pod};
+use broken_lns_ebpf::maps;
+use broken_lns_ebpf::ranges::{KeyV4, KeyV6, Range, Slice};
+use broken_lns_ebpf::rules::{Active, Bank, Rule, Scenario, Step};
+use broken_lns_ebpf::template::Template;
+
+use crate::compile::{CompileError, Compiled};
+use crate::program::{LoadError, take};
+
+/// Longer than the program looks at a frame, by some orders of magnitude.
+const LONGEST_RUN: Duration = Duration::from_millis(100);
+
+/// Why rules could not be installed; those before are in force as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// There are too many of them.
+    #[error(transparent)]
+    Scenario(#[from] CompileError),
+    /// A map could not be written.
+    #[error("cannot write a map of the XDP program: {0}")]
+    Map(#[from] MapError),
+}
+
+/// A type of the contract as the value of a map.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Value<T>(T);
+
+// SAFETY: what is `Plain` has no padding, and every bit pattern of it is a value.
+unsafe impl<T: Plain> Pod for Value<T> {}
+
+/// Types that are `repr(C)` and made of integers only, without padding.
+trait Plain: Copy + PartialEq + 'static {}
+
+impl Plain for Scenario {}
+impl Plain for Rule {}
+impl Plain for Step {}
+impl Plain for Slice {}
+impl Plain for Range<KeyV4> {}
+impl Plain for Range<KeyV6> {}
+impl Plain for Template {}
+
+/// The maps that hold rules.
+pub(crate) struct Banks {
+    active: Array<MapData, u32>,
+    scenarios: Banked<Scenario>,
+    rules: Banked<Rule>,
+    steps: Banked<Step>,
+    index: Banked<Slice>,
+    ranges_v4: Banked<Range<KeyV4>>,
+    ranges_v6: Banked<Range<KeyV6>>,
+    templates: Banked<Template>,
+    hits: PerCpuArray<MapData, u64>,
+    /// What the counters of the active bank said when it became active.
+    zero: Vec<u64>,
+    /// The bank that frames find.
+    bank: Bank,
+}
+
+impl Banks {
+    /// The maps of a program. Nothing is in them yet.
+    pub(crate) fn new(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+        let [bank, _] = Bank::ALL;
+        Ok(Self {
+            active: take(ebpf, maps::ACTIVE)?,
+            scenarios: Banked::new(ebpf, maps::SCENARIOS)?,
+            rules: Banked::new(ebpf, maps::RULES)?,
+            steps: Banked::new(ebpf, maps::STEPS)?,
+            index: Banked::new(ebpf, maps::INDEX)?,
+            ranges_v4: Banked::new(ebpf, maps::RANGES_V4)?,
+            ranges_v6: Banked::new(ebpf, maps::RANGES_V6)?,
+            templates: Banked::new(ebpf, maps::TEMPLATES)?,
+            hits: take(ebpf, maps::HITS)?,
+            zero: Vec::new(),
+            bank,
+        })
+    }
+
+    /// Puts the rules of a scenario in force, at one instant. `number` is that of the scenario.
+    pub(crate) fn install(&mut self, compiled: &Compiled, number: u32) -> Result<(), InstallError> {
+        let rules = compiled.kernel_rules()?;
+        let idle = self.bank.other();
+        if !self.zero.is_empty() {
+            // A frame that the program looks at since before the last change finds the idle bank.
+            wait_for_programs();
+        }
+        let scenario = Scenario {
+            number,
+            ..rules.scenario
+        };
+        self.scenarios.write(idle, &[scenario])?;
+        self.rules.write(idle, &rules.rules)?;
+        self.steps.write(idle, &rules.steps)?;
+        self.index.write(idle, &rules.index)?;
+        self.ranges_v4.write(idle, &rules.ranges_v4)?;
+        self.ranges_v6.write(idle, &rules.ranges_v6)?;
+        self.templates.write(idle, rules.templates)?;
+        let zero = self.counters(idle, compiled.rules().len())?;
+
+        let active = Active::new(idle, rules.has_rules(), rules.leaves());
+        self.active.set(0, active.to_word(), 0)?;
+        self.bank = idle;
+        self.zero = zero;
+        Ok(())
+    }
+
+    /// How many requests met each rule since it was installed, in the order of their numbers.
+    pub(crate) fn hits(&self) -> Result<Vec<u64>, MapError> {
+        let hits = self.counters(self.bank, self.zero.len())?;
+        let since = |(now, zero): (u64, &u64)| now.wrapping_sub(*zero);
+        Ok(hits.into_iter().zip(&self.zero).map(since).collect())
+    }
+
+    fn counters(&self, bank: Bank, rules: usize) -> Result<Vec<u64>, MapError> {
+        let numbers = 0..u32::try_from(rules).unwrap_or(maps::MAX_RULES);
+        let sums = numbers.map(|number| {
+            let counters = self.hits.get(&bank.entry(number), 0)?;
+            Ok(counters.iter().sum())
+        });
+        sums.collect()
+    }
+}
+
+/// An array in which the banks take turns.
+struct Banked<T: Plain> {
+    array: Array<MapData, Value<T>>,
+    /// What lies in it for each bank, so that only what changes is written.
+    written: [Vec<T>; 2],
+}
+
+impl<T: Plain> Banked<T> {
+    fn new(ebpf: &mut Ebpf, name: &'static str) -> Result<Self, LoadError> {
+        Ok(Self {
+            array: take(ebpf, name)?,
+            written: [Vec::new(), Vec::new()],
+        })
+    }
+
+    /// Writes to a bank that no frame finds. What is behind `values` stays, and is never found.
+    fn write(&mut self, bank: Bank, values: &[T]) -> Result<(), MapError> {
+        let [even, odd] = &mut self.written;
+        let written = if bank.entry(0) == 0 { even } else { odd };
+        for (number, value) in values.iter().enumerate() {
+            if written.get(number) == Some(value) {
+                continue;
+            }
+            self.array
+                .set(bank.entry(number as u32), Value(*value), 0)?;
+            match written.get_mut(number) {
+                Some(place) => *place = *value,
+                None => written.push(*value),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits until no program looks at a frame any more that it got before.
+///
+/// XDP programs run under RCU, and the call returns after a grace period of it
+/// (membarrier(2)). It needs some milliseconds, in which nothing else waits.
+fn wait_for_programs() {
+    const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
+    // SAFETY: the call takes three numbers, and touches no memory.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result != 0 {
+        // A kernel that is made without it, or with CPUs that are left alone.
+        std::thread::sleep(LONGEST_RUN);
+    }
+}

@@ -1,0 +1,244 @@
+//! A compiled scenario in the form in which the kernel half has it.
+//!
+//! Nothing here knows of maps: `banks` puts it there.
+
+use broken_lns_ebpf::maps;
+use broken_lns_ebpf::ranges::{INDEX_LEN, KeyV4, KeyV6, MAX_RANGES, NO_RULE, Range, Slice};
+use broken_lns_ebpf::rules::{Course, Leaves, Rule, Scenario, Step};
+use broken_lns_ebpf::template::Template;
+
+use super::{CompileError, Compiled, Reply, RuleId};
+use crate::decide::{Leaf, LeafId, Node, NodeId};
+
+/// What the arrays of a bank hold.
+#[derive(Debug)]
+pub(crate) struct KernelRules<'c> {
+    /// What all rules have in common, without its number.
+    pub(crate) scenario: Scenario,
+    /// The default, then the rules by their numbers, then those of LNSs that have rules for
+    /// LACs.
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) steps: Vec<Step>,
+    /// Where the ranges are by the first bits of an LNS; empty where no LNS has an IPv4 address.
+    pub(crate) index: Vec<Slice>,
+    pub(crate) ranges_v4: Vec<Range<KeyV4>>,
+    pub(crate) ranges_v6: Vec<Range<KeyV6>>,
+    pub(crate) templates: &'c [Template],
+}
+
+impl<'c> KernelRules<'c> {
+    /// The rules of a scenario.
+    ///
+    /// # Errors
+    ///
+    /// [`CompileError::TooMany`].
+    pub(super) fn new(compiled: &'c Compiled) -> Result<Self, CompileError> {
+        let templates = compiled.templates.len().min(maps::MAX_TEMPLATES as usize);
+        let mut this = Self {
+            scenario: Scenario {
+                seed: compiled.plan.seed(),
+                ..Scenario::default()
+            },
+            rules: Vec::with_capacity(compiled.rules.len()),
+            steps: Vec::new(),
+            index: Vec::new(),
+            ranges_v4: Vec::new(),
+            ranges_v6: Vec::new(),
+            templates: compiled.templates.get(..templates).unwrap_or_default(),
+        };
+        for (id, _) in compiled.rules() {
+            let rule = this.rule(compiled, id);
+            this.rules.push(rule);
+        }
+        this.add_lns(compiled)?;
+        for (what, len, limit) in [
+            ("rules", compiled.rules.len(), maps::MAX_RULES),
+            ("rules", this.rules.len(), maps::MAX_RULE_ENTRIES),
+            ("choices", this.steps.len(), maps::MAX_STEPS),
+            ("IPv4 prefixes", this.ranges_v4.len(), MAX_RANGES),
+            ("IPv6 prefixes", this.ranges_v6.len(), MAX_RANGES),
+        ] {
+            if len > limit as usize {
+                return Err(CompileError::TooMany { what });
+            }
+        }
+        Ok(this)
+    }
+
+    /// Whether there is more than the default.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.scenario.has_v4 != 0 || self.scenario.lns_v6.count != 0
+    }
+
+    /// Whether anything is left to the host.
+    pub(crate) fn leaves(&self) -> bool {
+        self.rules.iter().any(|rule| rule.leaves.is_any())
+    }
+
+    /// Where the rules for LNSs are.
+    fn add_lns(&mut self, compiled: &Compiled) -> Result<(), CompileError> {
+        let mut entries = Vec::with_capacity(compiled.entries.len());
+        for entry in &compiled.entries {
+            let own = entry.own.index() as u32;
+            let Some(lacs) = &entry.lacs else {
+                entries.push(own);
+                continue;
+            };
+            let rule = self.rules.get(own as usize).copied();
+            let rule = rule.ok_or(CompileError::TooMany { what: "rules" })?;
+            entries.push(self.rules.len() as u32);
+            let lacs_v4 = append(&mut self.ranges_v4, lacs.v4(), Some);
+            let lacs_v6 = append(&mut self.ranges_v6, lacs.v6(), Some);
+            self.rules.push(Rule {
+                lacs_v4,
+                lacs_v6,
+                ..rule
+            });
+        }
+        let entry = |number: u32| entries.get(number as usize).copied();
+        let v4 = append(&mut self.ranges_v4, compiled.lns.v4(), entry);
+        self.scenario.lns_v6 = append(&mut self.ranges_v6, compiled.lns.v6(), entry);
+        if v4.count > 0 {
+            self.scenario.has_v4 = 1;
+            self.index = index(v4, compiled.lns.v4());
+        }
+        Ok(())
+    }
+
+    /// The rule with that number.
+    fn rule(&mut self, compiled: &Compiled, id: RuleId) -> Rule {
+        let treatment = compiled.rule(id).map(|rule| rule.treatment);
+        let roots = treatment.map_or(&[][..], |treatment| compiled.plan.roots(treatment));
+        let step = match roots {
+            [root] => self.step(compiled, *root),
+            // Which of several phases it is takes memory.
+            _ => Step::new(Course::Redirect, 0),
+        };
+        let heals = treatment.is_some_and(|treatment| compiled.plan.heals(treatment));
+        // The last phase of a rule that heals is nothing but that.
+        let partly = match roots {
+            [before @ .., _] if heals => before,
+            roots => roots,
+        };
+        let mut leaves = Leaves::NOTHING;
+        if step.course() == Course::Pass {
+            leaves = Leaves::ALL;
+        } else if partly.iter().any(|root| can_pass(compiled, *root)) {
+            leaves = Leaves::OTHERS.and(Leaves::MARKED);
+        }
+        Rule {
+            step,
+            lacs_v4: Slice::default(),
+            lacs_v6: Slice::default(),
+            number: id.index() as u32,
+            leaves: if heals {
+                leaves.and(Leaves::HEALED)
+            } else {
+                leaves
+            },
+        }
+    }
+
+    /// What is done at a node of the plan. The steps that follow it are added to the others.
+    fn step(&mut self, compiled: &Compiled, node: NodeId) -> Step {
+        match compiled.plan.node(node) {
+            Some(Node::Leaf(leaf)) => step_of_leaf(compiled, leaf),
+            Some(Node::Choice {
+                threshold,
+                salt,
+                fault,
+                otherwise,
+            }) => {
+                let course = Course::Choice {
+                    salt,
+                    then: self.add_step(compiled, fault),
+                    otherwise: self.add_step(compiled, otherwise),
+                };
+                Step::new(course, threshold)
+            }
+            // Whose turn it is takes memory.
+            Some(Node::Cycle(_)) | None => Step::new(Course::Redirect, 0),
+        }
+    }
+
+    fn add_step(&mut self, compiled: &Compiled, node: NodeId) -> u32 {
+        let step = self.step(compiled, node);
+        self.steps.push(step);
+        self.steps.len() as u32 - 1
+    }
+}
+
+/// What the kernel half does for a leaf all by itself.
+fn step_of_leaf(compiled: &Compiled, id: LeafId) -> Step {
+    let (Some(leaf), Some(reply)) = (compiled.plan.leaf(id), compiled.reply(id)) else {
+        return Step::new(Course::Redirect, 0);
+    };
+    let loss = leaf.loss;
+    let at_once = Leaf {
+        loss,
+        ..Leaf::AT_ONCE
+    };
+    let is_there = |template: u32| template < maps::MAX_TEMPLATES;
+    let course = match reply {
+        _ if leaf != at_once => Course::Redirect,
+        Reply::Template { template, .. } if is_there(template) => Course::Template(template),
+        Reply::CodeInAddress {
+            with_error,
+            without,
+            ..
+        } if is_there(with_error) && is_there(without) => Course::Codes(with_error, without),
+        Reply::Silent => Course::Silent,
+        Reply::Pass => Course::Pass,
+        Reply::Template { .. } | Reply::CodeInAddress { .. } | Reply::Unreachable(_) => {
+            Course::Redirect
+        }
+    };
+    Step::new(course, loss)
+}
+
+/// Whether a node can lead to `pass`.
+fn can_pass(compiled: &Compiled, node: NodeId) -> bool {
+    let can_pass = |node: &NodeId| can_pass(compiled, *node);
+    match compiled.plan.node(node) {
+        Some(Node::Leaf(leaf)) => matches!(compiled.reply(leaf), Some(Reply::Pass)),
+        Some(Node::Choice {
+            fault, otherwise, ..
+        }) => can_pass(&fault) || can_pass(&otherwise),
+        Some(Node::Cycle(members)) => compiled.plan.members(members).iter().any(can_pass),
+        None => false,
+    }
+}
+
+/// Adds a table to a list of ranges. `entry` says where the rule of a value is.
+fn append<K: Copy>(
+    list: &mut Vec<Range<K>>,
+    table: &[Range<K>],
+    entry: impl Fn(u32) -> Option<u32>,
+) -> Slice {
+    let first = list.len() as u32;
+    list.extend(table.iter().map(|range| Range {
+        start: range.start,
+        rule: entry(range.rule).unwrap_or(NO_RULE),
+    }));
+    Slice {
+        first,
+        count: table.len() as u32,
+    }
+}
+
+/// The index of a table of IPv4 addresses, for each value of the first 16 bits: from the range
+/// of the first address with these bits to that of the last one.
+fn index(table: Slice, ranges: &[Range<KeyV4>]) -> Vec<Slice> {
+    let begins_by = |address: u32| {
+        ranges.partition_point(|range| range.start <= KeyV4::from_bits(address)) as u32
+    };
+    let entries = (0..INDEX_LEN).map(|bits| {
+        let (lowest, highest) = (bits << 16, bits << 16 | 0xffff);
+        let first = begins_by(lowest).saturating_sub(1);
+        Slice {
+            first: table.first + first,
+            count: begins_by(highest) - first,
+        }
+    });
+    entries.collect()
+}

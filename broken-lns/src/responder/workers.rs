@@ -1,0 +1,133 @@
+//! The workers of one interface: a thread for each queue, with its socket in the map.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use broken_lns_ebpf::answer::Answer;
+use broken_lns_ebpf::maps;
+
+use super::{ResponderError, ResponderOptions};
+use crate::interface::{AttachMode, Interface};
+use crate::play::{LeaveToHost, Orders, Player, Remote};
+use crate::program::Program;
+use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
+
+/// How often a busy queue is tried again.
+const BIND_RETRIES: u32 = 20;
+/// How long it is left alone in between.
+const BIND_PAUSE: Duration = Duration::from_millis(50);
+
+/// The workers of an interface; they end when this is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Workers {
+    pub(super) sockets: Vec<Socket>,
+    pub(super) players: Vec<Remote>,
+    pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What all workers of an interface are told.
+pub(super) struct WorkerOrder<'o> {
+    pub(super) orders: Orders,
+    pub(super) options: &'o ResponderOptions,
+    pub(super) mode: AttachMode,
+    pub(super) announcements: Option<&'o SyncSender<Answer>>,
+}
+
+impl Workers {
+    /// Starts a worker for each queue, and gives the program their sockets.
+    pub(super) fn start(
+        interface: &Interface,
+        program: &mut Program,
+        order: &WorkerOrder<'_>,
+    ) -> Result<Self, ResponderError> {
+        let WorkerOrder {
+            orders,
+            options,
+            mode,
+            announcements,
+        } = order;
+        let has = interface.rx_queues.min(maps::MAX_QUEUES);
+        let queues = options.queues.unwrap_or(has);
+        if queues > has {
+            return Err(ResponderError::TooManyQueues {
+                interface: interface.name.clone(),
+                has,
+            });
+        }
+        let worker_options = WorkerOptions {
+            batch_size: options.batch_size,
+            wait: options.wait,
+            force_copy: *mode == AttachMode::Generic,
+        };
+        let cpus = cpus();
+        let mut workers = Self::default();
+        for queue in 0..queues {
+            let bind = || {
+                let (player, remote) = Player::new(orders.clone(), leave_to_host(program));
+                let (worker, socket) = Worker::bind(
+                    &interface.name,
+                    interface.index,
+                    queue,
+                    player,
+                    worker_options,
+                    announcements.cloned(),
+                )?;
+                Ok((worker, socket, remote))
+            };
+            let (worker, socket, player) = unless_busy(bind)?;
+            let failed = |cause| ResponderError::WorkerEnded {
+                interface: interface.name.clone(),
+                queue,
+                cause,
+            };
+            program
+                .add_socket(queue, &socket)
+                .map_err(|error| failed(io::Error::other(error)))?;
+            let cpu = cpus.get(queue as usize % cpus.len().max(1)).copied();
+            let name = format!("{}-{queue}", interface.name);
+            let thread = worker.spawn(name, cpu, Arc::clone(&workers.stop));
+            workers.threads.push(thread.map_err(failed)?);
+            workers.sockets.push(socket);
+            workers.players.push(player);
+        }
+        Ok(workers)
+    }
+
+    /// Has the workers answer what was handed over to them, and end.
+    pub(super) fn end(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // An error of a worker that ends anyway changes nothing any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Binds, again and again while the queue is busy, for a second: the kernel
+/// sets a queue free some time after its last socket was closed.
+fn unless_busy<T>(bind: impl Fn() -> Result<T, QueueError>) -> Result<T, QueueError> {
+    for _ in 0..BIND_RETRIES {
+        match bind() {
+            Err(error) if error.is_busy() => std::thread::sleep(BIND_PAUSE),
+            result => return result,
+        }
+    }
+    bind()
+}
+
+/// The way of a worker to the marks of the kernel half.
+fn leave_to_host(program: &Program) -> Option<LeaveToHost> {
+    let mut marks = program.marks().ok()?;
+    Some(Box::new(move |mark| marks.set(mark).is_ok()))
+}
