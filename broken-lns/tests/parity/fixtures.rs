@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 
+use broken_lns_ebpf::template::{StopCcn, Template};
 use broken_lns_ebpf::verdict::Verdict;
 use xtask::lab::{Avp, Checksum, ControlMessage, Datagram, Mac, Tag, attribute, message_type};
 
@@ -615,6 +616,30 @@ fn datagram(source: &str, destination: &str) -> Datagram {
         checksum: Checksum::Right,
         payload: Vec::new(),
     }
+}
+
+/// The template of a reply.
+pub(crate) fn template(reply: &Reply) -> Template {
+    Template::stop_ccn(&StopCcn {
+        result: reply.result,
+        error: reply
+            .error
+            .as_ref()
+            .map(|(code, text)| (*code, text.as_bytes())),
+        assigned_tunnel_id: reply.assigned_tunnel_id,
+    })
+    .expect("every reply of the fixtures fits a template")
+}
+
+/// The frame of a message between these two.
+pub(crate) fn between(lac: SocketAddr, lns: SocketAddr, payload: Vec<u8>) -> Vec<u8> {
+    let datagram = Datagram {
+        source: lac,
+        destination: lns,
+        payload,
+        ..datagram("10.77.0.1:1701", "10.77.0.2:1701")
+    };
+    datagram.frame()
 }
 
 /// The StopCCN that answers `request`.

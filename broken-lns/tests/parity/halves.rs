@@ -10,6 +10,7 @@ use broken_lns::play::{Orders, Player};
 use broken_lns::program::{Program, ProgramSettings};
 use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
+use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sccrq::{KERNEL_AVP_LIMIT, Policy};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
@@ -104,7 +105,11 @@ impl Worker {
 }
 
 /// The kernel half, without an interface.
-pub(crate) struct KernelHalf(Program);
+pub(crate) struct KernelHalf {
+    program: Program,
+    /// The number of the scenario.
+    scenario: u32,
+}
 
 impl KernelHalf {
     /// The kernel half as `--path rewrite` loads it.
@@ -124,17 +129,36 @@ impl KernelHalf {
             announce: false,
             log_level: log::LevelFilter::Off,
         };
-        Ok(Self(Program::load(&settings, compiled)?))
+        Ok(Self {
+            program: Program::load(&settings, compiled)?,
+            scenario: 0,
+        })
+    }
+
+    /// Goes on with another scenario.
+    pub(crate) fn install(&mut self, compiled: &Compiled) -> Result<()> {
+        self.scenario += 1;
+        Ok(self.program.install(compiled, self.scenario)?)
+    }
+
+    /// How many requests met each rule.
+    pub(crate) fn hits(&self) -> Result<Vec<u64>> {
+        Ok(self.program.hits()?)
+    }
+
+    /// Marks something as a worker does.
+    pub(crate) fn mark(&self, mark: &Mark) -> Result<()> {
+        Ok(self.program.marks()?.set(mark)?)
     }
 
     /// How many instructions the verifier walked.
     pub(crate) fn verified_instructions(&mut self) -> Result<u32> {
-        let count = self.0.verified_instructions()?;
+        let count = self.program.verified_instructions()?;
         count.context("the kernel does not tell what it verified")
     }
 
     pub(crate) fn counts(&self) -> Result<VerdictCounts> {
-        Ok(self.0.counts()?.verdicts)
+        Ok(self.program.counts()?.verdicts)
     }
 
     pub(crate) fn respond(&mut self, frame: &[u8]) -> Result<Outcome> {
@@ -170,7 +194,7 @@ impl KernelHalf {
 
     fn test_run(&mut self, frame: &[u8]) -> Result<(u32, Vec<u8>)> {
         let mut left = vec![0; BUFFER];
-        let result = self.0.xdp()?.test_run(TestRunOptions {
+        let result = self.program.xdp()?.test_run(TestRunOptions {
             data_in: Some(frame),
             data_out: Some(&mut left),
             ..TestRunOptions::new()

@@ -8,15 +8,17 @@
 mod fixtures;
 mod halves;
 mod mutation;
+mod rules;
 
 use anyhow::{Result, ensure};
-use broken_lns_ebpf::template::{StopCcn, Template};
+use broken_lns::compile::Compiled;
+use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::lab;
 
 use broken_lns_ebpf::sccrq::Policy;
-use fixtures::{Fixture, REPLIES, Reply, fixtures};
+use fixtures::{Fixture, REPLIES, fixtures, template};
 use halves::{KernelHalf, Outcome, Path, Worker, kernel_policy};
 
 /// Frames made by mutation in a run with the defaults of the command line.
@@ -55,6 +57,12 @@ fn main() {
         kernel("the worker walks what the kernel half cannot", many_avps),
         kernel("without a socket the frame goes to the host", no_socket),
         kernel("the verifier has room to spare", verifier),
+        kernel("the longest prefixes decide", rules::longest_prefixes),
+        kernel("both halves play every fault alike", rules::faults),
+        kernel("a quarter of the frames is lost", rules::loss),
+        kernel("what a rule leaves to the host is left there", rules::pass),
+        kernel("what a worker marked is left to the host", rules::marks),
+        kernel("65,536 rules for LNSs and for LACs", rules::many),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -63,18 +71,6 @@ fn trial(name: &str, test: fn() -> Result<()>) -> Trial {
     Trial::test(name, move || {
         test().map_err(|error| Failed::from(format!("{error:#}")))
     })
-}
-
-fn template(reply: &Reply) -> Template {
-    Template::stop_ccn(&StopCcn {
-        result: reply.result,
-        error: reply
-            .error
-            .as_ref()
-            .map(|(code, text)| (*code, text.as_bytes())),
-        assigned_tunnel_id: reply.assigned_tunnel_id,
-    })
-    .expect("every reply of the fixtures fits a template")
 }
 
 /// Every way to load the program. A verifier of another kernel walks more or less of it than
@@ -159,6 +155,7 @@ fn untouched() -> Result<()> {
 /// Lengths around every step in which a template is copied.
 fn templates() -> Result<()> {
     let request = fixtures::request();
+    let mut kernel = KernelHalf::load(template(&REPLIES[0]))?;
     for length in (12..=140).chain([511, 512, 1_023, 1_398, 1_399, 1_400]) {
         let message: Vec<u8> = (0..length)
             .map(|index| match index {
@@ -170,10 +167,10 @@ fn templates() -> Result<()> {
         let expected = fixtures::reply_with(message, 0x325a, 1);
         for (half, outcome) in [
             ("worker", Worker::new(template).respond(&request)?),
-            (
-                "kernel half",
-                KernelHalf::load(template)?.respond(&request)?,
-            ),
+            ("kernel half", {
+                kernel.install(&Compiled::of_template(template)?)?;
+                kernel.respond(&request)?
+            }),
         ] {
             ensure!(
                 outcome.reply.as_ref() == Some(&expected),

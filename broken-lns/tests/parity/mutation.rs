@@ -22,7 +22,7 @@ pub(crate) fn mutants(
     count: usize,
     fixtures: &[Fixture],
 ) -> impl Iterator<Item = Vec<u8>> + '_ {
-    let mut random = Random(seed | 1);
+    let mut random = Random::new(seed);
     (0..count).map(move |_| {
         let mut frame = fixtures[random.below(fixtures.len())].frame.clone();
         for _ in 0..=random.below(4) {
@@ -67,9 +67,14 @@ fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
 }
 
 /// Xorshift, which is random enough here and repeats exactly.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    /// The numbers of a seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -77,7 +82,8 @@ impl Random {
         self.0
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    /// A number below the bound.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 }
