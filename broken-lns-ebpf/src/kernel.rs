@@ -91,7 +91,7 @@ fn respond(context: &XdpContext) -> End {
     let mut place = Place::of_default(active);
     let request = frame(context);
     request.fetch();
-    let parsed = sccrq::parse(request, policy, |network, version| {
+    let parsed = sccrq::parse_unless(request, policy, |network, version| {
         let is_for_us = look(request, network, version, active, &mut place);
         place = place.blurred(active);
         // The verifier knows how much of this one every way here has seen to be there.

@@ -59,7 +59,7 @@ impl Active {
     /// That bank; whether it has rules besides its default, and whether one of them, or the
     /// default, leaves anything to the host.
     pub const fn new(bank: Bank, has_rules: bool, leaves: bool) -> Self {
-        Self(bank.0 | Self::RULES * has_rules as u32 | Self::LEAVES * leaves as u32)
+        Self(bank.0 | (Self::RULES * has_rules as u32) | (Self::LEAVES * leaves as u32))
     }
 
     /// The value in a map.

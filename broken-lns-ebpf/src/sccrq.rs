@@ -90,6 +90,17 @@ impl Datagram<'_> {
 
 /// Finds the SCCRQ in `frame`.
 ///
+/// # Errors
+///
+/// The verdict on a frame that is none that we answer; never
+/// [`Verdict::Answered`].
+#[inline(always)]
+pub fn parse(frame: Frame<'_>, policy: impl FnOnce() -> Policy) -> Result<Sccrq, Verdict> {
+    parse_unless(frame, policy, |_, _| Some(frame))
+}
+
+/// The same, unless it is not for us.
+///
 /// `policy` is asked for only where it matters, for a datagram to port 1701:
 /// what passes by anyway costs the kernel half no look at its settings. Then
 /// `look` is told where the network layer begins and which it is. It gives the same
@@ -97,10 +108,9 @@ impl Datagram<'_> {
 ///
 /// # Errors
 ///
-/// The verdict on a frame that is none that we answer; never
-/// [`Verdict::Answered`], and [`Verdict::Passed`] for what does not concern us.
+/// As for [`parse`], and [`Verdict::Passed`] where `look` gives no frame.
 #[inline(always)]
-pub fn parse<'m>(
+pub fn parse_unless<'m>(
     frame: Frame<'m>,
     policy: impl FnOnce() -> Policy,
     look: impl FnOnce(u16, IpVersion) -> Option<Frame<'m>>,
@@ -387,7 +397,7 @@ mod tests {
     fn parsed(bytes: &[u8], policy: &Policy) -> Result<Sccrq, Verdict> {
         let mut copy = bytes.to_vec();
         let frame = Frame::new(&mut copy);
-        parse(frame, || *policy, |_, _| Some(frame))
+        parse(frame, || *policy)
     }
 
     #[test]
@@ -467,7 +477,7 @@ mod tests {
             for policy in [POLICY, ANY] {
                 let mut copy = bytes.clone();
                 let frame = Frame::new(&mut copy);
-                match parse(frame, || policy, |_, _| Some(frame)) {
+                match parse(frame, || policy) {
                     Ok(sccrq) => prop_assert_ne!(sccrq.tunnel_id, 0),
                     Err(verdict) => prop_assert_ne!(verdict, Verdict::Answered),
                 }
@@ -481,7 +491,7 @@ mod tests {
                 let mut memory = bytes.clone();
                 memory.extend(tail);
                 let frame = Frame::new(&mut memory[..bytes.len()]);
-                parse(frame, || ANY, |_, _| Some(frame))
+                parse(frame, || ANY)
             };
             prop_assert_eq!(whole(&behind), whole(&behind.map(|octet| !octet)));
         }

@@ -123,7 +123,7 @@ pub(super) fn is_marked(bank: Bank, parties: &Parties, tunnel_id: u16) -> bool {
         scenario: scenario.number,
         tunnel_id: tunnel_id.into(),
     };
-    MARKS.get_ptr(&mark).is_some()
+    MARKS.get_ptr(mark).is_some()
 }
 
 /// Where the rule leads, by chance or not; `None` only for a scenario that none of ours wrote.

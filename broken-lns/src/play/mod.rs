@@ -172,7 +172,7 @@ impl Player {
         let mut hits = 0;
         let counts = batch.each(umem, |room, len| {
             let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
-            let sccrq = sccrq::parse(frame, || policy, |_, _| Some(frame))?;
+            let sccrq = sccrq::parse(frame, || policy)?;
             hits += 1;
             let len = owed::write_template(template, &sccrq, room)?;
             let reply = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
@@ -202,7 +202,7 @@ impl Player {
         };
         let frame = Frame::new(octets);
         let policy = self.policy;
-        let sccrq = match sccrq::parse(frame, || policy, |_, _| Some(frame)) {
+        let sccrq = match sccrq::parse(frame, || policy) {
             Ok(sccrq) => sccrq,
             Err(verdict) => {
                 self.heed(frame, verdict);

@@ -218,17 +218,18 @@ impl Session {
     }
 }
 
-/// What the user of a scenario should know: what it says and a worker cannot do.
+/// What the user of a scenario should know: what of it works, but not quite as it says.
 pub(super) fn remark(scenario: &Scenario) -> Option<String> {
+    let late = |treatment: &Treatment| treatment.passes() && treatment.needs_redirect().is_some();
     let mut treatments = scenario.treatments();
-    let (place, _) = treatments.find(|(_, treatment)| treatment.passes())?;
+    let (place, _) = treatments.find(|(_, treatment)| late(treatment))?;
     let rule = match place {
         Some(place) => format!("the rule at {place}"),
         None => "the default".to_owned(),
     };
     Some(format!(
-        "{rule} says `pass`, but a worker cannot give a request back to the host: it is dropped, \
-         and counted under not-passed"
+        "{rule} takes a worker to come to `pass`, and what a worker has does not come back to the \
+         host: such a request is dropped, and passes when the LAC sends it again"
     ))
 }
 
