@@ -22,7 +22,7 @@ use broken_lns_ebpf::twist::Twist;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::verifier::reread;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
-use lookup::Place;
+use lookup::{Asked, Place};
 
 #[map]
 static TEMPLATES: Array<Template> = Array::with_max_entries(2 * maps::MAX_TEMPLATES, 0);
@@ -112,9 +112,24 @@ fn respond(context: &XdpContext) -> End {
             return End::Verdict(if is_left { Verdict::Passed } else { verdict });
         }
     };
-    match place.rule() {
-        Some(rule) => treat(context, place.bank(), rule, &sccrq),
-        None => End::Verdict(Verdict::NoRoom),
+    if is_on_path(Path::Redirect) && !place.is_found() {
+        return hand_over(context);
+    }
+    let bank = place.bank();
+    let treatment = match place.is_plain() {
+        true => Ok(Reply::PLAIN),
+        false => treat(context, place, sccrq),
+    };
+    match treatment {
+        Ok(reply) => {
+            let end = rewrite(context, bank, &sccrq, &reply);
+            // What is handed over is counted by the worker.
+            if let End::Verdict(_) = end {
+                lookup::count(bank, reply.rule);
+            }
+            end
+        }
+        Err(end) => end,
     }
 }
 
@@ -147,71 +162,90 @@ fn look(
         })
 }
 
-/// Does with an SCCRQ what its rule says.
-#[inline(always)]
-fn treat(context: &XdpContext, bank: Bank, rule: &Rule, sccrq: &Sccrq) -> End {
-    let Some(parties) = Parties::of(frame(context), sccrq.network, sccrq.version) else {
-        return End::Verdict(Verdict::NoRoom);
-    };
-    let Some(step) = lookup::decide(bank, rule, &parties, sccrq) else {
-        return End::Verdict(Verdict::NoRoom);
-    };
-    let is_left = matches!(step.course(), Course::Pass)
-        || rule.leaves.include(Leaves::MARKED)
-            && lookup::is_marked(bank, &parties, sccrq.tunnel_id);
-    if is_left {
-        lookup::count(bank, rule);
-        return End::Verdict(Verdict::Passed);
-    }
-    if is_on_path(Path::Redirect) {
-        return hand_over(context);
-    }
-    let end = match step.course() {
-        Course::Silent => End::Verdict(Verdict::Silent),
-        Course::Template(_) | Course::Codes(..) => {
-            if lookup::is_lost(bank, rule, &parties, sccrq, step.threshold()) {
-                End::Verdict(Verdict::Lost)
-            } else {
-                let (template, codes) = reply_of(step.course(), sccrq, &parties);
-                rewrite(context, bank, sccrq, template, codes)
-            }
-        }
-        // `decide` leads beyond every choice, and what is left to the host is gone.
-        Course::Redirect | Course::Choice { .. } | Course::Pass => hand_over(context),
-    };
-    // What is handed over is counted by the worker.
-    if let End::Verdict(_) = end {
-        lookup::count(bank, rule);
-    }
-    end
+/// The reply to an SCCRQ.
+struct Reply {
+    template: u32,
+    /// The codes that are written over it.
+    codes: Option<Codes>,
+    /// The number of the rule.
+    rule: u32,
 }
 
-/// The template of a reply, and the codes that are written over it.
+impl Reply {
+    /// The reply of a default that is the same for all.
+    const PLAIN: Self = Self {
+        template: 0,
+        codes: None,
+        rule: 0,
+    };
+}
+
+/// What its rule replies to an SCCRQ.
+///
+/// # Errors
+///
+/// How the frame ends where that is nothing, or not for this half.
 #[inline(always)]
-fn reply_of(course: Course, sccrq: &Sccrq, parties: &Parties) -> (u32, Option<Codes>) {
-    match course {
-        Course::Codes(with_error, without) => {
-            let codes = Codes::of(sccrq.version, parties.lns);
-            match codes.error {
-                Some(_) => (with_error, Some(codes)),
-                None => (without, Some(codes)),
-            }
-        }
-        Course::Template(template) => (template, None),
-        _ => (0, None),
+fn treat(context: &XdpContext, place: Place, sccrq: Sccrq) -> Result<Reply, End> {
+    let no_room = End::Verdict(Verdict::NoRoom);
+    let (bank, frame) = (place.bank(), frame(context));
+    let Some(rule) = place.rule() else {
+        return Err(no_room);
+    };
+    let asked = Asked { frame, sccrq };
+    let Some(step) = lookup::decide(bank, rule, &asked) else {
+        return Err(no_room);
+    };
+    let ends = |verdict| {
+        lookup::count(bank, rule.number);
+        Err(End::Verdict(verdict))
+    };
+    if matches!(step.course(), Course::Pass) || is_marked(bank, rule, &asked) {
+        return ends(Verdict::Passed);
     }
+    if is_on_path(Path::Redirect) {
+        return Err(hand_over(context));
+    }
+    let (template, codes) = match step.course() {
+        Course::Silent => return ends(Verdict::Silent),
+        Course::Template(template) => (template, None),
+        Course::Codes(with_error, without) => {
+            let Some(parties) = asked.parties() else {
+                return Err(no_room);
+            };
+            let codes = Codes::of(sccrq.version, parties.lns);
+            let template = match codes.error {
+                Some(_) => with_error,
+                None => without,
+            };
+            (template, Some(codes))
+        }
+        // `decide` leads beyond every choice, and what is left to the host is gone.
+        Course::Redirect | Course::Choice { .. } | Course::Pass => return Err(hand_over(context)),
+    };
+    if lookup::is_lost(bank, rule, &asked, step.threshold()) {
+        return ends(Verdict::Lost);
+    }
+    Ok(Reply {
+        template,
+        codes,
+        rule: rule.number,
+    })
+}
+
+/// Whether a worker left the request to the host.
+#[inline(always)]
+fn is_marked(bank: Bank, rule: &Rule, asked: &Asked<'_>) -> bool {
+    rule.leaves.include(Leaves::MARKED)
+        && asked
+            .parties()
+            .is_some_and(|parties| lookup::is_marked(bank, &parties, asked.sccrq.tunnel_id))
 }
 
 /// Turns the frame into the reply, or says how it ended otherwise.
 #[inline(always)]
-fn rewrite(
-    context: &XdpContext,
-    bank: Bank,
-    sccrq: &Sccrq,
-    template: u32,
-    codes: Option<Codes>,
-) -> End {
-    let Some(template) = TEMPLATES.get(bank.entry(template)) else {
+fn rewrite(context: &XdpContext, bank: Bank, sccrq: &Sccrq, answer: &Reply) -> End {
+    let Some(template) = TEMPLATES.get(bank.entry(answer.template)) else {
         return End::Verdict(Verdict::NoRoom);
     };
     let len = reply::frame_len(sccrq, template);
@@ -229,7 +263,9 @@ fn rewrite(
     // A frame that is spread over buffers was shortened at its other end.
     if !frame.is_long(len)
         || reply::write(frame, sccrq, template).is_none()
-        || codes.is_some_and(|codes| codes.write(frame, sccrq).is_none())
+        || answer
+            .codes
+            .is_some_and(|codes| codes.write(frame, sccrq).is_none())
     {
         return End::Verdict(Verdict::NoRoom);
     }

@@ -45,6 +45,17 @@ impl Bank {
     }
 }
 
+/// What need not be looked for in a bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Whether it has rules besides its default.
+    pub has_rules: bool,
+    /// Whether a rule, or the default, leaves anything to the host.
+    pub leaves: bool,
+    /// Whether the first template is the reply to every request.
+    pub is_plain: bool,
+}
+
 /// Which bank is active, and what need not be looked for in it: one octet.
 ///
 /// However the word around it is copied while it is read, the other octets are
@@ -55,11 +66,16 @@ pub struct Active(u32);
 impl Active {
     const RULES: u32 = 2;
     const LEAVES: u32 = 4;
+    const PLAIN: u32 = 8;
 
-    /// That bank; whether it has rules besides its default, and whether one of them, or the
-    /// default, leaves anything to the host.
-    pub const fn new(bank: Bank, has_rules: bool, leaves: bool) -> Self {
-        Self(bank.0 | (Self::RULES * has_rules as u32) | (Self::LEAVES * leaves as u32))
+    /// That bank, with what there is in it.
+    pub const fn new(bank: Bank, extent: Extent) -> Self {
+        Self(
+            bank.0
+                | (Self::RULES * extent.has_rules as u32)
+                | (Self::LEAVES * extent.leaves as u32)
+                | (Self::PLAIN * extent.is_plain as u32),
+        )
     }
 
     /// The value in a map.
@@ -89,6 +105,12 @@ impl Active {
     #[inline(always)]
     pub const fn leaves(self) -> bool {
         self.0 & Self::LEAVES != 0
+    }
+
+    /// Whether the first template is the reply to every request.
+    #[inline(always)]
+    pub const fn is_plain(self) -> bool {
+        self.0 & Self::PLAIN != 0
     }
 }
 
@@ -304,12 +326,19 @@ mod tests {
     #[test]
     fn what_is_active_is_one_octet() {
         for bank in Bank::ALL {
-            for (rules, leaves) in [(false, false), (true, false), (false, true), (true, true)] {
-                let word = Active::new(bank, rules, leaves).to_word();
+            for bits in 0..8 {
+                let extent = Extent {
+                    has_rules: bits & 1 != 0,
+                    leaves: bits & 2 != 0,
+                    is_plain: bits & 4 != 0,
+                };
+                let word = Active::new(bank, extent).to_word();
                 let active = Active::from_word(word);
                 assert!(word <= 0xff);
                 assert_eq!(active.bank(), bank);
-                assert_eq!((active.has_rules(), active.leaves()), (rules, leaves));
+                assert_eq!(active.has_rules(), extent.has_rules);
+                assert_eq!(active.leaves(), extent.leaves);
+                assert_eq!(active.is_plain(), extent.is_plain);
             }
             assert_ne!(bank.other(), bank);
             assert_ne!(bank.entry(3), bank.other().entry(3));

@@ -106,7 +106,7 @@ impl Banks {
         self.templates.write(idle, rules.templates)?;
         let zero = self.counters(idle, compiled.rules().len())?;
 
-        let active = Active::new(idle, rules.has_rules(), rules.leaves());
+        let active = Active::new(idle, rules.extent());
         self.active.set(0, active.to_word(), 0)?;
         self.bank = idle;
         self.zero = zero;

@@ -3,6 +3,7 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, LruHashMap, PerCpuArray};
 use broken_lns_ebpf::chance::{self, Draw};
+use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::ranges::{INDEX_LEN, KeyV4, KeyV6, MAX_RANGES, NO_RULE, Range, Slice};
@@ -40,44 +41,57 @@ pub(super) fn active() -> Active {
     Active::from_word(word)
 }
 
-/// Where a rule is.
+/// Where a rule is: its bank in the lowest bit, then whether it was looked for and whether it is
+/// plain, then its entry.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
-    bank: Bank,
-    entry: u32,
-}
+pub(super) struct Place(u32);
 
 impl Place {
-    /// The place of the default.
+    const FOUND: u32 = 2;
+    const PLAIN: u32 = 4;
+    const ENTRY_AT: u32 = 3;
+
+    /// The place of the default, for which nobody looked.
     #[inline(always)]
     pub(super) fn of_default(active: Active) -> Self {
-        Self {
-            bank: active.bank(),
-            entry: 0,
-        }
+        let plain = Self::PLAIN * u32::from(active.is_plain());
+        Self(active.bank().to_bit() | plain)
+    }
+
+    #[inline(always)]
+    fn found(bank: Bank, entry: u32) -> Self {
+        Self(entry << Self::ENTRY_AT | Self::FOUND | bank.to_bit())
     }
 
     /// The same place, of which the verifier does not know any more how it was found: it
     /// walks what follows once, and not for every way that leads here.
     #[inline(always)]
     pub(super) fn blurred(self, active: Active) -> Self {
-        let unknown = active.to_word();
-        Self {
-            bank: Bank::of_bit(blur(self.bank.to_bit(), unknown)),
-            entry: blur(self.entry, unknown),
-        }
+        Self(blur(self.0, active.to_word()))
     }
 
     /// The bank that it is in.
     #[inline(always)]
     pub(super) fn bank(self) -> Bank {
-        self.bank
+        Bank::of_bit(self.0)
+    }
+
+    /// Whether it was looked for.
+    #[inline(always)]
+    pub(super) fn is_found(self) -> bool {
+        self.0 & Self::FOUND != 0
+    }
+
+    /// Whether it is a default with the first template as the reply to everything.
+    #[inline(always)]
+    pub(super) fn is_plain(self) -> bool {
+        self.0 & Self::PLAIN != 0
     }
 
     /// The rule.
     #[inline(always)]
     pub(super) fn rule(self) -> Option<&'static Rule> {
-        RULES.get(self.bank.entry(self.entry))
+        RULES.get(self.bank().entry(self.0 >> Self::ENTRY_AT))
     }
 }
 
@@ -99,10 +113,7 @@ pub(super) fn find(bank: Bank, version: IpVersion, parties: &Parties) -> Option<
         IpVersion::V4 => find_v4(bank, rule.lacs_v4, KeyV4::of(parties.lac)),
         IpVersion::V6 => find_v6(bank, rule.lacs_v6, KeyV6::of(parties.lac)),
     };
-    Some(Place {
-        bank,
-        entry: of_lac.unwrap_or(entry),
-    })
+    Some(Place::found(bank, of_lac.unwrap_or(entry)))
 }
 
 /// What all rules have in common.
@@ -126,9 +137,23 @@ pub(super) fn is_marked(bank: Bank, parties: &Parties, tunnel_id: u16) -> bool {
     MARKS.get_ptr(mark).is_some()
 }
 
+/// What a decision depends on. Who asks whom is read when it is needed, which is rare.
+pub(super) struct Asked<'m> {
+    pub(super) frame: Frame<'m>,
+    pub(super) sccrq: Sccrq,
+}
+
+impl Asked<'_> {
+    /// Who asks whom.
+    #[inline(always)]
+    pub(super) fn parties(&self) -> Option<Parties> {
+        Parties::of(self.frame, self.sccrq.network, self.sccrq.version)
+    }
+}
+
 /// Where the rule leads, by chance or not; `None` only for a scenario that none of ours wrote.
 #[inline(always)]
-pub(super) fn decide(bank: Bank, rule: &Rule, parties: &Parties, sccrq: &Sccrq) -> Option<Step> {
+pub(super) fn decide(bank: Bank, rule: &Rule, asked: &Asked<'_>) -> Option<Step> {
     let mut step = rule.step;
     for _ in 0..MAX_CHOICES {
         let Course::Choice {
@@ -139,7 +164,7 @@ pub(super) fn decide(bank: Bank, rule: &Rule, parties: &Parties, sccrq: &Sccrq) 
         else {
             return Some(step);
         };
-        let happens = chance::happens(hash(bank, parties, sccrq, salt)?, step.threshold());
+        let happens = chance::happens(hash(bank, asked, salt)?, step.threshold());
         step = *STEPS.get(bank.entry(if happens { then } else { otherwise }))?;
     }
     None
@@ -147,37 +172,26 @@ pub(super) fn decide(bank: Bank, rule: &Rule, parties: &Parties, sccrq: &Sccrq) 
 
 /// Whether the reply is lost that would be the rule's next one on this CPU.
 #[inline(always)]
-pub(super) fn is_lost(
-    bank: Bank,
-    rule: &Rule,
-    parties: &Parties,
-    sccrq: &Sccrq,
-    loss: u64,
-) -> bool {
+pub(super) fn is_lost(bank: Bank, rule: &Rule, asked: &Asked<'_>, loss: u64) -> bool {
     if loss == 0 {
         return false;
     }
     let frame = HITS.get(bank.entry(rule.number)).map_or(0, |hits| *hits);
-    let hash = hash(bank, parties, sccrq, Draw::Loss.salt(frame as u32));
+    let hash = hash(bank, asked, Draw::Loss.salt(frame as u32));
     hash.is_some_and(|hash| chance::happens(hash, loss))
 }
 
 #[inline(always)]
-fn hash(bank: Bank, parties: &Parties, sccrq: &Sccrq, salt: u32) -> Option<u32> {
+fn hash(bank: Bank, asked: &Asked<'_>, salt: u32) -> Option<u32> {
     let seed = scenario(bank)?.seed;
-    Some(chance::hash(
-        seed,
-        parties.lac,
-        parties.lns,
-        sccrq.tunnel_id,
-        salt,
-    ))
+    let Parties { lac, lns } = asked.parties()?;
+    Some(chance::hash(seed, lac, lns, asked.sccrq.tunnel_id, salt))
 }
 
-/// Counts that a request met the rule.
+/// Counts that a request met the rule with that number.
 #[inline(always)]
-pub(super) fn count(bank: Bank, rule: &Rule) {
-    if let Some(hits) = HITS.get_ptr_mut(bank.entry(rule.number)) {
+pub(super) fn count(bank: Bank, number: u32) {
+    if let Some(hits) = HITS.get_ptr_mut(bank.entry(number)) {
         // SAFETY: the value belongs to this CPU, and the program is not preempted
         // by itself; user space only reads.
         unsafe { *hits += 1 };

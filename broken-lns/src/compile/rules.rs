@@ -4,7 +4,7 @@
 
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::ranges::{INDEX_LEN, KeyV4, KeyV6, MAX_RANGES, NO_RULE, Range, Slice};
-use broken_lns_ebpf::rules::{Course, Leaves, Rule, Scenario, Step};
+use broken_lns_ebpf::rules::{Course, Extent, Leaves, Rule, Scenario, Step};
 use broken_lns_ebpf::template::Template;
 
 use super::{CompileError, Compiled, Reply, RuleId};
@@ -65,14 +65,14 @@ impl<'c> KernelRules<'c> {
         Ok(this)
     }
 
-    /// Whether there is more than the default.
-    pub(crate) fn has_rules(&self) -> bool {
-        self.scenario.has_v4 != 0 || self.scenario.lns_v6.count != 0
-    }
-
-    /// Whether anything is left to the host.
-    pub(crate) fn leaves(&self) -> bool {
-        self.rules.iter().any(|rule| rule.leaves.is_any())
+    /// What need not be looked for.
+    pub(crate) fn extent(&self) -> Extent {
+        let plain = Step::new(Course::Template(0), 0);
+        Extent {
+            has_rules: self.scenario.has_v4 != 0 || self.scenario.lns_v6.count != 0,
+            leaves: self.rules.iter().any(|rule| rule.leaves.is_any()),
+            is_plain: matches!(self.rules.as_slice(), [default] if default.step == plain),
+        }
     }
 
     /// Where the rules for LNSs are.

@@ -177,7 +177,7 @@ fn a_rule_says_what_is_left_to_the_host() {
     let leaves = |text: &str| {
         let compiled = compiled(&format!("[default]\n{text}"));
         let rules = compiled.kernel_rules().expect("small");
-        assert!(!rules.has_rules());
+        assert!(!rules.extent().has_rules);
         rules.rules[0].leaves
     };
     let partly = Leaves::OTHERS.and(Leaves::MARKED);

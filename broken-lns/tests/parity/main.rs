@@ -86,6 +86,7 @@ fn verifier() -> Result<()> {
             };
             let mut kernel = KernelHalf::with_policy(template(&REPLIES[0]), path, &policy)?;
             let walked = kernel.verified_instructions()?;
+            println!("{path:?}, MAC {mac} {verify_checksum} {walked}");
 
             ensure!(
                 walked < 600_000,
