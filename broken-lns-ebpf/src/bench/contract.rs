@@ -38,6 +38,8 @@ pub(crate) const FRAME_LEN: &str = "FRAME_LEN";
 pub(crate) const TUNNEL_ID_AT: &str = "TUNNEL_ID_AT";
 /// Global: how many LACs there are.
 pub(crate) const LACS: &str = "LACS";
+/// Global: how many LNSs they ask in turn: the one of the pattern, or those that [`lns`] tells.
+pub(crate) const LNSS: &str = "LNSS";
 /// Global: 1 to measure round trips.
 pub(crate) const TIMED: &str = "TIMED";
 
@@ -107,6 +109,13 @@ pub(crate) const fn tunnel_id(lac: u32) -> u16 {
         0 => 0x5a5a,
         id => id,
     }
+}
+
+/// The IPv4 address of LNS number `number` as a number. They lie scattered among all addresses,
+/// and no two of them are the same.
+#[inline(always)]
+pub(crate) const fn lns(number: u32) -> u32 {
+    number.wrapping_add(1).wrapping_mul(0x9e37_79b1)
 }
 
 /// The port that it sends from.

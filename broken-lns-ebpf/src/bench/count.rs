@@ -12,7 +12,7 @@ use crate::contract::{
     ANSWERED, BUCKETS, COUNTER_COUNT, FIRST_LAC, FIRST_LAC6, FOREIGN, MIRRORED, bucket, port,
     tunnel_id,
 };
-use crate::kernel::{IP_VERSION, LACS, NETWORK, PATTERN, SENT, TIMED, TUNNEL_ID_AT, frame};
+use crate::kernel::{IP_VERSION, LACS, LNSS, NETWORK, PATTERN, SENT, TIMED, TUNNEL_ID_AT, frame};
 
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTER_COUNT, 0);
@@ -49,7 +49,8 @@ fn judge(frame: Frame<'_>) -> Option<(u32, u32)> {
     let network = usize::from(NETWORK.load());
     let (lac, transport) = if IP_VERSION.load() == 4 {
         let ip = ipv4::Header::at(frame.place(network as u16))?;
-        if ip.protocol() != ipv4::UDP || u64::from(ip.source()) != pattern.lns[0] {
+        let is_lns = u64::from(ip.source()) == pattern.lns[0] || LNSS.load() > 1;
+        if ip.protocol() != ipv4::UDP || !is_lns {
             return None;
         }
         let lac = u32::from_be(ip.destination()).wrapping_sub(FIRST_LAC);

@@ -15,10 +15,10 @@ use broken_lns_ebpf::wire::checksum::Sum;
 use broken_lns_ebpf::wire::{ipv4, ipv6};
 
 use crate::contract::{
-    BACKLOG, FIRST_LAC, FIRST_LAC6, FLOOD, INPUT_LEN, PATTERN_LEN, Pattern, Progress, STOPPED,
+    BACKLOG, FIRST_LAC, FIRST_LAC6, FLOOD, INPUT_LEN, PATTERN_LEN, Pattern, Progress, STOPPED, lns,
     port, tunnel_id,
 };
-use crate::kernel::{IP_VERSION, LACS, NETWORK, PATTERN, SENT, TIMED, TUNNEL_ID_AT, frame};
+use crate::kernel::{IP_VERSION, LACS, LNSS, NETWORK, PATTERN, SENT, TIMED, TUNNEL_ID_AT, frame};
 
 #[map]
 static PACE: Array<u64> = Array::with_max_entries(1, 0);
@@ -74,7 +74,12 @@ fn offer(context: &XdpContext) -> Option<()> {
     } else {
         0
     };
-    write(frame(context), PATTERN.get(0)?, lac)?;
+    write(
+        frame(context),
+        PATTERN.get(0)?,
+        lac,
+        progress.offered as u32,
+    )?;
     let growth = i32::from(FRAME_LEN.load()) - INPUT_LEN as i32;
     // SAFETY: the context is the one that the kernel called us with.
     if unsafe { bpf_xdp_adjust_tail(context.ctx, growth) } != 0 {
@@ -84,9 +89,9 @@ fn offer(context: &XdpContext) -> Option<()> {
     Some(())
 }
 
-/// Writes the request of `lac` over the frame, every octet of it.
+/// Writes the request of `lac` over the frame, every octet of it. `turn` counts requests.
 #[inline(always)]
-fn write(frame: Frame<'_>, pattern: &Pattern, lac: u32) -> Option<()> {
+fn write(frame: Frame<'_>, pattern: &Pattern, lac: u32, turn: u32) -> Option<()> {
     for stride in 0..PATTERN_LEN / STRIDE {
         let from: &[u64; STRIDE / 8] = pattern.words.get(stride * STRIDE / 8..)?.first_chunk()?;
         let to = frame.window::<STRIDE>(stride * STRIDE)?;
@@ -102,13 +107,14 @@ fn write(frame: Frame<'_>, pattern: &Pattern, lac: u32) -> Option<()> {
         let address = FIRST_LAC.wrapping_add(lac).to_be();
         let ip = frame.window::<{ ipv4::HEADER_LEN }>(network)?;
         ip.set32::<12>(address);
-        ip.set16::<10>(
-            Sum::ZERO
-                .plus64(pattern.ipv4_sum)
-                .plus32(address)
-                .checksum(),
-        );
-        (network + ipv4::HEADER_LEN, sum.plus32(address))
+        let mut addresses = Sum::ZERO.plus32(address);
+        if LNSS.load() > 1 {
+            let lns = lns(turn.checked_rem(LNSS.load())?).to_be();
+            ip.set32::<16>(lns);
+            addresses = addresses.plus32(lns);
+        }
+        ip.set16::<10>(addresses.plus64(pattern.ipv4_sum).checksum());
+        (network + ipv4::HEADER_LEN, sum.plus(addresses))
     } else {
         let address = FIRST_LAC6.wrapping_add(u64::from(lac)).to_be();
         let ip = frame.window::<{ ipv6::HEADER_LEN }>(network)?;

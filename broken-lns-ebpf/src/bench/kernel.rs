@@ -22,6 +22,8 @@ pub(crate) static TUNNEL_ID_AT: Global<u16> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static LACS: Global<u32> = Global::new(1);
 #[unsafe(no_mangle)]
+pub(crate) static LNSS: Global<u32> = Global::new(1);
+#[unsafe(no_mangle)]
 pub(crate) static TIMED: Global<u8> = Global::new(0);
 
 /// The frame of the context.

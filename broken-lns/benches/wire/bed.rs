@@ -110,6 +110,7 @@ impl Bed {
             .override_global(contract::FRAME_LEN, &request.frame_len, true)
             .override_global(contract::TUNNEL_ID_AT, &request.tunnel_id_at, true)
             .override_global(contract::LACS, &traffic.lacs, true)
+            .override_global(contract::LNSS, &traffic.lnss, true)
             .override_global(contract::TIMED, &timed, true)
             .load(OBJECT)
             .context("cannot load the programs of the benchmark")?;

@@ -1,5 +1,6 @@
 //! What is measured side by side.
 
+use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
@@ -17,12 +18,13 @@ use broken_lns::mode::{self, Wait, XdpMode};
 use broken_lns::queue::{Worker, WorkerOptions};
 use broken_lns::refusal::Refusal;
 use broken_lns::responder::{Responder, ResponderOptions};
+use broken_lns::scenario::{LnsRule, Place, Prefix, Scenario};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 use xtask::lab::{Avp, ControlMessage, Process, attribute, message_type, pause};
 
 use crate::bed::{BOX_END, Bed};
-use crate::contract::{BOUNCE, SOCKETS, TO_SOCKET};
+use crate::contract::{BOUNCE, SOCKETS, TO_SOCKET, lns};
 use crate::crate_echo::CrateEcho;
 use crate::echo::Echo;
 use crate::meter::Expected;
@@ -61,6 +63,8 @@ pub(crate) enum Contender {
     CrateEcho,
     /// The redirect path.
     Redirect(Reply, XdpMode, Wait),
+    /// The rewrite path with so many rules for LNSs.
+    Rules(u32),
     /// A UDP socket with recvmmsg and sendmmsg.
     Udp(Wait),
     /// A script that uses scapy.
@@ -145,6 +149,10 @@ impl Contender {
             Self::Redirect(r, m, w) => {
                 format!("redirect path{}{}{}", reply(r), mode(m), waiting(w))
             }
+            Self::Rules(0) => "a default alone".to_owned(),
+            Self::Rules(1) => "1 rule".to_owned(),
+            Self::Rules(rules @ ..1000) => format!("{rules} rules"),
+            Self::Rules(rules) => format!("{},{:03} rules", rules / 1000, rules % 1000),
             Self::Udp(Wait::Spin) => "UDP socket, busy".to_owned(),
             Self::Udp(_) => "UDP socket".to_owned(),
             Self::Scapy => "scapy".to_owned(),
@@ -155,7 +163,11 @@ impl Contender {
     pub(crate) fn expected(self) -> Expected {
         match self {
             Self::Bounce | Self::Echo(_) | Self::CrateEcho => Expected::Mirrored,
-            Self::Rewrite(..) | Self::Redirect(..) | Self::Udp(_) | Self::Scapy => Expected::Answer,
+            Self::Rewrite(..)
+            | Self::Rules(_)
+            | Self::Redirect(..)
+            | Self::Udp(_)
+            | Self::Scapy => Expected::Answer,
         }
     }
 
@@ -179,7 +191,7 @@ impl Contender {
 
     /// Whether the kernel answers on the CPU on which it was asked.
     pub(crate) fn is_in_kernel(self) -> bool {
-        matches!(self, Self::Bounce | Self::Rewrite(..))
+        matches!(self, Self::Bounce | Self::Rewrite(..) | Self::Rules(_))
     }
 
     /// Sets it to work on the box of `bed`.
@@ -199,12 +211,18 @@ impl Contender {
             Self::Bounce => Held::Program {
                 _link: bed.attach(BOUNCE)?,
             },
-            Self::Rewrite(reply, mode) => Held::Responder {
-                responder: respond(bed, mode::Path::Rewrite, mode, reply, Wait::Sleep)?,
-            },
-            Self::Redirect(reply, mode, waiting) => Held::Responder {
-                responder: respond(bed, mode::Path::Redirect, mode, reply, waiting)?,
-            },
+            Self::Rewrite(reply, mode) => {
+                let compiled = Compiled::of_template(template(reply)?)?;
+                respond(bed, mode::Path::Rewrite, mode, compiled, Wait::Sleep)?
+            }
+            Self::Rules(rules) => {
+                let (path, mode) = (mode::Path::Rewrite, XdpMode::Native);
+                respond(bed, path, mode, with_rules(rules)?, Wait::Sleep)?
+            }
+            Self::Redirect(reply, mode, waiting) => {
+                let compiled = Compiled::of_template(template(reply)?)?;
+                respond(bed, mode::Path::Redirect, mode, compiled, waiting)?
+            }
             Self::CrateEcho => Held::Echo {
                 _worker: EchoWorker::start_crate(bed)?,
             },
@@ -306,9 +324,9 @@ fn respond(
     bed: &Bed,
     path: mode::Path,
     xdp_mode: XdpMode,
-    reply: Reply,
+    compiled: Compiled,
     waiting: Wait,
-) -> Result<Box<Responder>> {
+) -> Result<Held> {
     let options = ResponderOptions {
         path,
         xdp_mode,
@@ -321,12 +339,34 @@ fn respond(
         announce: false,
         log_level: log::LevelFilter::Off,
     };
-    let compiled = Arc::new(Compiled::of_template(template(reply)?)?);
+    let compiled = Arc::new(compiled);
     let responder = bed.responder.enter(|| {
         let interface = Interface::by_name(BOX_END)?;
         anyhow::Ok(Responder::start(interface, &compiled, &options, None)?)
     })??;
-    Ok(Box::new(responder))
+    Ok(Held::Responder {
+        responder: Box::new(responder),
+    })
+}
+
+/// A scenario with so many rules for scattered LNSs, and the default reply for all.
+fn with_rules(rules: u32) -> Result<Compiled> {
+    let refusal = Refusal::default();
+    let rules = (0..rules).map(|number| {
+        let address = Ipv4Addr::from_bits(lns(number));
+        Ok(LnsRule {
+            prefixes: vec![Prefix::new(address.into(), 32)?],
+            treatment: Some(refusal.clone().into()),
+            lacs: Vec::new(),
+            place: Place::NOWHERE,
+        })
+    });
+    let rules = rules.collect::<Result<_>>()?;
+    let scenario = Scenario {
+        rules,
+        ..Scenario::from(refusal.clone())
+    };
+    Ok(Compiled::new(&scenario)?)
 }
 
 /// The template of a reply.

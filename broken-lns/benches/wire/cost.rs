@@ -67,8 +67,9 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
     }])
 }
 
-/// Nanoseconds a frame of the program that is attached to the box.
-fn cost(bed: &mut Bed, contender: Contender, effort: Effort) -> Result<f64> {
+/// Nanoseconds a frame of the program that is attached to the box, while the kernel has its
+/// statistics on.
+pub(crate) fn cost(bed: &mut Bed, contender: Contender, effort: Effort) -> Result<f64> {
     let _running = contender.start(bed)?;
     let attached = bed.responder.enter(|| {
         let interface = Interface::by_name(BOX_END)?;

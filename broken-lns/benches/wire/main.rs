@@ -24,6 +24,7 @@ mod meter;
 mod plot;
 mod report;
 mod rounds;
+mod rules;
 mod traffic;
 mod udp;
 mod usage;
@@ -72,6 +73,8 @@ enum Measure {
     Load,
     /// Nanoseconds of the XDP program for a frame
     Cost,
+    /// Rules for LNSs, from none to 65,536
+    Rules,
     /// CPU while there is little to do, and memory
     Usage,
     /// Other numbers of LACs, other headers, generic mode
@@ -124,6 +127,7 @@ fn perform(arguments: Arguments) -> Result<()> {
                     tables
                 }
                 Measure::Cost => cost::run(effort)?,
+                Measure::Rules => rules::run(effort)?,
                 Measure::Usage => usage::run(effort)?,
                 Measure::Matrix => matrix::run(effort)?,
             };

@@ -44,6 +44,8 @@ pub(crate) struct Traffic {
     pub(crate) wrapping: Wrapping,
     /// How many LACs take turns.
     pub(crate) lacs: u32,
+    /// How many LNSs they ask in turn; more than one only over IPv4.
+    pub(crate) lnss: u32,
     /// Whether round trips are measured.
     pub(crate) timed: bool,
 }
@@ -62,6 +64,7 @@ impl Traffic {
     pub(crate) const DEFAULT: Self = Self {
         wrapping: Wrapping::Ipv4,
         lacs: 10_000,
+        lnss: 1,
         timed: false,
     };
 
@@ -83,6 +86,11 @@ impl Traffic {
     /// The request that the generator varies.
     pub(crate) fn request(&self) -> Result<Request> {
         let (source, destination, ip_version): (IpAddr, IpAddr, _) = match self.wrapping {
+            // The generator writes the address of each LNS.
+            Wrapping::Ipv4 | Wrapping::QinQ if self.lnss > 1 => {
+                let nowhere = Ipv4Addr::UNSPECIFIED.into();
+                (nowhere, nowhere, 4)
+            }
             Wrapping::Ipv4 | Wrapping::QinQ => (Ipv4Addr::UNSPECIFIED.into(), LNS.into(), 4),
             Wrapping::Ipv6 => (LACS6.into(), LNS6.into(), 6),
         };

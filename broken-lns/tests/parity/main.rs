@@ -86,7 +86,6 @@ fn verifier() -> Result<()> {
             };
             let mut kernel = KernelHalf::with_policy(template(&REPLIES[0]), path, &policy)?;
             let walked = kernel.verified_instructions()?;
-            println!("{path:?}, MAC {mac} {verify_checksum} {walked}");
 
             ensure!(
                 walked < 600_000,

@@ -1,0 +1,87 @@
+//! What rules cost the rewrite path: requests to 65,536 scattered LNSs, of which so many have a
+//! rule of their own.
+
+use std::slice;
+
+use anyhow::{Context as _, Result};
+use aya::sys::{Stats, enable_stats};
+
+use crate::bed::Bed;
+use crate::contender::Contender;
+use crate::cost::cost;
+use crate::flood::OFFER;
+use crate::report::{Row, SUMMARY, Table, Target, Unit};
+use crate::rounds::{Pair, Rounds};
+use crate::traffic::Traffic;
+use crate::window::Window;
+use crate::{Effort, progress, progress_ends};
+
+/// The LNSs that are asked.
+const LNSS: u32 = 65_536;
+/// How many of them have a rule.
+const RULES: [u32; 4] = [0, 1, 256, LNSS];
+
+/// Measures it.
+pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
+    let mut bed = Bed::new(Traffic {
+        lnss: LNSS,
+        ..Traffic::DEFAULT
+    })?;
+    let contenders = RULES.map(Contender::Rules);
+    let rounds = Rounds::run(
+        "rules, flood",
+        slice::from_mut(&mut bed),
+        contenders.map(Into::into).to_vec(),
+        effort,
+        OFFER,
+        effort.length,
+    )?;
+    let [none, one, some, all] = [0, 1, 2, 3];
+    let answered = |window: &Window| window.returned;
+    let mut rows = rounds.rows(Unit::PerSecond, answered);
+    rows.extend(
+        [
+            Pair(one, none, None),
+            Pair(some, one, None),
+            Pair(all, one, Some(Target::AtLeast(0.9))),
+        ]
+        .map(|pair| rounds.ratio(pair, answered)),
+    );
+    let flood = Table {
+        title: format!("Answers at flood by rules, to {LNSS} LNSs"),
+        columns: SUMMARY.to_vec(),
+        rows,
+        thrown_away: rounds.voids.0,
+    };
+    Ok(vec![flood, costs(&mut bed, contenders, effort)?])
+}
+
+/// Nanoseconds of the program.
+fn costs(bed: &mut Bed, contenders: [Contender; 4], effort: Effort) -> Result<Table> {
+    let statistics = enable_stats(Stats::RunTime).context("the kernel has no BPF statistics")?;
+    let mut costs = contenders.map(|_| Vec::new());
+    for round in 0..effort.rounds {
+        for (contender, costs) in contenders.iter().zip(&mut costs) {
+            let (round, of, name) = (round + 1, effort.rounds, contender.name());
+            progress(&format!("rules, cost, round {round} of {of}: {name}"));
+            costs.push(cost(bed, *contender, effort)?);
+        }
+    }
+    drop(statistics);
+    progress_ends();
+    let mut rows: Vec<Row> = contenders
+        .iter()
+        .zip(&costs)
+        .map(|(contender, costs)| Row::summary(contender.name(), Unit::Nanoseconds, costs))
+        .collect();
+    let [_, one, _, all] = &costs;
+    let over: Vec<f64> = all.iter().zip(one).map(|(all, one)| all - one).collect();
+    let name = format!("{} - {}", contenders[3].name(), contenders[1].name());
+    rows.push(Row::summary(name, Unit::Nanoseconds, &over).target(Target::AtMost(15.0)));
+    Ok(Table {
+        title: "The XDP program by rules, a frame, statistics included".to_owned(),
+        columns: SUMMARY.to_vec(),
+        rows,
+        thrown_away: Vec::new(),
+    })
+}
