@@ -245,7 +245,7 @@ fn is_marked(bank: Bank, rule: &Rule, asked: &Asked<'_>) -> bool {
 /// Turns the frame into the reply, or says how it ended otherwise.
 #[inline(always)]
 fn rewrite(context: &XdpContext, bank: Bank, sccrq: &Sccrq, answer: &Reply) -> End {
-    let Some(template) = TEMPLATES.get(bank.entry(answer.template)) else {
+    let Some(template) = TEMPLATES.get(bank.entry(answer.template, maps::MAX_TEMPLATES)) else {
         return End::Verdict(Verdict::NoRoom);
     };
     let len = reply::frame_len(sccrq, template);

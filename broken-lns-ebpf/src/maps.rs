@@ -11,8 +11,8 @@ pub const PROGRAM: &str = "responder";
 pub const ACTIVE: &str = "ACTIVE";
 /// Array of [`Scenario`](crate::rules::Scenario)s, one for each bank.
 pub const SCENARIOS: &str = "SCENARIOS";
-/// Array of [`Rule`](crate::rules::Rule)s; of this and of the other arrays of the scenarios the
-/// banks have entries in turn.
+/// Array of [`Rule`](crate::rules::Rule)s; of this and of the arrays that follow, each bank has
+/// one half.
 pub const RULES: &str = "RULES";
 /// Array of the [`Step`](crate::rules::Step)s to which rules lead by chance.
 pub const STEPS: &str = "STEPS";

@@ -38,10 +38,11 @@ impl Bank {
         Self(self.0 ^ 1)
     }
 
-    /// Where the `number`th thing of the bank lies in an array: the banks take turns.
+    /// Where the `number`th thing of the bank lies in an array with `room` for each bank. The
+    /// second bank begins behind the room of the first.
     #[inline(always)]
-    pub const fn entry(self, number: u32) -> u32 {
-        number << 1 | self.0
+    pub const fn entry(self, number: u32, room: u32) -> u32 {
+        self.0 * room + number
     }
 }
 
@@ -341,7 +342,7 @@ mod tests {
                 assert_eq!(active.is_plain(), extent.is_plain);
             }
             assert_ne!(bank.other(), bank);
-            assert_ne!(bank.entry(3), bank.other().entry(3));
+            assert_eq!(bank.entry(3, 10) + bank.other().entry(3, 10), 16);
         }
     }
 

@@ -123,38 +123,43 @@ impl Banks {
     fn counters(&self, bank: Bank, rules: usize) -> Result<Vec<u64>, MapError> {
         let numbers = 0..u32::try_from(rules).unwrap_or(maps::MAX_RULES);
         let sums = numbers.map(|number| {
-            let counters = self.hits.get(&bank.entry(number), 0)?;
+            let counters = self.hits.get(&bank.entry(number, maps::MAX_RULES), 0)?;
             Ok(counters.iter().sum())
         });
         sums.collect()
     }
 }
 
-/// An array in which the banks take turns.
+/// An array of which each bank has one half.
 struct Banked<T: Plain> {
     array: Array<MapData, Value<T>>,
+    /// Entries of a half.
+    room: u32,
     /// What lies in it for each bank, so that only what changes is written.
     written: [Vec<T>; 2],
 }
 
 impl<T: Plain> Banked<T> {
     fn new(ebpf: &mut Ebpf, name: &'static str) -> Result<Self, LoadError> {
+        let array: Array<_, Value<T>> = take(ebpf, name)?;
+        let room = array.len() / 2;
         Ok(Self {
-            array: take(ebpf, name)?,
+            array,
+            room,
             written: [Vec::new(), Vec::new()],
         })
     }
 
     /// Writes to a bank that no frame finds. What is behind `values` stays, and is never found.
     fn write(&mut self, bank: Bank, values: &[T]) -> Result<(), MapError> {
-        let [even, odd] = &mut self.written;
-        let written = if bank.entry(0) == 0 { even } else { odd };
+        let [first, second] = &mut self.written;
+        let written = if bank.to_bit() == 0 { first } else { second };
         for (number, value) in values.iter().enumerate() {
             if written.get(number) == Some(value) {
                 continue;
             }
             self.array
-                .set(bank.entry(number as u32), Value(*value), 0)?;
+                .set(bank.entry(number as u32, self.room), Value(*value), 0)?;
             match written.get_mut(number) {
                 Some(place) => *place = *value,
                 None => written.push(*value),

@@ -91,7 +91,7 @@ impl Place {
     /// The rule.
     #[inline(always)]
     pub(super) fn rule(self) -> Option<&'static Rule> {
-        RULES.get(self.bank().entry(self.0 >> Self::ENTRY_AT))
+        rule_at(self.bank(), self.0 >> Self::ENTRY_AT)
     }
 }
 
@@ -102,13 +102,13 @@ pub(super) fn find(bank: Bank, version: IpVersion, parties: &Parties) -> Option<
     let entry = match version {
         IpVersion::V4 if scenario.has_v4 != 0 => {
             let key = KeyV4::of(parties.lns);
-            find_v4(bank, *INDEX.get(bank.entry(key.index()))?, key)
+            find_v4(bank, *INDEX.get(bank.entry(key.index(), INDEX_LEN))?, key)
         }
         IpVersion::V4 => None,
         IpVersion::V6 => find_v6(bank, scenario.lns_v6, KeyV6::of(parties.lns)),
     };
     let entry = entry.unwrap_or(0);
-    let rule = RULES.get(bank.entry(entry))?;
+    let rule = rule_at(bank, entry)?;
     let of_lac = match version {
         IpVersion::V4 => find_v4(bank, rule.lacs_v4, KeyV4::of(parties.lac)),
         IpVersion::V6 => find_v6(bank, rule.lacs_v6, KeyV6::of(parties.lac)),
@@ -116,10 +116,16 @@ pub(super) fn find(bank: Bank, version: IpVersion, parties: &Parties) -> Option<
     Some(Place::found(bank, of_lac.unwrap_or(entry)))
 }
 
+/// The rule in that entry.
+#[inline(always)]
+fn rule_at(bank: Bank, entry: u32) -> Option<&'static Rule> {
+    RULES.get(bank.entry(entry, maps::MAX_RULE_ENTRIES))
+}
+
 /// What all rules have in common.
 #[inline(always)]
 pub(super) fn scenario(bank: Bank) -> Option<&'static Scenario> {
-    SCENARIOS.get(bank.entry(0))
+    SCENARIOS.get(bank.entry(0, 1))
 }
 
 /// Whether a worker marked the request, or with the tunnel id 0 all that the LAC sends.
@@ -165,7 +171,7 @@ pub(super) fn decide(bank: Bank, rule: &Rule, asked: &Asked<'_>) -> Option<Step>
             return Some(step);
         };
         let happens = chance::happens(hash(bank, asked, salt)?, step.threshold());
-        step = *STEPS.get(bank.entry(if happens { then } else { otherwise }))?;
+        step = *STEPS.get(bank.entry(if happens { then } else { otherwise }, maps::MAX_STEPS))?;
     }
     None
 }
@@ -176,7 +182,9 @@ pub(super) fn is_lost(bank: Bank, rule: &Rule, asked: &Asked<'_>, loss: u64) -> 
     if loss == 0 {
         return false;
     }
-    let frame = HITS.get(bank.entry(rule.number)).map_or(0, |hits| *hits);
+    let frame = HITS
+        .get(bank.entry(rule.number, maps::MAX_RULES))
+        .map_or(0, |hits| *hits);
     let hash = hash(bank, asked, Draw::Loss.salt(frame as u32));
     hash.is_some_and(|hash| chance::happens(hash, loss))
 }
@@ -191,7 +199,7 @@ fn hash(bank: Bank, asked: &Asked<'_>, salt: u32) -> Option<u32> {
 /// Counts that a request met the rule with that number.
 #[inline(always)]
 pub(super) fn count(bank: Bank, number: u32) {
-    if let Some(hits) = HITS.get_ptr_mut(bank.entry(number)) {
+    if let Some(hits) = HITS.get_ptr_mut(bank.entry(number, maps::MAX_RULES)) {
         // SAFETY: the value belongs to this CPU, and the program is not preempted
         // by itself; user space only reads.
         unsafe { *hits += 1 };
@@ -201,7 +209,7 @@ pub(super) fn count(bank: Bank, number: u32) {
 /// The entry of the rule for an IPv4 address, among the ranges of a table.
 #[inline(always)]
 fn find_v4(bank: Bank, table: Slice, key: KeyV4) -> Option<u32> {
-    let range_at = |place: u32| RANGES_V4.get(bank.entry(place));
+    let range_at = |place: u32| RANGES_V4.get(bank.entry(place, MAX_RANGES));
     let place = table.find(key, |place| Some(range_at(place)?.start))?;
     Some(range_at(place)?.rule).filter(|rule| *rule != NO_RULE)
 }
@@ -209,7 +217,7 @@ fn find_v4(bank: Bank, table: Slice, key: KeyV4) -> Option<u32> {
 /// The same for IPv6.
 #[inline(always)]
 fn find_v6(bank: Bank, table: Slice, key: KeyV6) -> Option<u32> {
-    let range_at = |place: u32| RANGES_V6.get(bank.entry(place));
+    let range_at = |place: u32| RANGES_V6.get(bank.entry(place, MAX_RANGES));
     let place = table.find(key, |place| Some(range_at(place)?.start))?;
     Some(range_at(place)?.rule).filter(|rule| *rule != NO_RULE)
 }

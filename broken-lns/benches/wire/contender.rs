@@ -353,7 +353,11 @@ fn respond(
 fn with_rules(rules: u32) -> Result<Compiled> {
     let refusal = Refusal::default();
     let rules = (0..rules).map(|number| {
-        let address = Ipv4Addr::from_bits(lns(number));
+        // The first one is that of the LNS which is asked where it is a single one.
+        let address = match number {
+            0 => LNS,
+            number => Ipv4Addr::from_bits(lns(number)),
+        };
         Ok(LnsRule {
             prefixes: vec![Prefix::new(address.into(), 32)?],
             treatment: Some(refusal.clone().into()),
