@@ -18,7 +18,7 @@ use xtask::lab::{Datagram, Lab, Process, RawPort, Sccrq, Scratch, Stream};
 
 use crate::{
     request::{Refusal, answer, expect, hex, push},
-    responder::{LIMIT, Responder, command, verdicts},
+    responder::{LIMIT, Responder, command, text, verdicts},
     scenarios::{ready, to_lns},
     trial,
 };
@@ -209,10 +209,6 @@ impl Controlled {
             .map(|rule| json!([rule["place"]["line"], rule["lns"], rule["hits"]]))
             .collect())
     }
-}
-
-fn text(path: &std::path::Path) -> Result<&str> {
-    path.to_str().context("a path that is no text")
 }
 
 const AS_LOADED: [(&str, Refusal); 3] = [

@@ -11,6 +11,7 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use xtask::lab::{self, interrupt};
 
 mod control;
+mod dialled;
 mod errors;
 mod fallback;
 mod filters;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         ("played", played::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
+        ("dialled", dialled::trials()),
     ];
     let trials = trials.into_iter().flat_map(|(kind, trials)| {
         let trials = trials.into_iter();

@@ -21,6 +21,9 @@ pub(crate) const WAYS: [Way; 4] = [
     Way::new("redirect", "generic"),
 ];
 
+/// Those on which rules are played.
+pub(crate) const PLAYED: &[Way] = &[Way::new("redirect", "native")];
+
 impl Way {
     /// A way of its own.
     pub(crate) const fn new(path: &'static str, mode: &'static str) -> Self {
