@@ -11,6 +11,7 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use xtask::lab::{self, interrupt};
 
 mod control;
+mod decoded;
 mod dialled;
 mod errors;
 mod fallback;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         ("played", played::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
+        ("decoded", decoded::trials()),
         ("dialled", dialled::trials()),
     ];
     let trials = trials.into_iter().flat_map(|(kind, trials)| {
