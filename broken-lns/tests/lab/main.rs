@@ -10,6 +10,7 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Trial};
 use xtask::lab::{self, interrupt};
 
+mod changes;
 mod control;
 mod decoded;
 mod dialled;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         ("played", played::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
+        ("changes", changes::trials()),
         ("decoded", decoded::trials()),
         ("dialled", dialled::trials()),
     ];
