@@ -1,6 +1,11 @@
 //! Live control: a running responder is asked and changed by the same command.
 
-use std::{fs, path::PathBuf, process::ExitStatus};
+use std::{
+    fs,
+    path::PathBuf,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
@@ -9,7 +14,7 @@ use serde_json::{Value, json};
 use xtask::lab::{Lab, Plan, Process, RawPort, Sccrq, Scratch, Stream};
 
 use crate::{
-    request::{Refusal, expect},
+    request::{Refusal, answer, expect, push},
     responder::{LIMIT, Responder, command, text, verdicts},
     scenarios::{ready, to_lns},
     trial,
@@ -34,6 +39,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "load_changes_what_is_answered",
             &[],
             load_changes_what_is_answered,
+        ),
+        trial(
+            "what_is_owed_is_sent_after_a_load",
+            &[],
+            what_is_owed_is_sent_after_a_load,
         ),
         trial(
             "the_same_file_is_read_once_more",
@@ -347,6 +357,31 @@ fn load_changes_what_is_answered() -> Result<()> {
     controlled.refuses(&[("192.0.2.3", TWO)])?;
     let report = controlled.responder.finish()?;
     assert_eq!(report.verdicts()?, verdicts([("answered", 9)]));
+    Ok(())
+}
+
+/// An answer that was put off is sent when it is due, and is that of the scenario that put it off.
+fn what_is_owed_is_sent_after_a_load() -> Result<()> {
+    const DELAY: Duration = Duration::from_millis(1500);
+    let slow = "[default]\nfault = \"refuse\"\nresult = 2\nmessage = \"Slow\"\ndelay = \"1.5s\"\n";
+    let controlled = Controlled::playing(slow)?;
+    let sccrq = Sccrq::new(7);
+    let request = to_lns("192.0.2.1", &sccrq)?;
+    let asked = Instant::now();
+    push(&controlled.port, &request.frame())?;
+    let other = controlled.write("other.toml", THREE)?;
+    controlled.told(&["load", &other])?;
+    controlled.refuses(&AS_LOADED)?;
+    ensure!(asked.elapsed() < DELAY, "too slow to see the difference");
+    let owed = answer(&controlled.port, LIMIT)?.context("what was owed is gone")?;
+    ensure!(asked.elapsed() >= DELAY, "after {:?}", asked.elapsed());
+    assert_eq!(owed.bytes, refusal(2, 4, "Slow").frame(&request, &sccrq));
+    let report = controlled.responder.finish()?;
+    assert_eq!(
+        report.verdicts()?,
+        verdicts([("answered", 3), ("deferred", 1)])
+    );
+    assert_eq!(report.count("/interfaces/0/sent/sent-later")?, 1);
     Ok(())
 }
 
