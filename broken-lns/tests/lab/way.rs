@@ -21,7 +21,7 @@ pub(crate) const WAYS: [Way; 4] = [
     Way::new("redirect", "generic"),
 ];
 
-/// Those on which rules are played.
+/// Those on which rules are played: a line for each.
 pub(crate) const PLAYED: &[Way] = &[Way::new("redirect", "native")];
 
 impl Way {
@@ -40,7 +40,7 @@ impl Way {
     pub(crate) fn lab(self, plan: Plan) -> Plan {
         plan.peer(match self {
             Self {
-                path: "rewrite",
+                path: "rewrite" | "auto",
                 mode: "native",
             } => Peer::Xdp,
             _ => Peer::Plain,
