@@ -4,6 +4,7 @@
 //! which is the same for all its replies. So it is one for every StopCCN that was
 //! sent to that LAC and port from that LNS: none of them can be told apart by it.
 
+use std::mem;
 use std::num::NonZeroU32;
 
 use broken_lns_ebpf::wire::ipv6::Address;
@@ -163,9 +164,9 @@ impl<T: Copy> Retransmissions<T> {
     }
 
     /// How many StopCCNs were dropped at the bound before they were acknowledged,
-    /// those first that were due first.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
+    /// those first that were due first, since this was last asked.
+    pub fn take_dropped(&mut self) -> u64 {
+        mem::take(&mut self.dropped)
     }
 
     /// Has the StopCCN wait for its next transmission.
@@ -279,7 +280,7 @@ mod tests {
                 (23_500, 7, 5),
             ]
         );
-        assert_eq!((waiting.next_due(), waiting.dropped()), (None, 0));
+        assert_eq!((waiting.next_due(), waiting.take_dropped()), (None, 0));
     }
 
     #[test]
@@ -345,11 +346,11 @@ mod tests {
         for (tunnel_id, time) in [(1, 0), (2, 100), (3, 200)] {
             waiting.sent(tunnel(1701, tunnel_id), "", time * MILLISECOND);
         }
-        assert_eq!(waiting.dropped(), 1);
+        assert_eq!(waiting.take_dropped(), 1);
         assert_eq!(play(&mut waiting, 0..2_000), [(1_100, 2, 1), (1_200, 3, 1)]);
         // What is due before all others is the new one itself.
         waiting.sent(tunnel(1701, 4), "", 2_000 * MILLISECOND);
-        assert_eq!(waiting.dropped(), 2);
+        assert_eq!(waiting.take_dropped(), 1);
         assert_eq!(
             play(&mut waiting, 2_000..4_000),
             [(3_100, 2, 2), (3_200, 3, 2)]
@@ -363,7 +364,7 @@ mod tests {
         waiting.sent(tunnel(1701, 1), "", 0);
         waiting.acknowledged(&peers(1701));
         waiting.sent(tunnel(1701, 2), "", 0);
-        assert_eq!(waiting.dropped(), 0);
+        assert_eq!(waiting.take_dropped(), 0);
         assert_eq!(play(&mut waiting, 0..2_000), [(1_000, 2, 1)]);
     }
 

@@ -82,7 +82,12 @@ fn played(interface: &InterfaceSnapshot, palette: &Palette) -> String {
     let sent = Sent::ALL.iter().zip(interface.sent);
     let sent = sent.map(|(sent, count)| {
         let style = match sent {
-            Sent::Dropped | Sent::NoFrame | Sent::NotWritten | Sent::NotPassed => palette.alarming,
+            Sent::Dropped
+            | Sent::NotAgain
+            | Sent::Forgotten
+            | Sent::NoFrame
+            | Sent::NotWritten
+            | Sent::NotPassed => palette.alarming,
             Sent::Later | Sent::Again | Sent::Copies | Sent::Lost | Sent::PassesNext => {
                 Style::new()
             }

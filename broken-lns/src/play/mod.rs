@@ -114,13 +114,17 @@ impl Player {
             Some(template) if self.acts.next_due().is_none() => {
                 self.refuse(template, umem, batch, announce)
             }
-            _ => batch.each_with(umem, |mut out, packet| {
-                let verdict = self.play(&compiled, now, &mut out, packet, &mut announce);
-                if verdict != Verdict::Answered {
-                    out.umem.give(packet.address);
-                }
-                verdict
-            }),
+            _ => {
+                let counts = batch.each_with(umem, |mut out, packet| {
+                    let verdict = self.play(&compiled, now, &mut out, packet, &mut announce);
+                    if verdict != Verdict::Answered {
+                        out.umem.give(packet.address);
+                    }
+                    verdict
+                });
+                self.count_at_bounds();
+                counts
+            }
         }
     }
 
@@ -148,6 +152,7 @@ impl Player {
             self.acts.owe(again.reply.act, now.saturating_add(PAUSE));
             self.send_again(&again.reply, &mut out, address);
         }
+        self.count_at_bounds();
         if self.acts.has_past() {
             self.acts.forget();
         }
@@ -157,6 +162,16 @@ impl Player {
     #[inline]
     pub fn next_due(&self) -> Option<u64> {
         self.acts.next_due()
+    }
+
+    /// Counts what was lost since the last time for want of memory.
+    fn count_at_bounds(&mut self) {
+        let act = &mut self.acts.current;
+        self.sent
+            .add(Sent::Forgotten, act.attempts.take_forgotten());
+        if let Some(waiting) = &mut act.waiting {
+            self.sent.add(Sent::NotAgain, waiting.take_dropped());
+        }
     }
 
     /// Answers every request with the same template at once.

@@ -42,6 +42,8 @@ sent! {
     Copies, "copies", "further copies of answers";
     Lost, "lost-frames", "frames that a rule lost";
     Dropped, "dropped", "deferred answers that were dropped, since there were too many";
+    NotAgain, "not-again", "StopCCNs that were given up before they were acknowledged, since too many were waiting";
+    Forgotten, "forgotten", "pairs of LAC and LNS whose attempts begin anew, since there were too many";
     NoFrame, "no-frame", "copies that were not sent, for want of a free frame";
     NotWritten, "not-written", "deferred answers that could not be written";
     PassesNext, "passes-next", "requests dropped because a worker had them, and left to the host when they come again";

@@ -3,6 +3,7 @@
 use super::fault::{FaultName, Knob};
 use super::garble::GarbleKind;
 use super::modifiers::MODIFIERS;
+use super::reaction::LAC;
 
 /// The widest that text is easy to read.
 const WIDEST: usize = 100;
@@ -21,6 +22,9 @@ pub fn catalogue(columns: usize) -> String {
         for knob in fault.knobs() {
             page.knob(4, knob);
         }
+        for reaction in fault.reactions() {
+            page.entry(4, 20, LAC, &reaction.to_string());
+        }
     }
     page.title("Modifiers", "of any fault that sends what they modify");
     for knob in MODIFIERS {
@@ -30,13 +34,17 @@ pub fn catalogue(columns: usize) -> String {
     for kind in GarbleKind::ALL {
         let entry = kind.entry();
         page.entry(2, 0, entry.name, "");
-        page.entry(4, 13, "sends", entry.sends);
-        page.entry(4, 13, "breaks", entry.breaks);
-        page.entry(4, 13, "a right LAC", entry.right_lac);
+        page.entry(4, 15, "sends", entry.sends);
+        page.entry(4, 15, "breaks", entry.breaks);
+        page.entry(4, 15, "a right LAC", entry.right_lac);
+        page.entry(4, 15, LAC, &entry.reaction.to_string());
     }
     page.text.push('\n');
     let sections = "Sections are those of RFC 2661. `broken-lns codes` lists results and errors.";
     page.entry(0, 0, "", sections);
+    let lac =
+        format!("What {LAC} does is what it was seen to do; its log says what is in brackets.");
+    page.entry(0, 0, "", &lac);
     page.text
 }
 
@@ -138,9 +146,11 @@ mod tests {
         );
         assert!(catalogue.contains(
             "\n  wrong-tunnel-id\n    \
-                 sends        The header's Tunnel ID is the one that the LAC assigned, plus one.\n    \
-                 breaks       §3.1: the Tunnel ID is the one that the recipient assigned\n    \
-                 a right LAC  discards it, having no such tunnel, and sends its SCCRQ again\n"
+                 sends          The header's Tunnel ID is the one that the LAC assigned, plus one.\n    \
+                 breaks         §3.1: the Tunnel ID is the one that the recipient assigned\n    \
+                 a right LAC    discards it, having no such tunnel, and sends its SCCRQ again\n    \
+                 xl2tpd 1.3.18  sends its SCCRQ four times more, and gives up after 31 s (\"unable to find call or\n                   \
+                                tunnel to handle packet\")\n"
         ));
     }
 }

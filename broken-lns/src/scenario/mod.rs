@@ -12,6 +12,7 @@ pub mod garble;
 pub mod modifiers;
 pub mod prefix;
 mod print;
+pub mod reaction;
 mod reader;
 mod source;
 mod summary;

@@ -2,25 +2,23 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixStream,
     path::PathBuf,
     process::ExitStatus,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use xtask::lab::{Datagram, Lab, Process, RawPort, Sccrq, Scratch, Stream};
+use xtask::lab::{Lab, Plan, Process, RawPort, Sccrq, Scratch, Stream};
 
 use crate::{
-    request::{Refusal, answer, expect, hex, push},
-    responder::{LIMIT, Responder, command, verdicts},
+    request::{Refusal, answer, expect, push},
+    responder::{LIMIT, Responder, command, text, verdicts},
     scenarios::{ready, to_lns},
     trial,
+    way::Way,
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -43,6 +41,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             load_changes_what_is_answered,
         ),
         trial(
+            "what_is_owed_is_sent_after_a_load",
+            &[],
+            what_is_owed_is_sent_after_a_load,
+        ),
+        trial(
             "the_same_file_is_read_once_more",
             &[],
             the_same_file_is_read_once_more,
@@ -56,11 +59,6 @@ pub(crate) fn trials() -> Vec<Trial> {
             "stop_ends_it_and_removes_its_socket",
             &[],
             stop_ends_it_and_removes_its_socket,
-        ),
-        trial(
-            "no_answer_is_mixed_while_it_changes",
-            &[],
-            no_answer_is_mixed_while_it_changes,
         ),
     ]
 }
@@ -106,9 +104,9 @@ const fn refusal(result: u16, error: u16, message: &'static str) -> Refusal {
 }
 
 /// A responder that can be asked and changed; what it leaves behind goes when this is dropped.
-struct Controlled {
-    responder: Responder,
-    port: RawPort,
+pub(crate) struct Controlled {
+    pub(crate) responder: Responder,
+    pub(crate) port: RawPort,
     lab: Lab,
     files: Scratch,
 }
@@ -123,12 +121,21 @@ struct Told {
 impl Controlled {
     /// One that plays this scenario, from the file `scenario.toml`.
     fn playing(scenario: &str) -> Result<Self> {
+        Self::start(&Lab::static_arp(), &[], scenario)
+    }
+
+    /// The same on a way of one's own.
+    pub(crate) fn on(way: Way, scenario: &str) -> Result<Self> {
+        Self::start(&way.one_cable(), &way.flags(), scenario)
+    }
+
+    fn start(plan: &Plan, flags: &[&str], scenario: &str) -> Result<Self> {
         let files = Scratch::new("control")?;
         fs::write(files.file("scenario.toml"), scenario)?;
-        let lab = Lab::static_arp().build()?;
+        let lab = plan.build()?;
         let port = lab.raw_port()?;
         let (socket, file) = (files.file("control.sock"), files.file("scenario.toml"));
-        let flags = ["--scenario", text(&file)?];
+        let flags = [flags, &["--scenario", text(&file)?]].concat();
         let responder = Responder::controlled(&lab, text(&socket)?, &flags)?;
         Ok(Self {
             responder,
@@ -145,7 +152,8 @@ impl Controlled {
         Ok(text(&file)?.to_owned())
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
         self.files.file("control.sock")
     }
 
@@ -209,10 +217,6 @@ impl Controlled {
             .map(|rule| json!([rule["place"]["line"], rule["lns"], rule["hits"]]))
             .collect())
     }
-}
-
-fn text(path: &std::path::Path) -> Result<&str> {
-    path.to_str().context("a path that is no text")
 }
 
 const AS_LOADED: [(&str, Refusal); 3] = [
@@ -356,6 +360,31 @@ fn load_changes_what_is_answered() -> Result<()> {
     Ok(())
 }
 
+/// An answer that was put off is sent when it is due, and is that of the scenario that put it off.
+fn what_is_owed_is_sent_after_a_load() -> Result<()> {
+    const DELAY: Duration = Duration::from_millis(1500);
+    let slow = "[default]\nfault = \"refuse\"\nresult = 2\nmessage = \"Slow\"\ndelay = \"1.5s\"\n";
+    let controlled = Controlled::playing(slow)?;
+    let sccrq = Sccrq::new(7);
+    let request = to_lns("192.0.2.1", &sccrq)?;
+    let asked = Instant::now();
+    push(&controlled.port, &request.frame())?;
+    let other = controlled.write("other.toml", THREE)?;
+    controlled.told(&["load", &other])?;
+    controlled.refuses(&AS_LOADED)?;
+    ensure!(asked.elapsed() < DELAY, "too slow to see the difference");
+    let owed = answer(&controlled.port, LIMIT)?.context("what was owed is gone")?;
+    ensure!(asked.elapsed() >= DELAY, "after {:?}", asked.elapsed());
+    assert_eq!(owed.bytes, refusal(2, 4, "Slow").frame(&request, &sccrq));
+    let report = controlled.responder.finish()?;
+    assert_eq!(
+        report.verdicts()?,
+        verdicts([("answered", 3), ("deferred", 1)])
+    );
+    assert_eq!(report.count("/interfaces/0/sent/sent-later")?, 1);
+    Ok(())
+}
+
 /// By the command, and by SIGHUP.
 fn the_same_file_is_read_once_more() -> Result<()> {
     let mut controlled = Controlled::playing(THREE)?;
@@ -423,77 +452,4 @@ fn stop_ends_it_and_removes_its_socket() -> Result<()> {
     assert_eq!(report.verdicts()?, verdicts([("answered", 3)]));
     assert!(!socket.exists());
     Ok(())
-}
-
-/// Changes what 192.0.2.1 says, there and back again, on one connection.
-fn change_again_and_again(socket: &std::path::Path, changes: usize) -> Result<()> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
-    let mut replies = BufReader::new(stream.try_clone()?);
-    for number in 0..changes {
-        let (result, error, message) = [(7, 9, "Something longer"), (2, 4, "One")][number % 2];
-        let set = json!({
-            "result_code": result,
-            "error_code": error,
-            "error_message": message,
-            "lns": "192.0.2.1",
-        });
-        let request = json!({"version": 1, "request": {"set": set}});
-        writeln!(stream, "{request}")?;
-        let mut line = String::new();
-        replies.read_line(&mut line)?;
-        let response: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
-        ensure!(response.get("ok").is_some(), "change {number}: {line}");
-    }
-    Ok(())
-}
-
-/// However often it changes, an answer says one thing or the other, and every request has one.
-fn no_answer_is_mixed_while_it_changes() -> Result<()> {
-    const CHANGES: usize = 400;
-    /// So few at a time that no ring and no cable is ever full.
-    const AT_A_TIME: u16 = 32;
-    let controlled = Controlled::playing(THREE)?;
-    let said = [ONE, refusal(7, 9, "Something longer")];
-    let (socket, port) = (controlled.socket(), &controlled.port);
-    let over = AtomicBool::new(false);
-    let mut counts = [0_u64; 2];
-    let mut sent = 0_u64;
-    thread::scope(|scope| -> Result<()> {
-        let changing = scope.spawn(|| {
-            let changed = change_again_and_again(&socket, CHANGES);
-            over.store(true, Ordering::Relaxed);
-            changed
-        });
-        while !over.load(Ordering::Relaxed) {
-            for tunnel_id in 1..=AT_A_TIME {
-                push(port, &to_lns("192.0.2.1", &Sccrq::new(tunnel_id))?.frame())?;
-                sent += 1;
-            }
-            for tunnel_id in 1..=AT_A_TIME {
-                let reply = answer(port, LIMIT)?.context("no answer")?;
-                let which = which(&reply.bytes, tunnel_id, &said)?;
-                counts[which] += 1;
-            }
-        }
-        changing.join().expect("the changes do not panic")
-    })?;
-    let [first, second] = counts;
-    assert_eq!(first + second, sent);
-    ensure!(first > 0 && second > 0, "{first} and {second}");
-    // The last of the changes is in force.
-    controlled.refuses(&AS_LOADED)?;
-    let report = controlled.responder.finish()?;
-    assert_eq!(report.verdicts()?, verdicts([("answered", sent + 3)]));
-    Ok(())
-}
-
-/// Which of the refusals it is that answers the request of this tunnel id, octet by octet.
-fn which(reply: &[u8], tunnel_id: u16, said: &[Refusal]) -> Result<usize> {
-    let sccrq = Sccrq::new(tunnel_id);
-    let request: Datagram = to_lns("192.0.2.1", &sccrq)?;
-    let is = |refusal: &Refusal| refusal.frame(&request, &sccrq) == reply;
-    let which = said.iter().position(is);
-    which.with_context(|| format!("tunnel {tunnel_id}: {}", hex(reply)))
 }

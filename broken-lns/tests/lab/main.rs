@@ -10,7 +10,10 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Trial};
 use xtask::lab::{self, interrupt};
 
+mod changes;
 mod control;
+mod decoded;
+mod dialled;
 mod errors;
 mod fallback;
 mod filters;
@@ -55,6 +58,9 @@ fn main() -> ExitCode {
         ("played", played::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
+        ("changes", changes::trials()),
+        ("decoded", decoded::trials()),
+        ("dialled", dialled::trials()),
     ];
     let trials = trials.into_iter().flat_map(|(kind, trials)| {
         let trials = trials.into_iter();

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     process::{Command, ExitStatus},
     time::Duration,
 };
@@ -29,6 +30,11 @@ pub(crate) struct Report {
     pub(crate) said: Vec<String>,
     /// How it ended.
     pub(crate) status: ExitStatus,
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is no text")
 }
 
 /// `broken-lns` with these arguments in `namespace`.

@@ -100,7 +100,8 @@ const RIGHT: Refusal = Refusal {
     ..Refusal::DEFAULT
 };
 
-/// Where the Result Code AVP of a right StopCCN is in its message, and the AVP behind it.
+/// Where the AVPs of a right StopCCN are in its message.
+const MESSAGE_TYPE: usize = 12;
 const RESULT_CODE: usize = 20;
 const ASSIGNED_TUNNEL_ID: usize = 44;
 
@@ -170,13 +171,46 @@ const READY: &[Ready] = &[
             ("192.0.2.2", Garbled(|it| it.payload[5] = 0x02)),
             ("192.0.2.4", Garbled(|it| it.payload[4..6].fill(0))),
             (
+                "192.0.2.6",
+                Garbled(|it| {
+                    it.payload.truncate(ASSIGNED_TUNNEL_ID);
+                    it.payload[3] = 44;
+                }),
+            ),
+            (
                 "192.0.2.8",
                 Garbled(|it| {
                     it.payload.drain(RESULT_CODE..ASSIGNED_TUNNEL_ID);
                     it.payload[3] = 28;
                 }),
             ),
+            (
+                "192.0.2.10",
+                Garbled(|it| {
+                    it.payload.drain(MESSAGE_TYPE..RESULT_CODE);
+                    it.payload[3] = 44;
+                }),
+            ),
+            (
+                "192.0.2.12",
+                Garbled(|it| it.payload[MESSAGE_TYPE..].rotate_left(RESULT_CODE - MESSAGE_TYPE)),
+            ),
             ("192.0.2.14", Garbled(|it| it.payload[19] = 0)),
+            (
+                "192.0.2.16",
+                Garbled(|it| {
+                    it.payload.extend([0x80, 6, 0, 0, 0xFF, 0xFF]);
+                    it.payload[3] = 58;
+                }),
+            ),
+            (
+                "192.0.2.18",
+                Garbled(|it| {
+                    let half = [0x80, 7, 0, 0, 0, 1, 0];
+                    it.payload.splice(RESULT_CODE..ASSIGNED_TUNNEL_ID, half);
+                    it.payload[3] = 35;
+                }),
+            ),
             (
                 "192.0.2.20",
                 Garbled(|it| it.payload[ASSIGNED_TUNNEL_ID..][..2].copy_from_slice(&[0x83, 0xFF])),
@@ -190,6 +224,19 @@ const READY: &[Ready] = &[
             ("192.0.2.28", Garbled(|it| it.payload[9] = 1)),
             ("192.0.2.30", Garbled(|it| it.payload[11] = 0)),
             ("192.0.2.32", Garbled(|it| it.payload[1] = 3)),
+            ("192.0.2.34", Garbled(|it| it.payload[0] = 0xC0)),
+            (
+                "192.0.2.36",
+                Garbled(|it| it.payload[..2].copy_from_slice(&[0xFC, 0xF2])),
+            ),
+            (
+                "192.0.2.38",
+                Garbled(|it| {
+                    let hidden = [0xC0, 10, 0, 0, 0, 9, 0x5A, 0xC3, 0x96, 0x3C];
+                    it.payload.splice(ASSIGNED_TUNNEL_ID.., hidden);
+                    it.payload[3] = 54;
+                }),
+            ),
             (
                 "192.0.2.40",
                 Garbled(|it| it.payload[RESULT_CODE + 6..][..2].copy_from_slice(&[2, 0])),

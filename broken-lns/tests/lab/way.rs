@@ -21,6 +21,9 @@ pub(crate) const WAYS: [Way; 4] = [
     Way::new("redirect", "generic"),
 ];
 
+/// Those on which rules are played: a line for each.
+pub(crate) const PLAYED: &[Way] = &[Way::new("auto", "native"), Way::new("redirect", "native")];
+
 impl Way {
     /// A way of its own.
     pub(crate) const fn new(path: &'static str, mode: &'static str) -> Self {
@@ -37,7 +40,7 @@ impl Way {
     pub(crate) fn lab(self, plan: Plan) -> Plan {
         plan.peer(match self {
             Self {
-                path: "rewrite",
+                path: "rewrite" | "auto",
                 mode: "native",
             } => Peer::Xdp,
             _ => Peer::Plain,

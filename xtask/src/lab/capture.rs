@@ -6,12 +6,18 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Namespace, Process, Scratch};
 use crate::process;
 
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest frame that is recorded whole, in octets, and the room for frames that tcpdump has
+/// not come to yet, in KiB. Every frame there takes the room of the longest one: at tcpdump's own
+/// sizes there are not ten of them, and a few LACs that dial at once would be too much.
+const LONGEST: &str = "16384";
+const BUFFER: &str = "16384";
 
 /// A tcpdump that records, ended when dropped.
 #[derive(Debug)]
@@ -36,7 +42,8 @@ impl Capture {
         let mut command = namespace.command("tcpdump");
         // Unbuffered all the way, and still root: it may not give up the right to its own file.
         command
-            .args(["-n", "-U", "--immediate-mode", "-s", "0", "-Z", "root"])
+            .args(["-n", "-U", "--immediate-mode", "-Z", "root"])
+            .args(["-s", LONGEST, "-B", BUFFER])
             .args(["-i", interface, "-w"])
             .arg(&file);
         let tcpdump = Process::spawn("tcpdump", command)?;
@@ -50,10 +57,17 @@ impl Capture {
         })
     }
 
-    /// Ends the recording. Frames that were on the way a moment ago are in it.
+    /// Ends the recording. Frames that were on the way a moment ago are in it; where any is
+    /// missing, that is an error.
     pub fn stop(mut self) -> Result<Recording> {
         super::pause(Duration::from_millis(100))?;
         self.tcpdump.stop(LIMIT)?;
+        let dropped = self.tcpdump.wait_for_line("dropped by kernel", LIMIT)?;
+        ensure!(
+            dropped.text.starts_with("0 "),
+            "the recording is not complete: {}",
+            dropped.text
+        );
         Ok(Recording {
             file: self.file,
             _scratch: self.scratch,

@@ -5,6 +5,7 @@ use super::super::{Fault, Place};
 use super::*;
 use crate::codes::{ErrorCode, ResultCode};
 
+mod arbitrary;
 mod bounds;
 mod mistakes;
 

@@ -1,10 +1,14 @@
-//! Long texts, and texts that are nothing.
+//! Files that cannot be read, and long ones.
 
+use std::fs;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use proptest::prelude::*;
+use broken_lns_ebpf::sccrq::IpVersion;
+use xtask::lab::Scratch;
 
 use super::*;
+use crate::compile::Compiled;
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
@@ -24,7 +28,7 @@ fn a_file_that_cannot_be_read_is_named() {
 /// Rules for different addresses, under different headers.
 fn many_rules(header: &str, count: u32) -> String {
     let rule = |number: u32| {
-        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+        let address = Ipv4Addr::from_bits(0x0a00_0000 + number);
         format!("{header}\naddress = \"{address}\"\nfault = \"refuse\"\nresult = 2\n\n")
     };
     (0..count).map(rule).collect()
@@ -57,80 +61,57 @@ fn a_hundred_thousand_rules_are_checked_soon() {
     assert!(start.elapsed() < Duration::from_secs(60));
 }
 
-/// Pieces that texts are made of which are nearly right.
-fn pieces() -> impl Strategy<Value = String> {
-    const PIECES: &[&str] = &[
-        "[default]",
-        "[[lns]]",
-        "[[lns.lac]]",
-        "\n",
-        "\n",
-        "\n",
-        " = ",
-        " = ",
-        "fault",
-        "\"refuse\"",
-        "\"cycle\"",
-        "faults",
-        "[",
-        "]",
-        "{",
-        "}",
-        ",",
-        "\"garble\"",
-        "kind",
-        "\"wrong-ns\"",
-        "address",
-        "\"192.0.2.1/24\"",
-        "\"::/0\"",
-        "-1",
-        "99999999999999999999999999999999999999999",
-        "1e999",
-        "nan",
-        "0x7f",
-        "true",
-        "1979-05-27",
-        "\"\"\"",
-        "'",
-        "\\u0000",
-        "delay",
-        "\"1s\"",
-        "jitter",
-        "then",
-        "otherwise",
-        "probability",
-        "0.5",
-        "first",
-        "for",
-        "\u{85}",
-        "ü",
-    ];
-    proptest::collection::vec(prop::sample::select(PIECES), 0..60)
-        .prop_map(|pieces| pieces.concat())
+/// As many rules for LNSs as for LACs, with a reply each: from the text to what is played.
+#[test]
+fn rules_by_the_ten_thousands_are_ready_soon() {
+    const RULES: u32 = 65_536;
+    let rules = |header: &str| -> String {
+        let rule = |number: u32| {
+            let address = Ipv4Addr::from_bits(0x0a00_0000 + number);
+            format!("{header}\naddress = \"{address}\"\nfault = \"refuse\"\nresult = {number}\n\n")
+        };
+        (0..RULES).map(rule).collect()
+    };
+    let (lns, lacs) = (rules("[[lns]]"), rules("[[lns.lac]]"));
+    let text = format!("{lns}[[lns]]\naddress = \"192.0.2.0/24\"\n{lacs}");
+    let start = Instant::now();
+    let scenario = read(&text).expect("all rules are right");
+    let compiled = Compiled::new(&scenario).expect("there is room for all of them");
+    // The bound is for a build without optimisation on a busy machine, as above.
+    assert!(start.elapsed() < Duration::from_secs(60));
+
+    // The default comes first; an LNS without a treatment of its own has no rule but those for LACs.
+    assert_eq!(compiled.rules().len(), 1 + 2 * RULES as usize);
+    let memory = |address: [u8; 4]| [u32::from_ne_bytes(address).into(), 0];
+    for (lac, lns, rule) in [
+        ([10, 0, 0, 1], [10, 0, 0, 0], 1),
+        ([10, 0, 0, 1], [10, 0, 255, 255], 65_536),
+        ([10, 0, 0, 0], [192, 0, 2, 1], 65_537),
+        ([10, 0, 255, 255], [192, 0, 2, 1], 131_072),
+        ([10, 1, 0, 0], [192, 0, 2, 1], 0),
+        ([10, 0, 0, 1], [10, 1, 0, 0], 0),
+    ] {
+        let found = compiled.rule_for(IpVersion::V4, memory(lns), memory(lac));
+        assert_eq!(found.index(), rule, "{lac:?} at {lns:?}");
+    }
 }
 
-proptest! {
-    #[test]
-    fn any_text_is_a_scenario_or_not(text in "\\PC*|(.|\n)*") {
-        let _ = read(&text).map_err(|error| error.to_string());
-    }
-
-    #[test]
-    fn any_text_of_likely_pieces_is_a_scenario_or_not(text in pieces()) {
-        let _ = read(&text).map_err(|error| error.to_string());
-    }
-
-    #[test]
-    fn any_value_behind_any_key_is_right_or_not(
-        key in prop::sample::select(&["fault", "result", "error", "message", "kind", "code",
-            "from_address", "faults", "delay", "jitter", "repeat", "retransmit", "loss",
-            "probability", "otherwise", "first", "for", "then", "assigned_tunnel_id"][..]),
-        fault in prop::sample::select(&["refuse", "silent", "unreachable", "cycle", "garble"][..]),
-        value in prop::sample::select(&["1", "-1", "0.5", "\"\"", "\"silent\"", "[]", "[1]", "{}",
-            "true", "1979-05-27", "nan", "\"99999999999999y\"", "{ fault = \"pass\" }",
-            "99999999999999999999999999999999999999999999"][..]),
-    ) {
-        let text = format!("[default]\nfault = \"{fault}\"\n{key} = {value}\n");
-        let _ = read(&text).map_err(|error| error.to_string());
-    }
+/// A file may be as long as the limit, and not one octet longer.
+#[test]
+fn a_file_has_a_longest_length() {
+    let files = Scratch::new("scenario").expect("room for a file");
+    let path = files.file("long.toml");
+    let limit = usize::try_from(FILE_LIMIT << 20).expect("it fits");
+    let text = "#".repeat(limit);
+    fs::write(&path, &text).expect("room for the text");
+    let read = Scenario::read(&path).expect("as long as it may be");
+    assert_eq!(read.len(), limit);
+    fs::write(&path, text + "#").expect("room for the text");
+    assert!(matches!(
+        Scenario::read(&path),
+        Err(ScenarioError::TooLong {
+            limit: FILE_LIMIT,
+            ..
+        })
+    ));
 }
