@@ -3,8 +3,9 @@
 //! A value is validated here once, and nothing downstream reads text again.
 
 mod control;
+mod metrics;
 
-use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
@@ -149,6 +150,11 @@ pub struct Run {
     /// [default: /run/broken-lns/INTERFACE.sock].
     #[arg(long, value_name = "PATH|none", help_heading = OUTPUT)]
     pub control: Option<ControlChoice>,
+
+    /// Serve metrics for Prometheus there, at /metrics: an address and a port, or a port alone for
+    /// 127.0.0.1 [default: off].
+    #[arg(long, value_name = "ADDR:PORT", value_parser = metrics::parse_address, help_heading = OUTPUT)]
+    pub metrics: Option<SocketAddr>,
 
     /// Stop after this time, such as 30s, 5m or "1h 30m" [default: at Ctrl-C or SIGTERM].
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = OUTPUT)]

@@ -5,6 +5,9 @@
 //! globals of `program` and to the workers; the way of a frame that was handed over
 //! is `queue` to `play`. `banks` puts rules in force in the kernel half. `responder` holds one interface together, `run` all of them;
 //! `control` lets others ask it and change it while it runs, as `remote` does.
+//! is `queue` to `play`. `responder` holds one interface together, `run` all of them;
+//! `control` lets others ask it and change it while it runs, as `remote` does, and
+//! `metrics` lets Prometheus read what is counted.
 //!
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
@@ -24,6 +27,7 @@ pub mod garble;
 pub mod interface;
 pub mod kernel_log;
 pub mod lru;
+pub mod metrics;
 pub mod mode;
 pub mod output;
 pub mod pending;

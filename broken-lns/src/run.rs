@@ -2,13 +2,14 @@
 //! count until it is time to stop.
 
 mod control;
+mod metrics;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
@@ -51,6 +52,8 @@ struct Session {
     /// Whether something was set in it since.
     changed: bool,
     started: Instant,
+    /// The same by the clock on the wall.
+    started_at: SystemTime,
     /// What had been counted at the last reset.
     zero: Snapshot,
     /// The hits of the rules then.
@@ -84,9 +87,14 @@ pub fn run(flags: &Run) -> Result<()> {
         let interfaces = interfaces(flags)?;
         privilege::check()?;
         let (mut control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
+        let mut metrics = metrics::listen(flags.metrics)?;
         let mut session = Session::start(flags, interfaces)?;
         if let Some(warning) = warning {
             session.status.line(warning);
+        }
+        if let Some(address) = metrics.address() {
+            let line = format!("metrics at http://{address}/metrics");
+            session.status.line(line);
         }
         let mut fetch = interval(FETCH_INTERVAL);
         let mut show = interval(SHOW_INTERVAL);
@@ -111,6 +119,10 @@ pub fn run(flags: &Run) -> Result<()> {
                     ControlFlow::Continue(()) => Ok(()),
                     ControlFlow::Break(stop) => break (Ok(()), Some(stop)),
                 },
+                scrape = metrics.next() => {
+                    session.expose(scrape);
+                    Ok(())
+                }
                 _ = fetch.tick() => {
                     session.fetch();
                     Ok(())
@@ -235,6 +247,7 @@ impl Session {
             file: flags.scenario.clone(),
             changed: false,
             started: Instant::now(),
+            started_at: SystemTime::now(),
             zero: Snapshot::default(),
             zero_hits: Vec::new(),
         })

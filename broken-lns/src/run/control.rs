@@ -68,11 +68,7 @@ impl Controlled for Session {
     }
 
     fn rules(&mut self) -> Result<Vec<RuleLine>, Refused> {
-        let zero = self.zero_hits.iter().copied().chain(std::iter::repeat(0));
-        let hits = self.hits()?;
-        let hits = hits.into_iter().zip(zero);
-        let hits = hits.map(|(count, zero)| count.saturating_sub(zero));
-        Ok(RuleLine::all(&self.scenario, hits))
+        Ok(RuleLine::all(&self.scenario, self.hits_since_zero()?))
     }
 
     fn set(&mut self, change: &Set) -> Result<Changed, Refused> {
@@ -206,6 +202,13 @@ impl Session {
             }
         }
         Ok(hits)
+    }
+
+    /// The hits of every rule since the last reset.
+    pub(super) fn hits_since_zero(&self) -> Result<impl Iterator<Item = u64>, Refused> {
+        let zero = self.zero_hits.iter().copied().chain(std::iter::repeat(0));
+        let hits = self.hits()?.into_iter().zip(zero);
+        Ok(hits.map(|(count, zero)| count.saturating_sub(zero)))
     }
 
     /// Reads the scenario once more, and says how that went.

@@ -21,6 +21,7 @@ mod json;
 mod kind;
 mod lifecycle;
 mod loaded;
+mod metrics;
 mod packet;
 mod played;
 mod queues;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         ("changes", changes::trials()),
         ("decoded", decoded::trials()),
         ("dialled", dialled::trials()),
+        ("metrics", metrics::trials()),
     ];
     let trials = trials.into_iter().flat_map(|(kind, trials)| {
         let trials = trials.into_iter();

@@ -1,0 +1,224 @@
+//! The metrics over HTTP/1.1, so that no client can do more than read them.
+//!
+//! A connection has one request and a limited time, and there is a limited number of them. What
+//! a client sends beyond the head of its request is never read.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::Exposition;
+
+/// Octets of a request's head; hyper wants no less.
+const HEAD_LEN: usize = 8 << 10;
+
+/// Header fields of a request.
+const HEADER_FIELDS: usize = 64;
+
+/// How long no connection is accepted after one could not be: file descriptors may have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What clients may expect of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The connections at a time; others wait.
+    pub connections: usize,
+    /// How long a connection may take, from its start to the last octet of its response.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            patience: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why there are no metrics.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot serve metrics at {address}: {cause}; choose another place with --metrics ADDR:PORT"
+)]
+pub struct ListenError {
+    /// Where it should have been.
+    address: SocketAddr,
+    /// What the kernel said.
+    cause: io::Error,
+}
+
+/// Where metrics are served.
+#[derive(Debug)]
+pub struct Server {
+    scrapes: mpsc::Receiver<Scrape>,
+    address: Option<SocketAddr>,
+}
+
+/// A client that waits for the metrics.
+#[derive(Debug)]
+#[must_use = "the client waits for them"]
+pub struct Scrape(oneshot::Sender<Result<Exposition, String>>);
+
+impl Server {
+    /// A server that nobody can reach.
+    pub fn unreachable() -> Self {
+        let (_, scrapes) = mpsc::channel(1);
+        Self {
+            scrapes,
+            address: None,
+        }
+    }
+
+    /// Listens at this address; this has to be within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`], where the address is taken, or not of this machine.
+    pub fn listen(address: SocketAddr, limits: Limits) -> Result<Self, ListenError> {
+        let failed = |cause| ListenError { address, cause };
+        let listener = StdListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = TcpListener::from_std(listener).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (sender, scrapes) = mpsc::channel(1);
+        tokio::spawn(accept(listener, sender, limits));
+        Ok(Self {
+            scrapes,
+            address: Some(address),
+        })
+    }
+
+    /// Where it listens, with the port that the kernel chose if none was asked for; `None` if
+    /// nobody can reach us.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// The next client; it never comes if nobody can reach us.
+    pub async fn next(&mut self) -> Scrape {
+        match self.scrapes.recv().await {
+            Some(scrape) => scrape,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Scrape {
+    /// Gives the client what there is to show, or the reason why that cannot be had.
+    pub fn answer<E: ToString>(self, exposition: Result<Exposition, E>) {
+        // Where the client is gone, nobody wants to know.
+        let _ = self.0.send(exposition.map_err(|error| error.to_string()));
+    }
+}
+
+/// Accepts connections for ever, as many at a time as may be.
+async fn accept(listener: TcpListener, scrapes: mpsc::Sender<Scrape>, limits: Limits) {
+    let seats = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        // The semaphore is never closed.
+        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let scrapes = scrapes.clone();
+                tokio::spawn(async move {
+                    // Too late or broken is the client's affair, and ends with the connection.
+                    let _ = timeout(limits.patience, attend(stream, scrapes)).await;
+                    drop(seat);
+                });
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// Responds to the one request of a connection.
+async fn attend(stream: TcpStream, scrapes: mpsc::Sender<Scrape>) -> Result<(), hyper::Error> {
+    let service = service_fn(|request: Request<Incoming>| {
+        let scrapes = scrapes.clone();
+        async move { Ok::<_, Infallible>(respond(&request, &scrapes).await) }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        // A client that has sent its request may say that nothing comes after it.
+        .half_close(true)
+        .max_buf_size(HEAD_LEN)
+        .max_headers(HEADER_FIELDS)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+}
+
+/// The response to a request.
+async fn respond(
+    request: &Request<Incoming>,
+    scrapes: &mpsc::Sender<Scrape>,
+) -> Response<Full<Bytes>> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/metrics" | "/healthz" if !reads => {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD here\n");
+            let allowed = HeaderValue::from_static("GET, HEAD");
+            response.headers_mut().insert(ALLOW, allowed);
+            response
+        }
+        "/metrics" => match scrape(scrapes).await {
+            Ok(text) => {
+                let mut response = plain(StatusCode::OK, text);
+                let content_type = HeaderValue::from_static(super::CONTENT_TYPE);
+                response.headers_mut().insert(CONTENT_TYPE, content_type);
+                response
+            }
+            Err(reason) => plain(StatusCode::INTERNAL_SERVER_ERROR, reason + "\n"),
+        },
+        "/healthz" => plain(StatusCode::OK, "ok\n"),
+        _ => plain(
+            StatusCode::NOT_FOUND,
+            "there are /metrics for Prometheus and /healthz\n",
+        ),
+    }
+}
+
+/// The metrics as they are now.
+async fn scrape(scrapes: &mpsc::Sender<Scrape>) -> Result<String, String> {
+    let (sender, exposition) = oneshot::channel();
+    // Neither fails unless the responder ends in between.
+    let sent = scrapes.send(Scrape(sender)).await.ok();
+    let exposition = match sent {
+        Some(()) => exposition.await.ok(),
+        None => None,
+    };
+    let exposition = exposition.unwrap_or_else(|| Err("the responder is ending".to_owned()))?;
+    exposition
+        .into_text()
+        .map_err(|_| "the metrics could not be written".to_owned())
+}
+
+/// A response of text.
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests;
