@@ -9,7 +9,7 @@ use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, time::
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
-pub use control::{ControlChoice, Load, Set, Target};
+pub use control::{ControlChoice, Load, Set, Target, Which};
 
 use crate::{
     codes::{ErrorCodeChoice, ResultCode},
@@ -49,6 +49,9 @@ pub enum Command {
 
     /// Show the rules of a running responder, with the hits of each.
     Rules(Target),
+
+    /// Watch a running responder: its rates by verdict and queue, and the hits of its rules.
+    Top(Which),
 
     /// Change the refusal of a running responder, everywhere or at some LNS addresses.
     ///

@@ -7,7 +7,8 @@
 //! `control` lets others ask it and change it while it runs, as `remote` does.
 //! is `queue` to `play`. `responder` holds one interface together, `run` all of them;
 //! `control` lets others ask it and change it while it runs, as `remote` does, and
-//! `metrics` lets Prometheus read what is counted.
+//! `metrics` lets Prometheus read what is counted. `top` shows it to people, from the
+//! other end of the control socket.
 //!
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
@@ -47,4 +48,5 @@ pub mod snapshot;
 pub mod socket_option;
 mod suggestion;
 pub mod tally;
+pub mod top;
 pub mod unreachable;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use broken_lns::cli::{Cli, Command};
 use broken_lns::control::protocol::Request;
 use broken_lns::scenario::catalogue::catalogue;
-use broken_lns::{check, codes, output, remote, run};
+use broken_lns::{check, codes, output, remote, run, top};
 
 fn main() -> ExitCode {
     match dispatch(&Cli::from_command_line().command) {
@@ -26,6 +26,7 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Faults => print(&catalogue(columns())),
         Command::Status(target) => remote::ask(target, &Request::Status),
         Command::Rules(target) => remote::ask(target, &Request::Rules),
+        Command::Top(which) => top::top(which),
         Command::Set(flags) => remote::set(flags),
         Command::Load(flags) => remote::load(flags),
         Command::Reload(target) => remote::ask(target, &Request::Reload),

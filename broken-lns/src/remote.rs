@@ -17,7 +17,7 @@ use crate::scenario::Scenario;
 ///
 /// Where no responder is found or it does not answer, and why it refuses.
 pub fn ask(target: &Target, request: &Request) -> Result<()> {
-    let client = Client::find(&target.whom(), Path::new(DIRECTORY))?;
+    let client = Client::find(&target.which.whom(), Path::new(DIRECTORY))?;
     let (response, line) = client.ask(request)?;
     if target.json {
         print(&line).context("cannot write to standard output")?;

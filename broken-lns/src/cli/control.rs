@@ -31,9 +31,9 @@ impl FromStr for ControlChoice {
     }
 }
 
-/// Which responder is meant, and how its response is shown.
+/// Which responder is meant.
 #[derive(Debug, Args)]
-pub struct Target {
+pub struct Which {
     /// The responder on this interface [default: the only one that runs].
     #[arg(short, long, value_name = "NAME", conflicts_with = "control")]
     pub interface: Option<String>,
@@ -41,6 +41,14 @@ pub struct Target {
     /// The responder that was started with this --control.
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
+}
+
+/// Which responder is meant, and how its response is shown.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Which responder.
+    #[command(flatten)]
+    pub which: Which,
 
     /// Print the response as a line of JSON.
     #[arg(long)]
@@ -85,7 +93,7 @@ pub struct Load {
     pub target: Target,
 }
 
-impl Target {
+impl Which {
     /// The responder that is meant.
     pub fn whom(&self) -> Whom {
         match (&self.interface, &self.control) {
@@ -128,13 +136,13 @@ mod tests {
 
     #[test]
     fn a_responder_is_meant_by_its_interface_or_its_socket() {
-        assert_eq!(target(&[]).whom(), Whom::Only);
+        assert_eq!(target(&[]).which.whom(), Whom::Only);
         for flag in ["-i", "--interface"] {
-            let whom = target(&[flag, "eth1"]).whom();
+            let whom = target(&[flag, "eth1"]).which.whom();
             assert_eq!(whom, Whom::Interface("eth1".to_owned()));
         }
         let by_socket = target(&["--control", "/tmp/lns.sock", "--json"]);
-        assert_eq!(by_socket.whom(), Whom::Socket("/tmp/lns.sock".into()));
+        assert_eq!(by_socket.which.whom(), Whom::Socket("/tmp/lns.sock".into()));
         assert!(by_socket.json);
     }
 

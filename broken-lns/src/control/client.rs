@@ -142,6 +142,13 @@ impl Client {
         }
     }
 
+    /// Waits no longer than this for a response.
+    #[must_use]
+    pub fn patient_for(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Connects to the only responder there is. One on several interfaces has several sockets.
     fn only(directory: &Path) -> Result<Self, ClientError> {
         let mut found = Vec::new();

@@ -397,6 +397,15 @@ impl std::fmt::Display for InForce {
 }
 
 impl RuleLine {
+    /// The place of the rule in its file, or what stands for one.
+    pub fn name(&self) -> String {
+        match self.place {
+            Some(place) => place.to_string(),
+            None if self.lns.is_empty() => "default".to_owned(),
+            None => "set".to_owned(),
+        }
+    }
+
     /// Every rule of a scenario with its hits, which are in the order of
     /// [`Scenario::treatments`]; hits that are missing are none.
     pub fn all(scenario: &Scenario, hits: impl IntoIterator<Item = u64>) -> Vec<Self> {

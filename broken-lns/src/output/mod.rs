@@ -18,6 +18,7 @@ use anstyle::{AnsiColor, Style};
 
 pub use answers::AnswerLog;
 pub use json::JsonLines;
+pub(crate) use reply::prefixes;
 pub use reply::reply;
 pub use status::StatusLine;
 pub use summary::summary;
@@ -108,7 +109,7 @@ fn loses_replies(name: &str) -> bool {
 }
 
 /// A number with a comma after every three digits.
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -129,12 +130,12 @@ fn cell(count: u64) -> String {
 }
 
 /// A rate as a whole number.
-fn rate(per_second: f64) -> String {
+pub(crate) fn rate(per_second: f64) -> String {
     thousands(per_second.round() as u64)
 }
 
 /// A time for people: to a tenth of a second under a minute, to a second above.
-fn time(elapsed: Duration) -> String {
+pub(crate) fn time(elapsed: Duration) -> String {
     if elapsed < Duration::from_secs(60) {
         format!("{:.1} s", elapsed.as_secs_f64())
     } else {

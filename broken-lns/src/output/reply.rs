@@ -50,13 +50,8 @@ fn rules(lines: &[RuleLine], palette: &Palette) -> String {
         ("treatment", Side::Left),
     ]);
     for line in lines {
-        let place = match line.place {
-            Some(place) => place.to_string(),
-            None if line.lns.is_empty() => "default".to_owned(),
-            None => "set".to_owned(),
-        };
         let row = vec![
-            place,
+            line.name(),
             prefixes(&line.lns, "any other"),
             prefixes(&line.lac, "any"),
             cell(line.hits),
@@ -72,7 +67,7 @@ fn rules(lines: &[RuleLine], palette: &Palette) -> String {
 }
 
 /// The first of the prefixes, and how many there are more.
-fn prefixes(prefixes: &[Prefix], none: &str) -> String {
+pub(crate) fn prefixes(prefixes: &[Prefix], none: &str) -> String {
     match prefixes {
         [] => none.to_owned(),
         [one] => one.to_string(),

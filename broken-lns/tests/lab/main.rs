@@ -30,6 +30,7 @@ mod replies;
 mod request;
 mod responder;
 mod scenarios;
+mod top;
 mod traffic;
 mod verbose;
 mod verdicts;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         ("decoded", decoded::trials()),
         ("dialled", dialled::trials()),
         ("metrics", metrics::trials()),
+        ("top", top::trials()),
     ];
     let trials = trials.into_iter().flat_map(|(kind, trials)| {
         let trials = trials.into_iter();
