@@ -74,7 +74,9 @@ pub fn top(which: &Which) -> Result<()> {
                 sample = samples.recv() => match sample.context("nobody asks any more")? {
                     Ok(_) if ui.is_paused() => {}
                     Ok(sample) => model.take(sample),
-                    Err(error) => model.away(&error.to_string(), SystemTime::now()),
+                    Err(error) => {
+                        model.away(error.is_gone(), &error.to_string(), SystemTime::now());
+                    }
                 },
             }
         }

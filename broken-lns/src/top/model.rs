@@ -84,6 +84,8 @@ pub(super) struct Queue {
 /// That the responder does not say anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Away {
+    /// Whether it is not there, rather than silent.
+    pub(super) is_gone: bool,
     /// Since when.
     pub(super) since: SystemTime,
     /// Why, in one sentence.
@@ -150,14 +152,14 @@ impl Model {
             .collect();
     }
 
-    /// Takes that the responder says nothing more, for this reason. The first time counts.
-    pub fn away(&mut self, why: &str, now: SystemTime) {
-        // The way out that an error shows is for those who start something.
-        let why = why.split(';').next().unwrap_or_default().to_owned();
-        match &mut self.away {
-            Some(away) => away.why = why,
-            None => self.away = Some(Away { since: now, why }),
-        }
+    /// Takes that the responder is gone or silent, for this reason. The first time counts.
+    pub fn away(&mut self, is_gone: bool, why: &str, now: SystemTime) {
+        self.away = Some(Away {
+            is_gone,
+            since: self.away.as_ref().map_or(now, |away| away.since),
+            // The way out that an error shows is for those who start something.
+            why: why.split(';').next().unwrap_or_default().to_owned(),
+        });
     }
 
     /// The panels that there is something for, in their order.

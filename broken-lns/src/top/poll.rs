@@ -36,6 +36,21 @@ pub(super) enum PollError {
     OffTopic,
 }
 
+impl PollError {
+    /// Whether there is no responder any more, rather than one that does not answer.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::Client(
+                ClientError::Nobody(_)
+                    | ClientError::NotThere(_)
+                    | ClientError::Dead(_)
+                    | ClientError::Ended(_)
+            )
+        )
+    }
+}
+
 /// Asks a responder once.
 pub(super) fn ask(whom: &Whom, directory: &Path) -> Result<Sample, PollError> {
     let ask = |request: &Request| -> Result<Reply, PollError> {

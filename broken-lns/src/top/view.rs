@@ -80,7 +80,7 @@ fn head(buffer: &mut Buffer, model: &Model, ui: &Ui) {
         if ui.is_paused() { " -- paused" } else { "" },
     );
     let (plays, style) = match model.is_away() {
-        Some(away) => (gone(away), ALARMING.reversed()),
+        Some(about) => (away(about), ALARMING.reversed()),
         None => (status.scenario.to_string(), Style::new()),
     };
     let (received, answered) = (model.received(), model.answered());
@@ -98,12 +98,17 @@ fn head(buffer: &mut Buffer, model: &Model, ui: &Ui) {
     }
 }
 
-/// That the responder is gone, since when, and why.
-fn gone(away: &Away) -> String {
+/// That the responder is gone or silent, since when, and why.
+fn away(about: &Away) -> String {
     // Date and time to the second, as in 2026-11-25T14:03:22Z.
-    let since = humantime::format_rfc3339_seconds(away.since).to_string();
+    let since = humantime::format_rfc3339_seconds(about.since).to_string();
     let since = since.get(11..19).unwrap_or_default().to_owned();
-    format!("the responder is gone since {since} UTC ({})", away.why)
+    let what = if about.is_gone {
+        "is gone"
+    } else {
+        "does not answer"
+    };
+    format!("the responder {what} since {since} UTC ({})", about.why)
 }
 
 /// The keys, or the filter while there is one.

@@ -100,7 +100,7 @@ fn another_responder_has_no_past() {
     let mut other = sample(110, 60_000);
     other.status.pid += 1;
     let mut model = taken([sample(99, 49_000), sample(100, 50_000)]);
-    model.away("it ended", UNIX_EPOCH);
+    model.away(true, "it ended", UNIX_EPOCH);
     model.take(other);
     assert_eq!(
         (model.answered().total(), model.answered().per_second()),
@@ -137,11 +137,12 @@ fn what_was_not_there_before_has_no_rate() {
 fn away_is_since_the_first_time_and_for_the_last_reason() {
     let mut model = taken([sample(10, 500)]);
     let later = UNIX_EPOCH + Duration::from_secs(60);
-    model.away("it ended before it answered", UNIX_EPOCH);
-    model.away("there is no control socket; is it running?", later);
+    model.away(false, "it did not answer", UNIX_EPOCH);
+    model.away(true, "there is no control socket; is it running?", later);
     assert_eq!(
         model.is_away(),
         Some(&Away {
+            is_gone: true,
             since: UNIX_EPOCH,
             why: "there is no control socket".to_owned(),
         })

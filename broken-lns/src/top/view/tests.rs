@@ -181,6 +181,7 @@ fn a_responder_that_is_gone_is_said_to_be() {
     let before = lines(&model, &mut Ui::default());
     let since = UNIX_EPOCH + Duration::from_secs(14 * 3600 + 3 * 60 + 22);
     model.away(
+        true,
         "there is no control socket /run/broken-lns/eth1.sock; is it running?",
         since,
     );
@@ -193,7 +194,17 @@ fn a_responder_that_is_gone_is_said_to_be() {
     assert!(buffer[(0, 1)].modifier.contains(Modifier::REVERSED));
     // What it said last stays.
     let shown = lines(&model, &mut Ui::default());
+    assert!(
+        shown[1].starts_with("the responder is gone since"),
+        "{shown:?}"
+    );
     assert_eq!((&shown[0], &shown[2..]), (&before[0], &before[2..]));
+    model.away(false, "it did not answer within 10s", since);
+    let shown = lines(&model, &mut Ui::default());
+    assert_eq!(
+        shown[1],
+        "the responder does not answer since 14:03:22 UTC (it did not answer within 10s)"
+    );
 }
 
 #[test]
