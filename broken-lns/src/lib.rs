@@ -3,12 +3,10 @@
 //!
 //! The way of a setting is `cli` and `scenario` to `compile`, and from there to the
 //! globals of `program` and to the workers; the way of a frame that was handed over
-//! is `queue` to `play`. `banks` puts rules in force in the kernel half. `responder` holds one interface together, `run` all of them;
-//! `control` lets others ask it and change it while it runs, as `remote` does.
-//! is `queue` to `play`. `responder` holds one interface together, `run` all of them;
-//! `control` lets others ask it and change it while it runs, as `remote` does, and
-//! `metrics` lets Prometheus read what is counted. `top` shows it to people, from the
-//! other end of the control socket.
+//! is `queue` to `play`. `banks` puts rules in force in the kernel half. `responder` holds
+//! one interface together, `run` all of them; `control` lets others ask it and change it
+//! while it runs, as `remote` does, and `metrics` lets Prometheus read what is counted.
+//! `top` shows it to people, from the other end of the control socket.
 //!
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in

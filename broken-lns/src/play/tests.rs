@@ -448,7 +448,7 @@ fn a_reply_that_is_owed_is_that_of_its_scenario() {
         let delayed = format!("fault = \"refuse\"\n{former}\ndelay = \"5s\"");
         let mut stage = Stage::new(default(&delayed));
         stage.receive(0, &[&SCCRQ]);
-        stage.remote.set(default(next));
+        stage.remote.set(default(next), 1);
         assert!(stage.due(5 * SECOND - 1).is_empty(), "{next}");
         assert_eq!(stage.due(5 * SECOND), expected, "{next}");
         assert_eq!(stage.count(Sent::Later), 1, "{next}");
@@ -461,7 +461,7 @@ fn a_reply_that_is_owed_is_that_of_its_scenario() {
 fn a_stop_ccn_of_a_former_scenario_is_sent_again_until_it_is_acknowledged() {
     let mut stage = Stage::new(default("fault = \"refuse\"\nretransmit = true"));
     let first = stage.receive(0, &[&SCCRQ]);
-    stage.remote.set(default("fault = \"silent\""));
+    stage.remote.set(default("fault = \"silent\""), 1);
     assert_eq!(stage.due(SECOND), first);
     assert!(stage.player.acts.has_past());
     assert_eq!(stage.due(3 * SECOND), first);
