@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aya::maps::{Array, MapData, MapError, PerCpuArray};
 use aya::{Ebpf, Pod};
-use broken_lns_ebpf::maps;
+use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::ranges::{KeyV4, KeyV6, Range, Slice};
 use broken_lns_ebpf::rules::{Active, Bank, Rule, Scenario, Step};
 use broken_lns_ebpf::template::Template;
@@ -64,11 +64,17 @@ pub(crate) struct Banks {
     zero: Vec<u64>,
     /// The bank that frames find.
     bank: Bank,
+    /// The path of SCCRQs.
+    path: Path,
+    /// Whether a frame may have looked at the idle bank before it became idle.
+    is_idle_read: bool,
+    /// Whether frames look at the active bank.
+    is_active_read: bool,
 }
 
 impl Banks {
     /// The maps of a program. Nothing is in them yet.
-    pub(crate) fn new(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+    pub(crate) fn new(ebpf: &mut Ebpf, path: Path) -> Result<Self, LoadError> {
         let [bank, _] = Bank::ALL;
         Ok(Self {
             active: take(ebpf, maps::ACTIVE)?,
@@ -82,6 +88,9 @@ impl Banks {
             hits: take(ebpf, maps::HITS)?,
             zero: Vec::new(),
             bank,
+            path,
+            is_idle_read: false,
+            is_active_read: false,
         })
     }
 
@@ -89,9 +98,10 @@ impl Banks {
     pub(crate) fn install(&mut self, compiled: &Compiled, number: u32) -> Result<(), InstallError> {
         let rules = compiled.kernel_rules()?;
         let idle = self.bank.other();
-        if !self.zero.is_empty() {
-            // A frame that the program looks at since before the last change finds the idle bank.
+        if self.is_idle_read {
+            // The program may still be at a frame that came before the last change.
             wait_for_programs();
+            self.is_idle_read = false;
         }
         let scenario = Scenario {
             number,
@@ -106,10 +116,13 @@ impl Banks {
         self.templates.write(idle, rules.templates)?;
         let zero = self.counters(idle, compiled.rules().len())?;
 
-        let active = Active::new(idle, rules.extent());
-        self.active.set(0, active.to_word(), 0)?;
+        let extent = rules.extent();
+        self.active.set(0, Active::new(idle, extent).to_word(), 0)?;
         self.bank = idle;
         self.zero = zero;
+        self.is_idle_read = self.is_active_read;
+        // On the redirect path only what is left to the host is looked for.
+        self.is_active_read = self.path != Path::Redirect || extent.leaves;
         Ok(())
     }
 

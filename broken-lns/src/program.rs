@@ -169,7 +169,7 @@ impl Program {
             .override_global(aya_log::LEVEL, &log_level, true)
             .load(OBJECT)?;
 
-        let mut banks = Banks::new(&mut ebpf)?;
+        let mut banks = Banks::new(&mut ebpf, settings.path)?;
         banks.install(compiled, 0)?;
         let Some(Map::LruHashMap(marks)) = ebpf.take_map(maps::MARKS) else {
             return Err(LoadError::Missing(maps::MARKS));

@@ -423,12 +423,12 @@ const OTHERS: &[Other] = &[
         v4: &[
             ("l2tp.result_code", "2"),
             ("l2tp.avp.error_code", "4"),
-            ("l2tp.avp.error_message", "result 2, error 4"),
+            ("l2tp.avp.error_message", "result 00002, error 00004"),
         ],
         v6: &[
             ("l2tp.result_code", "0"),
             ("l2tp.avp.error_code", "4"),
-            ("l2tp.avp.error_message", "result 0, error 4"),
+            ("l2tp.avp.error_message", "result 00000, error 00004"),
         ],
     },
     Other {

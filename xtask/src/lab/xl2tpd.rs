@@ -1,4 +1,4 @@
-//! A real LAC: xl2tpd, and what its log says.
+//! A real LAC, or a real LNS: xl2tpd, and what its log says.
 
 use std::{
     fmt::Write as _,
@@ -84,6 +84,17 @@ pub enum Event {
     },
 }
 
+/// The configuration of an LNS.
+const LNS: &str = "[global]
+port = 1701
+
+[lns default]
+ip range = 10.99.0.2-10.99.0.9
+local ip = 10.99.0.1
+lac = 0.0.0.0 - 255.255.255.255
+require authentication = no
+";
+
 impl Xl2tpd {
     /// Starts `program` in `namespace`, sending from UDP port `port`, and returns once it listens.
     /// It dials nobody yet.
@@ -93,9 +104,18 @@ impl Xl2tpd {
         port: u16,
         targets: &[Target],
     ) -> Result<Self> {
+        Self::configured(program, namespace, &configuration(port, targets))
+    }
+
+    /// Starts `program` in `namespace` as an LNS that takes every LAC, at every address there.
+    pub fn lns(program: &Path, namespace: &Namespace) -> Result<Self> {
+        Self::configured(program, namespace, LNS)
+    }
+
+    fn configured(program: &Path, namespace: &Namespace, text: &str) -> Result<Self> {
         let scratch = Scratch::new("xl2tpd")?;
         let configuration = scratch.file("xl2tpd.conf");
-        fs::write(&configuration, self::configuration(port, targets))?;
+        fs::write(&configuration, text)?;
         // Without a secrets file of its own it reads, and complains of, the system's.
         let secrets = scratch.file("secrets");
         fs::write(&secrets, "")?;
