@@ -94,7 +94,8 @@ fn respond(context: &XdpContext) -> End {
     let parsed = sccrq::parse_unless(request, policy, |network, version| {
         let is_for_us = look(request, network, version, active, &mut place);
         place = place.blurred(active);
-        // The verifier knows how much of this one every way here has seen to be there.
+        // Taken anew, since the verifier tells the ways that lead here apart by how much of the
+        // frame each has seen to be there.
         reread();
         is_for_us.then(|| frame(context))
     });

@@ -29,21 +29,7 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
         Contender::REDIRECT,
     ];
     let mut bed = Bed::new(Traffic::DEFAULT)?;
-    let statistics = enable_stats(Stats::RunTime).context("the kernel has no BPF statistics")?;
-    let mut costs = contenders.map(|_| Vec::new());
-    for round in 0..effort.rounds {
-        for (contender, costs) in contenders.iter().zip(&mut costs) {
-            let (round, of) = (round + 1, effort.rounds);
-            progress(&format!(
-                "cost, round {round} of {of}: {}",
-                contender.name()
-            ));
-            costs.push(cost(&mut bed, *contender, effort)?);
-        }
-    }
-    drop(statistics);
-    progress_ends();
-
+    let costs = in_rounds("cost", &mut bed, contenders, effort)?;
     let mut rows: Vec<Row> = contenders
         .iter()
         .zip(&costs)
@@ -67,9 +53,29 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
     }])
 }
 
-/// Nanoseconds a frame of the program that is attached to the box, while the kernel has its
-/// statistics on.
-pub(crate) fn cost(bed: &mut Bed, contender: Contender, effort: Effort) -> Result<f64> {
+/// What the programs of these contenders take for a frame, in each round.
+pub(crate) fn in_rounds<const N: usize>(
+    what: &str,
+    bed: &mut Bed,
+    contenders: [Contender; N],
+    effort: Effort,
+) -> Result<[Vec<f64>; N]> {
+    let statistics = enable_stats(Stats::RunTime).context("the kernel has no BPF statistics")?;
+    let mut costs = contenders.map(|_| Vec::new());
+    for round in 0..effort.rounds {
+        for (contender, costs) in contenders.iter().zip(&mut costs) {
+            let (round, of, name) = (round + 1, effort.rounds, contender.name());
+            progress(&format!("{what}, round {round} of {of}: {name}"));
+            costs.push(cost(bed, *contender, effort)?);
+        }
+    }
+    drop(statistics);
+    progress_ends();
+    Ok(costs)
+}
+
+/// Nanoseconds a frame of the program that is attached to the box.
+fn cost(bed: &mut Bed, contender: Contender, effort: Effort) -> Result<f64> {
     let _running = contender.start(bed)?;
     let attached = bed.responder.enter(|| {
         let interface = Interface::by_name(BOX_END)?;

@@ -4,18 +4,17 @@
 
 use std::slice;
 
-use anyhow::{Context as _, Result};
-use aya::sys::{Stats, enable_stats};
+use anyhow::Result;
 
+use crate::Effort;
 use crate::bed::Bed;
 use crate::contender::Contender;
-use crate::cost::cost;
+use crate::cost::in_rounds;
 use crate::flood::OFFER;
 use crate::report::{Row, SUMMARY, Table, Target, Unit};
 use crate::rounds::{Pair, Rounds};
 use crate::traffic::Traffic;
 use crate::window::Window;
-use crate::{Effort, progress, progress_ends};
 
 /// The LNSs that are asked.
 const LNSS: u32 = 65_536;
@@ -61,17 +60,7 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
 
 /// Nanoseconds of the program.
 fn costs(bed: &mut Bed, contenders: [Contender; 4], effort: Effort) -> Result<Table> {
-    let statistics = enable_stats(Stats::RunTime).context("the kernel has no BPF statistics")?;
-    let mut costs = contenders.map(|_| Vec::new());
-    for round in 0..effort.rounds {
-        for (contender, costs) in contenders.iter().zip(&mut costs) {
-            let (round, of, name) = (round + 1, effort.rounds, contender.name());
-            progress(&format!("rules, cost, round {round} of {of}: {name}"));
-            costs.push(cost(bed, *contender, effort)?);
-        }
-    }
-    drop(statistics);
-    progress_ends();
+    let costs = in_rounds("rules, cost", bed, contenders, effort)?;
     let mut rows: Vec<Row> = contenders
         .iter()
         .zip(&costs)

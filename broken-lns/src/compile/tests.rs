@@ -244,3 +244,26 @@ fn replies_that_are_alike_share_a_template() {
     // The default is the third one.
     assert_eq!(compiled(&text).templates.len(), 3);
 }
+
+#[test]
+fn there_is_room_for_so_many_rules_and_no_more() {
+    let place = Place { line: 1, column: 1 };
+    let with_rules = |count: u32| {
+        let rules = (0..count).map(|number| LnsRule {
+            prefixes: vec![Prefix::new(IpAddr::V4(number.into()), 32).expect("one host")],
+            treatment: Some(treatment(1)),
+            lacs: Vec::new(),
+            place,
+        });
+        let scenario = Scenario {
+            rules: rules.collect(),
+            ..Scenario::from(Refusal::default())
+        };
+        Compiled::new(&scenario).map(|compiled| compiled.rules().len())
+    };
+    assert_eq!(with_rules(131_072), Ok(131_073));
+    let error = with_rules(131_073).expect_err("one too many").to_string();
+    let expected =
+        "the scenario has too many rules: there is room for 65,536 LNSs and as many LACs";
+    assert_eq!(error, expected);
+}
