@@ -155,6 +155,9 @@ impl Compiled {
     /// [`CompileError`]; for a scenario that was read from a file only where it is
     /// too large.
     pub fn new(scenario: &Scenario) -> Result<Self, CompileError> {
+        if scenario.treatments().count() > maps::MAX_RULES as usize {
+            return Err(CompileError::TooMany { what: "rules" });
+        }
         let mut compiled = Self {
             plan: Plan::new(scenario.seed),
             lns: Table::default(),

@@ -52,7 +52,6 @@ impl<'c> KernelRules<'c> {
         }
         this.add_lns(compiled)?;
         for (what, len, limit) in [
-            ("rules", compiled.rules.len(), maps::MAX_RULES),
             ("rules", this.rules.len(), maps::MAX_RULE_ENTRIES),
             ("choices", this.steps.len(), maps::MAX_STEPS),
             ("IPv4 prefixes", this.ranges_v4.len(), MAX_RANGES),
