@@ -42,4 +42,5 @@ pub mod snapshot;
 pub mod socket_option;
 mod suggestion;
 pub mod tally;
+pub mod track;
 pub mod unreachable;
