@@ -17,6 +17,7 @@ pub mod event;
 pub mod frame;
 pub mod maps;
 pub mod reply;
+pub mod sample;
 pub mod sccrq;
 pub mod template;
 pub mod twist;

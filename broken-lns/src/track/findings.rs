@@ -168,8 +168,9 @@ pub struct Outcome {
     /// From the StopCCN to its acknowledgement, where it was sent only once before, so that
     /// it is known which one was acknowledged.
     pub round_trip: Option<u64>,
-    /// From when the LAC turned from this LNS to another one before, until it made this
-    /// attempt: how long it locked the LNS out. `None` where it had not.
+    /// How long the LAC locked this LNS out before it made this attempt, where it had turned
+    /// to another one: since the answer to its last SCCRQ here, or since that SCCRQ, where there
+    /// was no answer.
     pub lockout: Option<u64>,
     /// What the LAC did about the answer.
     pub conclusion: Conclusion,
@@ -272,7 +273,8 @@ pub struct FaultFindings {
     pub failover_to_others: u64,
     /// From the answer to the next attempt at the same LNS, of those that reacted by retry.
     pub retry_after: Distribution,
-    /// How long LACs stayed away from the LNS once they had turned to another one.
+    /// How long LACs stayed away from the LNS once they had turned to another one, as in
+    /// [`Outcome::lockout`].
     pub lockout: Distribution,
     /// Attempts that were taken for given up when the LAC came back after all, and how long
     /// it had been quiet. They are no longer among the reactions.
@@ -453,7 +455,7 @@ pub struct VisitFindings {
     pub unknown: u64,
     /// The last conclusion.
     pub last: Option<Conclusion>,
-    /// The last time it turned from here to another LNS, or to this one again: where and how soon.
+    /// What it did after the last attempt that is known to be followed by another one.
     pub next: Option<Next>,
     /// The last time that it stayed away from the LNS once it had turned to another one.
     pub lockout: Option<u64>,
