@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn one_of_a_number_is_that_share_over_both_families() {
         for number in [2, 3, 10, 100] {
-            let expected = 100_000 / number;
+            let expected: u32 = 100_000 / number;
             // Five standard deviations, and a bit for the rounding.
             let bound = 5 * expected.isqrt() + 5;
             let sample = Sample::one_of(number);
