@@ -47,7 +47,7 @@ impl Reaction {
 pub enum Doubt {
     /// The end came before the LAC did anything, or before it was quiet for long enough.
     StillOpen,
-    /// Events were lost while the attempt was under way.
+    /// Events were lost while the attempt was under way, or shortly before.
     EventsLost,
     /// The memory was full, and the LAC the one that was heard of the longest ago.
     OutOfMemory,

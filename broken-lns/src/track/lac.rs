@@ -1,16 +1,20 @@
 //! The history of one LAC.
 
+mod acknowledge;
+mod conclude;
+mod visit;
+
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 
 use broken_lns_ebpf::verdict::Verdict;
 
-use super::attempt::{Attempt, RETRANSMISSION_CYCLE, Request, Stage};
+use self::acknowledge::RIGHT_NR;
+use self::conclude::{Ending, may_miss};
+use self::visit::Visit;
+use super::attempt::{Attempt, Request, Stage};
 use super::fault::FaultId;
-use super::findings::{
-    Acknowledgement, Conclusion, Doubt, FaultKey, LacFindings, LacMessage, Next, Outcome, Reaction,
-    Selection, VisitFindings,
-};
+use super::findings::{Acknowledgement, Doubt, FaultKey, LacFindings, Reaction, Selection};
 use super::ledger::Ledger;
 use super::rounds::Rounds;
 
@@ -26,15 +30,8 @@ const VISITS_STEP: usize = 2;
 /// Nanoseconds within which no LAC can have got an answer and made its next attempt: one
 /// that comes sooner was on its way already.
 const ON_ITS_WAY: u64 = 50_000;
-/// Nanoseconds for which an attempt that was left must not be repeated: more than the longest
-/// interval between retransmissions, which need not be over 8 s (RFC 2661 §5.8).
-const CONFIRMED_AFTER: u64 = 10_000_000_000;
 /// Nanoseconds that a LAC waits for an answer before it does anything else (RFC 2661 §5.8).
 const TIMEOUT: u64 = 1_000_000_000;
-/// Nanoseconds in which an acknowledgement may still come.
-const ACKNOWLEDGED_WITHIN: u64 = 1_000_000_000;
-/// The Nr that acknowledges our StopCCN, whose Ns is 0.
-const RIGHT_NR: u16 = 1;
 
 /// All that is remembered of a LAC.
 #[derive(Debug)]
@@ -54,39 +51,6 @@ pub(super) struct Lac {
     parallel: bool,
     /// Whether it met a fault that found no room.
     unjudged: bool,
-}
-
-/// What it did about one fault.
-#[derive(Clone, Debug)]
-struct Visit {
-    fault: FaultId,
-    /// The LNS, in the order of the LAC's first attempts at them.
-    lns: u16,
-    open: u16,
-    attempts: u32,
-    before: u32,
-    after: u32,
-    acknowledged: u32,
-    wrong_nr: u32,
-    reactions: [u32; 4],
-    unknown: u32,
-    last: Option<Conclusion>,
-    /// From when it turned to another LNS, until it comes back.
-    left: Option<NonZeroU64>,
-    lockout: Option<NonZeroU64>,
-    /// The fault that it met next, when, and how long after that was.
-    next: Option<(FaultId, NonZeroU64, u64)>,
-}
-
-/// Why an attempt is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// It is time.
-    Due,
-    /// It is too early, but there is no other time.
-    Early(Doubt),
-    /// Nothing can be said.
-    Doubted(Doubt),
 }
 
 impl Lac {
@@ -445,22 +409,7 @@ impl Lac {
         if self.visits.len() == self.visits.capacity() {
             self.visits.reserve_exact(VISITS_STEP);
         }
-        self.visits.push(Visit {
-            fault,
-            lns: lns as u16,
-            open: 0,
-            attempts: 0,
-            before: 0,
-            after: 0,
-            acknowledged: 0,
-            wrong_nr: 0,
-            reactions: [0; 4],
-            unknown: 0,
-            last: None,
-            left: None,
-            lockout: None,
-            next: None,
-        });
+        self.visits.push(Visit::new(fault, lns as u16));
     }
 
     fn visit_mut(&mut self, fault: FaultId) -> Option<&mut Visit> {
@@ -496,287 +445,6 @@ impl Lac {
         if let Some(visit) = joined.and_then(|fault| self.visit_mut(fault)) {
             visit.left = None;
         }
-    }
-
-    /// A message of another type came, a ZLB where it has no `message`. Whether it fits.
-    pub(super) fn message(
-        &mut self,
-        request: &Request,
-        message: Option<LacMessage>,
-        ledger: &mut Ledger,
-    ) -> bool {
-        self.last = self.last.max(request.time);
-        let latest = self.attempts.iter().enumerate();
-        let latest = latest
-            .filter(|(_, attempt)| is_at(attempt, request.lns, ledger))
-            .max_by_key(|(_, attempt)| (attempt.port == request.port, attempt.last));
-        let Some((at, _)) = latest else {
-            return false;
-        };
-        let how = match (message.is_some(), request.nr == RIGHT_NR) {
-            (false, true) => Some(Acknowledgement::Zlb),
-            (false, false) => Some(Acknowledgement::WrongNr),
-            (true, true) => Some(Acknowledgement::Piggyback),
-            (true, false) => None,
-        };
-        if let Some(message) = message
-            && let Some(attempt) = self.attempts.get_mut(at)
-        {
-            let sent = Some((message.message_type, request.ns));
-            if std::mem::replace(&mut attempt.message, sent) != sent {
-                let fault = attempt.fault;
-                ledger
-                    .faults
-                    .update(fault, |fault| fault.count_message(message));
-            }
-        }
-        if let Some(how) = how {
-            self.find_acknowledged(request, how, ledger);
-        }
-        true
-    }
-
-    /// Finds the attempt whose StopCCN was acknowledged.
-    ///
-    /// All our StopCCNs may claim the same tunnel id, so that only LNS, port and time tell.
-    fn find_acknowledged(&mut self, request: &Request, how: Acknowledgement, ledger: &mut Ledger) {
-        let may_be = |attempt: &Attempt| {
-            attempt.is_answered()
-                && attempt.answered <= request.time
-                && request.time - attempt.answered <= RETRANSMISSION_CYCLE
-                && is_at(attempt, request.lns, ledger)
-                && ledger.refuses(attempt.fault)
-        };
-        let waiting = |attempt: &Attempt| may_be(attempt) && !attempt.acknowledgement.is_right();
-        let places = self.attempts.iter().enumerate();
-        let found = places
-            .filter(|(_, attempt)| waiting(attempt))
-            .max_by_key(|(_, attempt)| (attempt.port == request.port, attempt.answered));
-        let Some((at, attempt)) = found else {
-            return;
-        };
-        let answered = attempt.answered;
-        let is_only = self.attempts.iter().filter(|other| waiting(other)).count() == 1;
-        // A StopCCN that was sent twice is acknowledged twice.
-        let is_repeated = self.attempts.iter().any(|other| {
-            may_be(other)
-                && other.acknowledgement.is_right()
-                && other.answered > answered
-                && other.answers > 1
-        });
-        if is_repeated {
-            if let Some(attempt) = self.attempts.get_mut(at)
-                && attempt.acknowledgement == Acknowledgement::None
-                && attempt.stage != Stage::Over
-            {
-                attempt.acknowledgement = Acknowledgement::Unknown;
-            }
-            return;
-        }
-        if let Some(attempt) = self.attempts.get_mut(at)
-            && is_only
-            && attempt.answers == 1
-            && how.is_right()
-        {
-            let round_trip = request.time - answered;
-            attempt.round_trip = NonZeroU64::new(round_trip);
-            let round_trips = |fault: &mut super::fault::Fault| {
-                fault.acknowledged.round_trip.add(round_trip);
-            };
-            ledger.faults.update(attempt.fault, round_trips);
-        }
-        self.acknowledge(at, how, ledger);
-    }
-
-    /// Keeps how an attempt was acknowledged, unless it was so before, or better.
-    fn acknowledge(&mut self, at: usize, how: Acknowledgement, ledger: &mut Ledger) {
-        self.count(at, ledger);
-        let Some(attempt) = self.attempts.get_mut(at) else {
-            return;
-        };
-        let old = attempt.acknowledgement;
-        if old.is_right() || old == how {
-            return;
-        }
-        attempt.acknowledgement = how;
-        let was_counted = attempt.stage == Stage::Over || old == Acknowledgement::WrongNr;
-        let fault = attempt.fault;
-        let mut is_first = false;
-        if let Some(visit) = self.visit_mut(fault) {
-            match how.is_right() {
-                true => visit.acknowledged += 1,
-                false => visit.wrong_nr += 1,
-            }
-            if old == Acknowledgement::WrongNr {
-                visit.wrong_nr = visit.wrong_nr.saturating_sub(1);
-            }
-            is_first = how.is_right() && visit.acknowledged == 1;
-        }
-        ledger.faults.update(fault, |fault| {
-            if was_counted {
-                let count = fault.acknowledged_mut(old);
-                *count = count.saturating_sub(1);
-            }
-            *fault.acknowledged_mut(how) += 1;
-            fault.acknowledged.lacs += u64::from(is_first);
-        });
-    }
-
-    /// When there is something to conclude, if nothing is heard before.
-    pub(super) fn deadline(&self, patience: u64) -> Option<u64> {
-        self.attempts
-            .iter()
-            .filter_map(|attempt| self.due(attempt, patience))
-            .min()
-    }
-
-    fn due(&self, attempt: &Attempt, patience: u64) -> Option<u64> {
-        match attempt.stage {
-            Stage::Open => {
-                let quiet_since = self.active.max(attempt.last_touched());
-                Some(quiet_since.saturating_add(patience))
-            }
-            Stage::Left => Some(attempt.left.saturating_add(CONFIRMED_AFTER)),
-            Stage::Over => None,
-        }
-    }
-
-    /// Concludes what is due.
-    pub(super) fn review(&mut self, now: u64, ledger: &mut Ledger) {
-        for at in 0..self.attempts.len() {
-            let attempt = self.attempts.get(at);
-            let due = attempt.and_then(|attempt| self.due(attempt, ledger.patience));
-            if due.is_some_and(|due| due <= now) {
-                self.conclude(at, Ending::Due, now, ledger);
-            }
-        }
-    }
-
-    /// Concludes everything, due or not; that which cannot be known is so because of `doubt`.
-    pub(super) fn close(&mut self, doubt: Doubt, now: u64, ledger: &mut Ledger) {
-        self.review(now, ledger);
-        for at in 0..self.attempts.len() {
-            self.conclude(at, Ending::Early(doubt), now, ledger);
-        }
-    }
-
-    /// Tells the outcome of an attempt.
-    fn conclude(&mut self, at: usize, ending: Ending, now: u64, ledger: &mut Ledger) {
-        self.count(at, ledger);
-        let unjudged = self.unjudged;
-        let Some(attempt) = self.attempts.get_mut(at) else {
-            return;
-        };
-        if attempt.stage == Stage::Over {
-            return;
-        }
-        let Some(fault) = key(attempt.fault, ledger) else {
-            return;
-        };
-        // Nobody told what a worker did about it, or something that belongs to it was lost.
-        let is_lost =
-            !attempt.decided || ledger.lost_since(attempt.began.saturating_sub(CONFIRMED_AFTER));
-        let mut next = match attempt.stage {
-            Stage::Left => key(attempt.left_for, ledger).map(|to| Next {
-                lns: to.lns,
-                at: attempt.left,
-                after: attempt.left.saturating_sub(attempt.since()),
-            }),
-            _ => None,
-        };
-        let conclusion = match ending {
-            Ending::Doubted(doubt) => Conclusion::Unknown(doubt),
-            _ if is_lost => Conclusion::Unknown(Doubt::EventsLost),
-            _ if unjudged => Conclusion::Unknown(Doubt::OutOfMemory),
-            _ if attempt.is_ignored() => Conclusion::Reaction(Reaction::Ignore),
-            Ending::Early(doubt) if next.is_none() || !attempt.is_answered() => {
-                Conclusion::Unknown(doubt)
-            }
-            _ => Conclusion::Reaction(match next {
-                Some(next) if next.lns == fault.lns => Reaction::RetrySame,
-                Some(_) => Reaction::Failover,
-                None => Reaction::GiveUp,
-            }),
-        };
-        if conclusion.reaction().is_none() {
-            next = None;
-        }
-
-        let id = attempt.fault;
-        let waits = attempt.is_answered()
-            && attempt.acknowledgement < Acknowledgement::WrongNr
-            && ledger.refuses(id);
-        if waits {
-            let may_come = now.saturating_sub(attempt.answered) < ACKNOWLEDGED_WITHIN;
-            if is_lost || may_come {
-                attempt.acknowledgement = Acknowledgement::Unknown;
-            }
-        }
-        attempt.stage = Stage::Over;
-        attempt.gave_up = conclusion == Conclusion::Reaction(Reaction::GiveUp);
-        let acknowledgement = attempt.acknowledgement;
-        let left_for = attempt.left_for;
-        let outcome = Outcome {
-            lac: self.address,
-            fault,
-            tunnel_id: attempt.tunnel_id,
-            began: attempt.began,
-            answered: attempt.is_answered().then_some(attempt.answered),
-            retransmissions_before: attempt.before.into(),
-            retransmissions_after: attempt.after.into(),
-            acknowledgement,
-            round_trip: attempt.round_trip.map(NonZeroU64::get),
-            lockout: attempt.lockout.map(NonZeroU64::get),
-            conclusion,
-            next,
-        };
-
-        let mut is_first = false;
-        if let Some(visit) = self.visit_mut(id) {
-            visit.open = visit.open.saturating_sub(1);
-            visit.last = Some(conclusion);
-            match conclusion {
-                Conclusion::Reaction(reaction) => {
-                    let count = &mut visit.reactions[reaction as usize];
-                    *count += 1;
-                    is_first = *count == 1;
-                }
-                Conclusion::Unknown(_) => visit.unknown += 1,
-            }
-            if let Some(next) = next
-                && let Some(at) = NonZeroU64::new(next.at)
-            {
-                visit.next = Some((left_for, at, next.after));
-            }
-        }
-        ledger.totals.attempts_open = ledger.totals.attempts_open.saturating_sub(1);
-        ledger.faults.update(id, |sums| {
-            sums.open = sums.open.saturating_sub(1);
-            if waits {
-                *sums.acknowledged_mut(acknowledgement) += 1;
-            }
-            match conclusion {
-                Conclusion::Unknown(doubt) => *sums.reactions.unknown_mut(doubt) += 1,
-                Conclusion::Reaction(reaction) => {
-                    let share = sums.reactions.of_mut(reaction);
-                    share.attempts += 1;
-                    share.lacs += u64::from(is_first);
-                }
-            }
-            match (conclusion.reaction(), next) {
-                (Some(Reaction::Failover), Some(next)) => {
-                    sums.failover_after.add(next.after);
-                    sums.count_target(next.lns);
-                }
-                (Some(Reaction::RetrySame), Some(next)) => sums.retry_after.add(next.after),
-                (Some(Reaction::Ignore), Some(next)) if next.lns == fault.lns => {
-                    sums.reactions.ignored_then_retry_same += 1;
-                }
-                (Some(Reaction::Ignore), Some(_)) => sums.reactions.ignored_then_failover += 1,
-                _ => (),
-            }
-        });
-        ledger.tell(outcome);
     }
 
     /// How it chooses its LNS.
@@ -824,40 +492,8 @@ impl Lac {
     }
 }
 
-impl Visit {
-    fn findings(&self, ledger: &Ledger) -> Option<VisitFindings> {
-        let next = self.next.and_then(|(fault, at, after)| {
-            let lns = key(fault, ledger)?.lns;
-            Some(Next {
-                lns,
-                at: at.get(),
-                after,
-            })
-        });
-        Some(VisitFindings {
-            key: key(self.fault, ledger)?,
-            attempts: self.attempts.into(),
-            open: self.open.into(),
-            retransmissions_before: self.before.into(),
-            retransmissions_after: self.after.into(),
-            acknowledged: self.acknowledged.into(),
-            wrong_nr: self.wrong_nr.into(),
-            reactions: self.reactions.map(u64::from),
-            unknown: self.unknown.into(),
-            last: self.last,
-            next,
-            lockout: self.lockout.map(NonZeroU64::get),
-        })
-    }
-}
-
 fn key(fault: FaultId, ledger: &Ledger) -> Option<FaultKey> {
     ledger.faults.get(fault).map(|fault| fault.key)
-}
-
-/// Whether something of an attempt may be lost: its first SCCRQs, or what came after them.
-fn may_miss(attempt: &Attempt, ledger: &Ledger) -> bool {
-    ledger.lost_since(attempt.began.saturating_sub(CONFIRMED_AFTER))
 }
 
 /// Whether an attempt was made at an LNS.

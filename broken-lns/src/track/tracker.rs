@@ -39,6 +39,8 @@ pub struct Settings {
 impl Settings {
     /// Octets that may be in use where nobody says otherwise.
     pub const MEMORY: usize = 256 << 20;
+    /// The least that makes sense: with less, hardly any LAC can be followed.
+    pub const LEAST_MEMORY: usize = 32 << 20;
 }
 
 impl Default for Settings {

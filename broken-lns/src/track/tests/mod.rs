@@ -1,3 +1,4 @@
+mod any;
 mod population;
 mod single;
 mod wire;

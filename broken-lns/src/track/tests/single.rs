@@ -389,7 +389,6 @@ fn a_hundred_thousand_lacs_with_ten_lnss_each_fit_the_default() {
     assert_eq!((totals.lacs_open, totals.lacs_closed), (100_000, 0));
     assert_eq!((totals.attempts, totals.attempts_forgotten), (1_000_000, 0));
     assert!(totals.memory <= 256 << 20, "{totals:?}");
-    println!("{}", std::fs::read_to_string("/proc/self/status").unwrap());
     assert_eq!(findings.faults.len(), 10);
     for fault in &findings.faults[..9] {
         assert_eq!(fault.reactions.of(Reaction::Failover).lacs, 100_000);
