@@ -133,7 +133,7 @@ impl Tracker {
         self.ledger.totals.events += 1;
         let has_message = event.kind() == Some(Kind::Heard)
             && event.message_type != l2tp::SCCRQ
-            && event.verdict() != Some(Verdict::Zlb);
+            && !is_zlb(event);
         let waiting = Waiting {
             event: *event,
             message: has_message.then(|| Box::new(message::read(event.message_type, message))),
@@ -266,6 +266,8 @@ impl Tracker {
         let fits = match event.kind() {
             Some(Kind::Heard) if event.message_type == l2tp::SCCRQ => self.request(&event),
             Some(Kind::Heard) => self.message(&event, message),
+            // What a worker did about a message of another type adds nothing to it.
+            Some(Kind::Decided) if event.message_type != l2tp::SCCRQ => true,
             Some(Kind::Decided | Kind::Sent) => self.request(&event),
             None => false,
         };
@@ -311,7 +313,7 @@ impl Tracker {
     fn message(&mut self, event: &Event, message: Option<Box<LacMessage>>) -> bool {
         let is_whole = matches!(
             event.verdict(),
-            Some(
+            None | Some(
                 Verdict::Zlb
                     | Verdict::StopCcn
                     | Verdict::Sccrp
@@ -427,6 +429,15 @@ fn request(event: &Event, fault: FaultId, tunnel_id: u16) -> Request {
         ns: event.ns,
         nr: event.nr,
         port: event.lac_port,
+    }
+}
+
+/// Whether a message is a ZLB. One that a worker looks for an acknowledgement in is handed
+/// over, as no other message without a type is.
+fn is_zlb(event: &Event) -> bool {
+    match event.verdict() {
+        Some(verdict) => verdict == Verdict::Zlb,
+        None => event.message_type == 0,
     }
 }
 

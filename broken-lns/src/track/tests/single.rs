@@ -261,6 +261,24 @@ fn a_round_trip_is_not_measured_where_the_stopccn_was_sent_twice() {
 }
 
 #[test]
+fn an_acknowledgement_may_be_handed_over() {
+    let mut events = Vec::new();
+    kernel(1).request(&mut events, SECOND, 7, Answered);
+    kernel(1).zlb(&mut events, SECOND + MILLISECOND, 1);
+    events[1].verdict = Event::HANDED_OVER;
+    let (tracker, outcomes) = follow(events, 700 * SECOND);
+    assert_eq!(outcomes[0].acknowledgement, Acknowledgement::Zlb);
+    let findings = tracker.findings();
+    assert_eq!(
+        (
+            findings.faults[0].messages.len(),
+            findings.totals.events_unmatched
+        ),
+        (0, 0)
+    );
+}
+
+#[test]
 fn what_the_lac_says_is_counted_without_its_retransmissions() {
     let mut events = Vec::new();
     kernel(1).request(&mut events, SECOND, 7, Answered);
