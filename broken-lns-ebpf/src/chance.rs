@@ -53,7 +53,7 @@ const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
 ///
 /// A product carries upwards only, so its high half is brought down for the next one.
 #[inline(always)]
-const fn absorb(state: u64, word: u64) -> u64 {
+pub(crate) const fn absorb(state: u64, word: u64) -> u64 {
     let state = (state ^ word).wrapping_mul(GOLDEN_RATIO);
     state ^ state >> 32
 }

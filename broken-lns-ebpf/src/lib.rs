@@ -21,6 +21,7 @@ pub mod parties;
 pub mod ranges;
 pub mod reply;
 pub mod rules;
+pub mod sample;
 pub mod sccrq;
 pub mod template;
 pub mod twist;

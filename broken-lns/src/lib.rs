@@ -11,7 +11,8 @@
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
 //! `retransmission` for its acknowledgement. `garble` and `unreachable` make what
-//! is sent. None of them knows a clock: the time is an argument.
+//! is sent. `track` infers from events what LACs did about it. None of them knows a
+//! clock: the time is an argument.
 
 pub mod af_xdp;
 pub mod attempts;
@@ -47,4 +48,5 @@ pub mod socket_option;
 mod suggestion;
 pub mod tally;
 pub mod top;
+pub mod track;
 pub mod unreachable;

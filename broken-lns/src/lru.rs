@@ -74,12 +74,10 @@ impl<K: Copy + Eq + Hash, V: Copy> Lru<K, V> {
             }
             return None;
         }
-        let mut forgotten = None;
-        if self.len >= self.capacity
-            && let Some(oldest) = self.entry(self.oldest).map(|entry| entry.key)
-        {
-            forgotten = self.remove(&oldest).map(|value| (oldest, value));
-        }
+        let forgotten = match self.len >= self.capacity {
+            true => self.pop_oldest(),
+            false => None,
+        };
         let entry = Entry {
             key,
             value,
@@ -117,6 +115,15 @@ impl<K: Copy + Eq + Hash, V: Copy> Lru<K, V> {
         let entry = self.entry_mut(slot)?;
         entry.older = free;
         Some(entry.value)
+    }
+
+    /// Takes the entry out whose use is the longest ago.
+    pub fn pop_oldest(&mut self) -> Option<(K, V)> {
+        if self.len == 0 {
+            return None;
+        }
+        let key = self.entry(self.oldest)?.key;
+        self.remove(&key).map(|value| (key, value))
     }
 
     /// How many entries there are.
@@ -316,6 +323,10 @@ mod tests {
         assert_eq!(table.remove(&4), Some(()));
         assert_eq!(table.put(6, ()), None);
         assert_eq!(table.put(7, ()), Some((2, ())));
+        assert_eq!(table.pop_oldest(), Some((5, ())));
+        assert_eq!(table.pop_oldest(), Some((6, ())));
+        assert_eq!(table.pop_oldest(), Some((7, ())));
+        assert_eq!(table.pop_oldest(), None);
     }
 
     #[test]

@@ -1,0 +1,215 @@
+//! What adds up for one fault, over all LACs.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::distribution::Distribution;
+use super::findings::{
+    Acknowledged, Acknowledgement, FaultFindings, FaultKey, LacMessage, MessageCount, Reactions,
+};
+
+/// Addresses that LACs failed over to, each counted apart.
+const TARGETS: usize = 32;
+/// Different messages, each counted apart.
+const MESSAGES: usize = 32;
+/// Octets that a fault takes beside what it holds: its place in the index, half empty.
+const INDEX_BYTES: usize = 2 * size_of::<(FaultKey, u32)>();
+
+/// The place of a fault in the table of [`Faults`].
+pub(super) type FaultId = u32;
+
+/// The rule of a scenario, as the tracker must know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What the fault is called in reports.
+    pub fault: String,
+    /// Whether it answers with a StopCCN, which a LAC has to acknowledge.
+    pub refuses: bool,
+}
+
+/// All faults that were met.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    entries: Vec<Fault>,
+    index: HashMap<FaultKey, FaultId>,
+    bytes: usize,
+}
+
+/// What LACs did about one fault.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) key: FaultKey,
+    pub(super) lacs: u64,
+    pub(super) attempts: u64,
+    pub(super) answered: u64,
+    pub(super) open: u64,
+    pub(super) before: u64,
+    pub(super) after: u64,
+    pub(super) acknowledged: Acknowledged,
+    pub(super) reactions: Reactions,
+    pub(super) failover_after: Distribution,
+    pub(super) retry_after: Distribution,
+    pub(super) lockout: Distribution,
+    pub(super) came_back: Distribution,
+    pub(super) tunnel_ids_reused: u64,
+    targets: Vec<(IpAddr, u64)>,
+    other_targets: u64,
+    messages: Vec<MessageCount>,
+    messages_left_out: u64,
+}
+
+impl Faults {
+    /// The fault with that key, new if need be; `None` where it is new and there are
+    /// `limit` octets in use already.
+    pub(super) fn meet(&mut self, key: FaultKey, limit: usize) -> Option<FaultId> {
+        if let Some(id) = self.index.get(&key) {
+            return Some(*id);
+        }
+        if self.bytes >= limit {
+            return None;
+        }
+        let id = FaultId::try_from(self.entries.len()).ok()?;
+        self.entries.push(Fault::new(key));
+        self.index.insert(key, id);
+        // A table that grew may be half empty.
+        self.bytes += 2 * size_of::<Fault>() + INDEX_BYTES;
+        Some(id)
+    }
+
+    /// Octets in use.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn get(&self, id: FaultId) -> Option<&Fault> {
+        self.entries.get(id as usize)
+    }
+
+    /// Changes a fault, and keeps count of the octets in use.
+    pub(super) fn update(&mut self, id: FaultId, change: impl FnOnce(&mut Fault)) {
+        if let Some(fault) = self.entries.get_mut(id as usize) {
+            let before = fault.heap_bytes();
+            change(fault);
+            self.bytes = (self.bytes + fault.heap_bytes()).saturating_sub(before);
+        }
+    }
+
+    /// What is known of them, in the order of their keys, with the names that `name` has.
+    pub(super) fn findings(&self, name: impl Fn(FaultKey) -> String) -> Vec<FaultFindings> {
+        let mut met: Vec<&Fault> = self
+            .entries
+            .iter()
+            .filter(|fault| fault.attempts > 0)
+            .collect();
+        met.sort_by_key(|fault| fault.key);
+        met.into_iter()
+            .map(|fault| fault.findings(name(fault.key)))
+            .collect()
+    }
+}
+
+impl Fault {
+    fn new(key: FaultKey) -> Self {
+        Self {
+            key,
+            lacs: 0,
+            attempts: 0,
+            answered: 0,
+            open: 0,
+            before: 0,
+            after: 0,
+            acknowledged: Acknowledged::default(),
+            reactions: Reactions::default(),
+            failover_after: Distribution::default(),
+            retry_after: Distribution::default(),
+            lockout: Distribution::default(),
+            came_back: Distribution::default(),
+            tunnel_ids_reused: 0,
+            targets: Vec::new(),
+            other_targets: 0,
+            messages: Vec::new(),
+            messages_left_out: 0,
+        }
+    }
+
+    /// The count of attempts that were acknowledged so.
+    pub(super) fn acknowledged_mut(&mut self, how: Acknowledgement) -> &mut u64 {
+        match how {
+            Acknowledgement::None => &mut self.acknowledged.none,
+            Acknowledgement::Unknown => &mut self.acknowledged.unknown,
+            Acknowledgement::WrongNr => &mut self.acknowledged.wrong_nr,
+            Acknowledgement::Piggyback => &mut self.acknowledged.piggyback,
+            Acknowledgement::Zlb => &mut self.acknowledged.zlb,
+        }
+    }
+
+    /// Counts a failover to an address.
+    pub(super) fn count_target(&mut self, lns: IpAddr) {
+        let has_room = self.targets.len() < TARGETS;
+        match self.targets.iter_mut().find(|(other, _)| *other == lns) {
+            Some((_, count)) => *count += 1,
+            None if has_room => self.targets.push((lns, 1)),
+            None => self.other_targets += 1,
+        }
+    }
+
+    /// Counts a message of a LAC.
+    pub(super) fn count_message(&mut self, message: LacMessage) {
+        let has_room = self.messages.len() < MESSAGES;
+        match self
+            .messages
+            .iter_mut()
+            .find(|known| known.message == message)
+        {
+            Some(known) => known.count += 1,
+            None if has_room => {
+                self.messages.push(MessageCount { message, count: 1 });
+            }
+            None => self.messages_left_out += 1,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let texts = self.messages.iter().map(|known| &known.message.text);
+        let texts: usize = texts.flatten().map(String::capacity).sum();
+        self.acknowledged.round_trip.heap_bytes()
+            + self.failover_after.heap_bytes()
+            + self.retry_after.heap_bytes()
+            + self.lockout.heap_bytes()
+            + self.came_back.heap_bytes()
+            + self.targets.capacity() * size_of::<(IpAddr, u64)>()
+            + self.messages.capacity() * size_of::<MessageCount>()
+            + texts
+    }
+
+    fn findings(&self, fault: String) -> FaultFindings {
+        let mut failover_to = self.targets.clone();
+        failover_to.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
+        let mut messages = self.messages.clone();
+        messages.sort_by(|one, other| {
+            let by_count = other.count.cmp(&one.count);
+            by_count.then_with(|| one.message.cmp(&other.message))
+        });
+        FaultFindings {
+            key: self.key,
+            fault,
+            lacs: self.lacs,
+            attempts: self.attempts,
+            answered: self.answered,
+            open: self.open,
+            retransmissions_before: self.before,
+            retransmissions_after: self.after,
+            acknowledged: self.acknowledged.clone(),
+            reactions: self.reactions,
+            failover_after: self.failover_after.clone(),
+            failover_to,
+            failover_to_others: self.other_targets,
+            retry_after: self.retry_after.clone(),
+            lockout: self.lockout.clone(),
+            came_back: self.came_back.clone(),
+            tunnel_ids_reused: self.tunnel_ids_reused,
+            messages,
+            messages_left_out: self.messages_left_out,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What adds up over all LACs, and the outcomes that wait to be fetched.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::fault::{FaultId, Faults, Rule};
+use super::findings::{FaultKey, Outcome, OverTime, Totals};
+
+/// Outcomes that wait to be fetched; the oldest is left out at the bound.
+const OUTCOMES: usize = 65_536;
+/// Steps of the attempts over time; at the bound two become one.
+const STEPS: usize = 1024;
+/// Nanoseconds of a second.
+const SECOND: u64 = 1_000_000_000;
+
+/// The sums, which every LAC's history writes to.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) faults: Faults,
+    pub(super) totals: Totals,
+    pub(super) over_time: OverTime,
+    /// The rules of each scenario that was entered.
+    scenarios: HashMap<u32, Vec<Rule>>,
+    outcomes: VecDeque<Outcome>,
+    /// Until when events may have been lost.
+    pub(super) lost_until: Option<u64>,
+    /// Nanoseconds of quiet after which a LAC has given up.
+    pub(super) patience: u64,
+}
+
+impl Ledger {
+    pub(super) fn new(patience: u64) -> Self {
+        Self {
+            faults: Faults::default(),
+            totals: Totals::default(),
+            over_time: OverTime::default(),
+            scenarios: HashMap::new(),
+            outcomes: VecDeque::new(),
+            lost_until: None,
+            patience,
+        }
+    }
+
+    pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>) {
+        self.scenarios.insert(scenario, rules);
+    }
+
+    fn rule(&self, key: FaultKey) -> Option<&Rule> {
+        self.scenarios.get(&key.scenario)?.get(key.rule as usize)
+    }
+
+    /// Whether the fault answers with a StopCCN; one that nobody entered may.
+    pub(super) fn refuses(&self, fault: FaultId) -> bool {
+        let fault = self.faults.get(fault);
+        fault.is_some_and(|fault| self.rule(fault.key).is_none_or(|rule| rule.refuses))
+    }
+
+    /// What a fault is called.
+    pub(super) fn name(&self, key: FaultKey) -> String {
+        match self.rule(key) {
+            Some(rule) => rule.fault.clone(),
+            None => format!("rule {} of scenario {}", key.rule, key.scenario),
+        }
+    }
+
+    /// Whether events may have been lost since a time.
+    pub(super) fn lost_since(&self, time: u64) -> bool {
+        self.lost_until.is_some_and(|until| time <= until)
+    }
+
+    /// Counts an attempt over time.
+    pub(super) fn count_attempt(&mut self, time: u64) {
+        self.totals.attempts += 1;
+        let over_time = &mut self.over_time;
+        if over_time.counts.is_empty() {
+            over_time.began = time;
+            over_time.step_seconds = 1;
+        }
+        let second = time.saturating_sub(over_time.began) / SECOND;
+        while second / over_time.step_seconds >= STEPS as u64 {
+            let pairs = over_time.counts.chunks(2);
+            over_time.counts = pairs.map(|pair| pair.iter().sum()).collect();
+            over_time.step_seconds *= 2;
+        }
+        let step = (second / over_time.step_seconds) as usize;
+        if over_time.counts.len() <= step {
+            over_time.counts.resize(step + 1, 0);
+        }
+        if let Some(count) = over_time.counts.get_mut(step) {
+            *count += 1;
+        }
+    }
+
+    /// Keeps an outcome until it is fetched.
+    pub(super) fn tell(&mut self, outcome: Outcome) {
+        if self.outcomes.len() >= OUTCOMES {
+            self.outcomes.pop_front();
+            self.totals.outcomes_left_out += 1;
+        }
+        self.outcomes.push_back(outcome);
+    }
+
+    /// The outcomes since they were last fetched, in the order in which they were reached.
+    pub(super) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        self.outcomes.drain(..).collect()
+    }
+
+    /// Octets in use at the most, apart from those of the faults.
+    pub(super) const BYTES: usize =
+        OUTCOMES * size_of::<Outcome>() + STEPS * size_of::<u64>() + size_of::<Self>();
+}

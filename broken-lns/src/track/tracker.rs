@@ -1,0 +1,464 @@
+//! From events to findings.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+
+use broken_lns_ebpf::event::{Event, Kind};
+use broken_lns_ebpf::sample::Sample;
+use broken_lns_ebpf::verdict::Verdict;
+use broken_lns_ebpf::wire::ipv6::Address;
+use broken_lns_ebpf::wire::l2tp;
+
+use super::attempt::Request;
+use super::fault::{FaultId, Rule};
+use super::findings::{
+    Doubt, FaultKey, Findings, LacFindings, LacMessage, Outcome, Selection, Selections,
+};
+use super::lac::Lac;
+use super::ledger::Ledger;
+use super::message;
+use crate::lru::Lru;
+use crate::pending::Pending;
+
+/// How a [`Tracker`] works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Octets that may be in use.
+    pub memory: usize,
+    /// Which LACs are followed.
+    pub sample: Sample,
+    /// Nanoseconds of quiet after which a LAC has given up. It has to be more than any LAC
+    /// locks an LNS out, or a LAC that waits is taken for one that gave up, until it comes back.
+    pub patience: u64,
+    /// Nanoseconds by which an event may come after one of a later time.
+    pub disorder: u64,
+}
+
+impl Settings {
+    /// Octets that may be in use where nobody says otherwise.
+    pub const MEMORY: usize = 256 << 20;
+    /// The least that makes sense: with less, hardly any LAC can be followed.
+    pub const LEAST_MEMORY: usize = 32 << 20;
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            memory: Self::MEMORY,
+            sample: Sample::ALL,
+            patience: 600_000_000_000,
+            disorder: 50_000_000,
+        }
+    }
+}
+
+/// Events that wait for those of an earlier time.
+const WAITING: NonZeroU32 = NonZeroU32::new(65_536).unwrap();
+/// Octets of an event that waits, with its place in the order.
+const WAITING_BYTES: usize = size_of::<Waiting>() + 32;
+/// Octets of a LAC beside its heap: its place in the slab, in the table with its index, and
+/// two alarms, each in a heap that may be half empty.
+const LAC_BYTES: usize = size_of::<Lac>() + 32 + 16 + 32 + 4 * size_of::<Alarm>();
+/// Octets of a LAC that made one attempt, at the least.
+const LEAST_LAC_BYTES: usize = LAC_BYTES + 256;
+
+/// When a LAC in the slab is to be looked at.
+type Alarm = Reverse<(u64, u32)>;
+
+/// An event that waits for those of an earlier time.
+#[derive(Debug)]
+struct Waiting {
+    event: Event,
+    message: Option<Box<LacMessage>>,
+}
+
+/// Follows what LACs do, in bounded memory. It knows no clock: the time is an argument, in
+/// nanoseconds of the monotonic clock that the events have.
+#[derive(Debug)]
+pub struct Tracker {
+    settings: Settings,
+    waiting: Pending<Waiting>,
+    table: Lru<IpAddr, u32>,
+    lacs: Vec<Option<Lac>>,
+    free: Vec<u32>,
+    alarms: BinaryHeap<Alarm>,
+    ledger: Ledger,
+    /// Octets of all LACs.
+    lac_bytes: usize,
+    /// The time up to which everything was looked at.
+    seen: u64,
+    span: Option<(u64, u64)>,
+}
+
+impl Tracker {
+    /// A tracker that has seen nothing.
+    pub fn new(settings: Settings) -> Self {
+        let lacs = (settings.memory / LEAST_LAC_BYTES).clamp(1, 1 << 24) as u32;
+        let lacs = NonZeroU32::new(lacs).unwrap_or(NonZeroU32::MIN);
+        Self {
+            waiting: Pending::new(WAITING),
+            table: Lru::new(lacs),
+            // The system provides the memory as it is used.
+            lacs: Vec::with_capacity(lacs.get() as usize),
+            free: Vec::new(),
+            alarms: BinaryHeap::new(),
+            ledger: Ledger::new(settings.patience),
+            lac_bytes: 0,
+            seen: 0,
+            span: None,
+            settings,
+        }
+    }
+
+    /// A scenario came into force, with its rules in order, the default one first.
+    pub fn enter(&mut self, scenario: u32, rules: Vec<Rule>) {
+        self.ledger.enter(scenario, rules);
+    }
+
+    /// Whether a LAC is followed. The address is in memory order, as in an event.
+    pub fn tracks(&self, lac: Address) -> bool {
+        self.settings.sample.has(lac)
+    }
+
+    /// Takes an event, and the beginning of the message where it came with one.
+    ///
+    /// Events may come out of order, but no later than the disorder that is set; it takes
+    /// that long until one is looked at. A loss that was noticed before must be told before.
+    pub fn observe(&mut self, event: &Event, message: &[u8]) {
+        if !self.tracks(event.lac) {
+            return;
+        }
+        self.ledger.totals.events += 1;
+        let has_message = event.kind() == Some(Kind::Heard)
+            && event.message_type != l2tp::SCCRQ
+            && !is_zlb(event);
+        let waiting = Waiting {
+            event: *event,
+            message: has_message.then(|| Box::new(message::read(event.message_type, message))),
+        };
+        // What follows from an event comes after it, also where the clock is coarse.
+        let follows = u64::from(event.kind() != Some(Kind::Heard));
+        if let Some(first) = self
+            .waiting
+            .push(event.time.saturating_add(follows), waiting)
+        {
+            self.look_at(first);
+        }
+    }
+
+    /// Events were lost, at `now` or before.
+    pub fn lost(&mut self, count: u64, now: u64) {
+        if count > 0 {
+            self.ledger.totals.events_lost += count;
+            self.ledger.lost_until = self.ledger.lost_until.max(Some(now));
+        }
+    }
+
+    /// Looks at everything that is due. It has to be called now and then.
+    pub fn advance(&mut self, now: u64) {
+        let settled = now.saturating_sub(self.settings.disorder);
+        while let Some(waiting) = self.waiting.pop_due(settled) {
+            self.look_at(waiting);
+        }
+        self.ring(settled);
+    }
+
+    /// Looks at everything and concludes what can be concluded. What is open stays unknown.
+    pub fn finish(&mut self, now: u64) {
+        while let Some(waiting) = self.waiting.pop_due(u64::MAX) {
+            self.look_at(waiting);
+        }
+        self.ring(now);
+        for lac in self.lacs.iter_mut().flatten() {
+            lac.close(Doubt::StillOpen, now, &mut self.ledger);
+            lac.alarm = None;
+        }
+        self.alarms.clear();
+    }
+
+    /// The attempts that came to their end since this was last asked, each exactly once.
+    pub fn take_outcomes(&mut self) -> Vec<Outcome> {
+        self.ledger.take_outcomes()
+    }
+
+    /// What is known so far.
+    pub fn findings(&self) -> Findings {
+        let mut totals = self.ledger.totals;
+        totals.lacs_open = self.table.len() as u64;
+        totals.memory = self.memory() as u64;
+        totals.memory_limit = self.settings.memory as u64;
+        let mut selections = Selections::default();
+        for lac in self.lacs.iter().flatten() {
+            *match lac.selection() {
+                Selection::Unknown => &mut selections.unknown,
+                Selection::Single => &mut selections.single,
+                Selection::Preference => &mut selections.preference,
+                Selection::RoundRobin => &mut selections.round_robin,
+            } += 1;
+        }
+        Findings {
+            span: self.span,
+            totals,
+            faults: self.ledger.faults.findings(|key| self.ledger.name(key)),
+            attempts_over_time: self.ledger.over_time.clone(),
+            selections,
+        }
+    }
+
+    /// What is known of one LAC.
+    pub fn lac(&self, lac: IpAddr) -> Option<LacFindings> {
+        let mut lacs = self.lacs.iter().flatten();
+        let lac = lacs.find(|known| known.address == lac)?;
+        Some(lac.findings(&self.ledger))
+    }
+
+    /// What is known of each LAC that is followed now, in no order.
+    pub fn lacs(&self) -> impl Iterator<Item = LacFindings> + '_ {
+        let lacs = self.lacs.iter().flatten();
+        lacs.map(|lac| lac.findings(&self.ledger))
+    }
+
+    /// The LACs with the most attempts, the noisiest one first.
+    pub fn noisiest(&self, count: usize) -> Vec<LacFindings> {
+        self.greatest(count, Lac::attempts)
+    }
+
+    /// The LACs that were heard of last, the latest one first.
+    pub fn latest(&self, count: usize) -> Vec<LacFindings> {
+        self.greatest(count, Lac::last)
+    }
+
+    fn greatest(&self, count: usize, of: impl Fn(&Lac) -> u64) -> Vec<LacFindings> {
+        let mut least_first = BinaryHeap::new();
+        for (at, lac) in self.lacs.iter().enumerate() {
+            if let Some(lac) = lac {
+                least_first.push(Reverse((of(lac), Reverse(at))));
+                if least_first.len() > count {
+                    least_first.pop();
+                }
+            }
+        }
+        let places = least_first.into_sorted_vec().into_iter();
+        places
+            .filter_map(|Reverse((_, Reverse(at)))| self.lacs.get(at)?.as_ref())
+            .map(|lac| lac.findings(&self.ledger))
+            .collect()
+    }
+
+    /// Octets in use.
+    fn memory(&self) -> usize {
+        self.lac_bytes
+            + self.ledger.faults.bytes()
+            + Ledger::BYTES
+            + WAITING.get() as usize * WAITING_BYTES
+    }
+
+    /// Looks at an event whose turn it is.
+    fn look_at(&mut self, Waiting { event, message }: Waiting) {
+        self.ledger.totals.events_late += u64::from(event.time < self.seen);
+        self.ring(event.time);
+        self.span = match self.span {
+            None => Some((event.time, event.time)),
+            Some((first, last)) => Some((first.min(event.time), last.max(event.time))),
+        };
+        let fits = match event.kind() {
+            Some(Kind::Heard) if event.message_type == l2tp::SCCRQ => self.request(&event),
+            Some(Kind::Heard) => self.message(&event, message),
+            // What a worker did about a message of another type adds nothing to it.
+            Some(Kind::Decided) if event.message_type != l2tp::SCCRQ => true,
+            Some(Kind::Decided | Kind::Sent) => self.request(&event),
+            None => false,
+        };
+        self.ledger.totals.events_unmatched += u64::from(!fits);
+        while self.memory() > self.settings.memory && self.table.len() > 1 {
+            self.close_oldest();
+        }
+    }
+
+    /// An SCCRQ came, or something was done about one. Whether it fits.
+    fn request(&mut self, event: &Event) -> bool {
+        if event.assigned_tunnel_id == 0 {
+            return false;
+        }
+        let lac = address(event.lac, event.ip_version);
+        let kind = event.kind();
+        let slot = match self.table.get(&lac) {
+            Some(slot) => slot,
+            None if kind == Some(Kind::Sent) => return false,
+            None => self.open(lac, event.time),
+        };
+        let Some(fault) = self.fault(event) else {
+            self.ledger.totals.faults_left_out += 1;
+            self.change(slot, |lac, _| lac.leave_out(event.time));
+            return true;
+        };
+        let request = request(event, fault, event.assigned_tunnel_id);
+        self.change(slot, |lac, ledger| match (kind, event.verdict()) {
+            (Some(Kind::Sent), _) => lac.sent(&request, ledger),
+            (Some(Kind::Decided), Some(verdict)) => {
+                lac.decided(&request, verdict, ledger);
+                true
+            }
+            (_, verdict) => {
+                lac.request(&request, verdict, ledger);
+                true
+            }
+        })
+        .unwrap_or(false)
+    }
+
+    /// A message of another type came. Whether it fits.
+    fn message(&mut self, event: &Event, message: Option<Box<LacMessage>>) -> bool {
+        let is_whole = matches!(
+            event.verdict(),
+            None | Some(
+                Verdict::Zlb
+                    | Verdict::StopCcn
+                    | Verdict::Sccrp
+                    | Verdict::OtherMessage
+                    | Verdict::Passed
+            )
+        );
+        let lac = address(event.lac, event.ip_version);
+        let (true, Some(slot)) = (is_whole, self.table.get(&lac)) else {
+            return false;
+        };
+        // Which fault it is about is that of the attempt, which the LAC's history finds.
+        let request = request(event, FaultId::MAX, event.tunnel_id);
+        self.change(slot, |lac, ledger| {
+            lac.message(&request, message.map(|message| *message), ledger)
+        })
+        .unwrap_or(false)
+    }
+
+    /// The fault that an event is about; `None` where it found no room.
+    fn fault(&mut self, event: &Event) -> Option<FaultId> {
+        let key = FaultKey {
+            scenario: event.scenario,
+            rule: event.rule,
+            lns: address(event.lns, event.ip_version),
+        };
+        // LACs get the greater part.
+        self.ledger.faults.meet(key, self.settings.memory / 4)
+    }
+
+    /// Begins to follow a LAC.
+    fn open(&mut self, address: IpAddr, time: u64) -> u32 {
+        if self.table.len() >= self.table.capacity() {
+            self.close_oldest();
+        }
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                // The table has 24 bits, and so has every slot.
+                let slot = self.lacs.len() as u32;
+                self.lacs.push(None);
+                slot
+            }
+        };
+        let lac = Lac::new(address, time);
+        self.lac_bytes += LAC_BYTES + lac.heap_bytes();
+        if let Some(place) = self.lacs.get_mut(slot as usize) {
+            *place = Some(lac);
+        }
+        self.table.put(address, slot);
+        self.ledger.totals.lacs += 1;
+        slot
+    }
+
+    /// Changes a LAC; keeps count of its memory and of when to look at it again.
+    fn change<T>(
+        &mut self,
+        slot: u32,
+        change: impl FnOnce(&mut Lac, &mut Ledger) -> T,
+    ) -> Option<T> {
+        let lac = self.lacs.get_mut(slot as usize)?.as_mut()?;
+        let before = lac.heap_bytes();
+        let result = change(lac, &mut self.ledger);
+        self.lac_bytes = (self.lac_bytes + lac.heap_bytes()).saturating_sub(before);
+        if let Some(deadline) = lac.deadline(self.settings.patience)
+            && lac.alarm.is_none_or(|alarm| deadline < alarm)
+        {
+            lac.alarm = Some(deadline);
+            self.alarms.push(Reverse((deadline, slot)));
+        }
+        Some(result)
+    }
+
+    /// Looks at the LACs whose time has come at `now`.
+    fn ring(&mut self, now: u64) {
+        self.seen = self.seen.max(now);
+        while let Some(&Reverse((time, slot))) = self.alarms.peek() {
+            if time > now {
+                break;
+            }
+            self.alarms.pop();
+            let lac = self.lacs.get_mut(slot as usize).and_then(Option::as_mut);
+            // An alarm that was moved forward leaves the old one behind.
+            if let Some(lac) = lac.filter(|lac| lac.alarm == Some(time)) {
+                lac.alarm = None;
+                self.change(slot, |lac, ledger| lac.review(time, ledger));
+            }
+        }
+    }
+
+    /// Closes the LAC that was heard of the longest ago.
+    fn close_oldest(&mut self) {
+        let Some((_, slot)) = self.table.pop_oldest() else {
+            return;
+        };
+        let Some(mut lac) = self.lacs.get_mut(slot as usize).and_then(Option::take) else {
+            return;
+        };
+        lac.close(Doubt::OutOfMemory, self.seen, &mut self.ledger);
+        self.lac_bytes = self.lac_bytes.saturating_sub(LAC_BYTES + lac.heap_bytes());
+        self.free.push(slot);
+        self.ledger.totals.lacs_closed += 1;
+    }
+}
+
+/// What matters of an event that is about an SCCRQ, or comes from the tunnel of one.
+fn request(event: &Event, fault: FaultId, tunnel_id: u16) -> Request {
+    Request {
+        time: event.time,
+        fault,
+        lns: address(event.lns, event.ip_version),
+        tunnel_id,
+        ns: event.ns,
+        nr: event.nr,
+        port: event.lac_port,
+    }
+}
+
+/// Whether a message is a ZLB. One that a worker looks for an acknowledgement in is handed
+/// over, as no other message without a type is.
+fn is_zlb(event: &Event) -> bool {
+    match event.verdict() {
+        Some(verdict) => verdict == Verdict::Zlb,
+        None => event.message_type == 0,
+    }
+}
+
+/// An address as an event has it.
+fn address(words: Address, ip_version: u8) -> IpAddr {
+    let [first, second] = words.map(u64::to_ne_bytes);
+    match ip_version {
+        4 => {
+            let [a, b, c, d, ..] = first;
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        _ => {
+            let mut octets = [0; 16];
+            let (high, low) = octets.split_at_mut(8);
+            high.copy_from_slice(&first);
+            low.copy_from_slice(&second);
+            IpAddr::V6(Ipv6Addr::from(octets))
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod tests;
