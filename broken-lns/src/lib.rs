@@ -11,8 +11,8 @@
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
 //! `retransmission` for its acknowledgement. `garble` and `unreachable` make what
-//! is sent. `track` infers from events what LACs did about it. None of them knows a
-//! clock: the time is an argument.
+//! is sent. `track` infers from events what LACs did about it, and `report` turns that into
+//! documents. None of them knows a clock: the time is an argument.
 
 pub mod af_xdp;
 pub mod attempts;
@@ -38,6 +38,7 @@ pub mod program;
 pub mod queue;
 pub mod refusal;
 pub mod remote;
+pub mod report;
 pub mod respond;
 pub mod responder;
 pub mod retransmission;

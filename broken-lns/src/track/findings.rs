@@ -336,11 +336,11 @@ impl Reactions {
         self.unknown.iter().sum()
     }
 
-    pub(super) fn of_mut(&mut self, reaction: Reaction) -> &mut Share {
+    pub(crate) fn of_mut(&mut self, reaction: Reaction) -> &mut Share {
         &mut self.counts[reaction as usize]
     }
 
-    pub(super) fn unknown_mut(&mut self, doubt: Doubt) -> &mut u64 {
+    pub(crate) fn unknown_mut(&mut self, doubt: Doubt) -> &mut u64 {
         &mut self.unknown[doubt as usize]
     }
 }

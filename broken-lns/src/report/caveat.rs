@@ -1,0 +1,85 @@
+//! What the numbers of a report do not have, and what that means.
+
+use super::quantity::counted;
+use crate::output::thousands;
+use crate::track::findings::{Findings, Totals};
+
+/// What the numbers do not have, a sentence each; none if there is nothing to say.
+pub fn caveats(findings: &Findings) -> Vec<String> {
+    let Totals {
+        events,
+        events_lost,
+        events_late,
+        events_unmatched,
+        lacs_closed,
+        attempts_forgotten,
+        faults_left_out,
+        outcomes_left_out,
+        memory_limit,
+        ..
+    } = findings.totals;
+    let limit = memory_limit >> 20;
+    let caveats = [
+        (
+            events_lost,
+            format!(
+                "{} of {} events were lost: attempts that may be concerned are unknown, and \
+                 counts are too low by what was in them.",
+                thousands(events_lost),
+                thousands(events.saturating_add(events_lost)),
+            ),
+        ),
+        (
+            events_late,
+            format!(
+                "{} came too late to be put in order: reactions of those LACs may be wrong.",
+                counted(events_late, "event"),
+            ),
+        ),
+        (
+            events_unmatched,
+            format!(
+                "{} of LACs that were not seen to ask: their requests came before the start, or \
+                 were lost.",
+                counted(events_unmatched, "event"),
+            ),
+        ),
+        (
+            lacs_closed,
+            format!(
+                "{} no longer followed, since the memory of {limit} MiB was full; one that \
+                 came back counts as another one.",
+                were(lacs_closed, "LAC"),
+            ),
+        ),
+        (
+            attempts_forgotten,
+            format!(
+                "{} forgotten early: a retransmission of one would count as an attempt.",
+                were(attempts_forgotten, "attempt"),
+            ),
+        ),
+        (
+            faults_left_out,
+            format!(
+                "{} left out, since the memory of {limit} MiB was full; LACs that met one are \
+                 not judged.",
+                were(faults_left_out, "fault"),
+            ),
+        ),
+        (
+            outcomes_left_out,
+            format!(
+                "{} not told one by one; they are in the counts.",
+                were(outcomes_left_out, "outcome"),
+            ),
+        ),
+    ];
+    let said = caveats.into_iter().filter(|(count, _)| *count > 0);
+    said.map(|(_, caveat)| caveat).collect()
+}
+
+fn were(count: u64, what: &str) -> String {
+    let verb = if count == 1 { "was" } else { "were" };
+    format!("{} {verb}", counted(count, what))
+}
