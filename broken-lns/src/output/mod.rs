@@ -46,6 +46,16 @@ impl Palette {
         }
     }
 
+    /// A title.
+    pub(crate) fn strong(&self, text: &str) -> String {
+        styled(text, self.strong)
+    }
+
+    /// What may mean that something went wrong.
+    pub(crate) fn alarming(&self, text: &str) -> String {
+        styled(text, self.alarming)
+    }
+
     /// The styles of a terminal.
     fn coloured() -> Self {
         Self {

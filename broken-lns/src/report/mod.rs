@@ -10,6 +10,7 @@ mod quantity;
 mod sentence;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +21,7 @@ use crate::track::findings::Findings;
 
 pub use caveat::caveats;
 pub use sentence::{Sentence, sentences};
+pub use text::text;
 
 /// What is known of the LACs after a run, or in the middle of one.
 #[derive(Clone, Debug, PartialEq)]
