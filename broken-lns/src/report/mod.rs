@@ -6,6 +6,7 @@
 
 mod caveat;
 mod escape;
+pub mod json;
 mod quantity;
 mod sentence;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::output::thousands;
 use crate::track::findings::Findings;
 
 pub use caveat::caveats;
+pub use json::json;
 pub use sentence::{Sentence, sentences};
 pub use text::text;
 

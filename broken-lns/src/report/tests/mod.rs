@@ -1,3 +1,4 @@
 mod fixture;
+mod json;
 mod sentence;
 mod text;

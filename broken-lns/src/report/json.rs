@@ -1,0 +1,417 @@
+//! The report for programs, as one object in JSON.
+//!
+//! Its keys are an interface for others. As long as `schema` is 1 none of them goes away or
+//! changes its meaning, but more may come. Counts are whole numbers, a key that ends in `_ns`
+//! is in nanoseconds, one that ends in `_s` in seconds. What is not known is `null`.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `schema` | 1 |
+//! | `started` | when the run began, in UTC, as RFC 3339 has it |
+//! | `duration_s` | how long it took so far, to a thousandth |
+//! | `interfaces` | the names of its interfaces |
+//! | `scenario` | the name of the scenario |
+//! | `followed_one_of` | of how many LACs one is followed: 1 where all are, `null` where none is |
+//! | `observed_ns` | from the first event to the last one; `null` where there was none |
+//! | `events` | events that were `seen`, `lost`, too `late` to be put in order, or `unmatched` |
+//! | `lacs` | LACs that were `seen` in all, are followed now (`open`), were `closed` at the bound of the memory |
+//! | `attempts` | attempts that were `seen` in all, are not over (`open`), `reused` a tunnel id, were `forgotten` early; `retransmissions` of SCCRQs |
+//! | `left_out` | `faults` that found no room, and `outcomes` that nobody fetched in time |
+//! | `selection` | LACs by how they choose an LNS: `unknown`, `single`, `preference`, `round_robin` |
+//! | `attempts_over_time` | `counts` of attempts in steps of `step_s` each; the first event is in the first step |
+//! | `caveats` | what the numbers do not have, a sentence each |
+//! | `faults` | an object for each fault that was met, ordered by scenario, rule and LNS |
+//!
+//! In a fault:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `scenario`, `rule` | their numbers; scenarios count from 0, and rule 0 is the default |
+//! | `lns` | the address of the virtual LNS |
+//! | `fault` | what it is called |
+//! | `sentence` | what became of it, for people: its wording may change |
+//! | `lacs`, `attempts` | that met it |
+//! | `answered`, `open` | attempts that were answered, and that are not over |
+//! | `retransmissions_before`, `retransmissions_after` | SCCRQs that came again before the first answer, and after it |
+//! | `acknowledged` | attempts by the acknowledgement of the StopCCN: `zlb` and `piggyback` are right, then `wrong_nr`, `none`, `unknown`; `lacs` that acknowledged rightly, and the `round_trip` |
+//! | `reactions` | `failover`, `retry-same`, `give-up` and `ignore`, each with its `attempts` and `lacs` |
+//! | `ignored_then` | of the attempts under `ignore`, those followed by one at another LNS (`failover`) or the same one (`retry-same`) |
+//! | `unknown` | attempts whose reaction is not known, by the reason: `still-open`, `events-lost`, `out-of-memory`, `parallel`, `left-to-host` |
+//! | `failover_after`, `retry_after` | from the answer, or from the SCCRQ where there was none, to the next attempt |
+//! | `failover_to` | the `lns` that LACs turned to and the `attempts`, most first |
+//! | `failover_to_others` | failovers to addresses that are not listed |
+//! | `lockout` | how long LACs stayed away once they had turned to another LNS |
+//! | `came_back` | how long LACs were quiet that had been taken for given up |
+//! | `tunnel_ids_reused` | attempts with the tunnel id of an earlier one of the LAC at this LNS |
+//! | `messages` | what LACs sent beside SCCRQs, most first: `message_type`, `result`, `error`, `text`, `count` |
+//! | `messages_left_out` | messages that are not listed |
+//!
+//! Durations that were counted have `count`, `min_ns`, `median_ns`, `p99_ns` and `max_ns`.
+//! The median and the 99th percentile are at most 1.6 % off. Addresses are texts. So are the
+//! words of LACs, which are as they came: whoever shows them has to escape them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::sentence::Sentence;
+use super::{Report, caveats, sentences};
+use crate::track::findings::{
+    Acknowledged, Distribution, Doubt, FaultFindings, FaultKey, LacMessage, MessageCount, OverTime,
+    Reaction, Selections, Share, Totals,
+};
+
+/// The number of the form, to be raised when a key goes away or changes its meaning.
+const SCHEMA: u32 = 1;
+
+/// The report in JSON, indented, with a line break at the end.
+pub fn json(report: &Report) -> String {
+    let mut text = match serde_json::to_string_pretty(&Document::of(report)) {
+        Ok(text) => text,
+        // Texts, numbers, lists, and maps whose keys are texts can always be written.
+        Err(error) => unreachable!("plain data is JSON: {error}"),
+    };
+    text.push('\n');
+    text
+}
+
+#[derive(Serialize)]
+struct Document<'r> {
+    schema: u32,
+    started: String,
+    duration_s: f64,
+    interfaces: &'r [String],
+    scenario: &'r str,
+    followed_one_of: Option<u64>,
+    observed_ns: Option<u64>,
+    events: Events,
+    lacs: Lacs,
+    attempts: Attempts,
+    left_out: LeftOut,
+    selection: Selection,
+    attempts_over_time: Steps<'r>,
+    caveats: Vec<String>,
+    faults: Vec<Fault<'r>>,
+}
+
+#[derive(Serialize)]
+struct Events {
+    seen: u64,
+    lost: u64,
+    late: u64,
+    unmatched: u64,
+}
+
+#[derive(Serialize)]
+struct Lacs {
+    seen: u64,
+    open: u64,
+    closed: u64,
+}
+
+#[derive(Serialize)]
+struct Attempts {
+    seen: u64,
+    retransmissions: u64,
+    open: u64,
+    reused: u64,
+    forgotten: u64,
+}
+
+#[derive(Serialize)]
+struct LeftOut {
+    faults: u64,
+    outcomes: u64,
+}
+
+#[derive(Serialize)]
+struct Selection {
+    unknown: u64,
+    single: u64,
+    preference: u64,
+    round_robin: u64,
+}
+
+#[derive(Serialize)]
+struct Steps<'r> {
+    step_s: u64,
+    counts: &'r [u64],
+}
+
+#[derive(Serialize)]
+struct Fault<'r> {
+    scenario: u32,
+    rule: u32,
+    lns: IpAddr,
+    fault: &'r str,
+    sentence: String,
+    lacs: u64,
+    attempts: u64,
+    answered: u64,
+    open: u64,
+    retransmissions_before: u64,
+    retransmissions_after: u64,
+    acknowledged: Acknowledgements,
+    reactions: BTreeMap<&'static str, Reacted>,
+    ignored_then: BTreeMap<&'static str, u64>,
+    unknown: BTreeMap<&'static str, u64>,
+    failover_after: Durations,
+    failover_to: Vec<Target>,
+    failover_to_others: u64,
+    retry_after: Durations,
+    lockout: Durations,
+    came_back: Durations,
+    tunnel_ids_reused: u64,
+    messages: Vec<Message<'r>>,
+    messages_left_out: u64,
+}
+
+#[derive(Serialize)]
+struct Acknowledgements {
+    zlb: u64,
+    piggyback: u64,
+    wrong_nr: u64,
+    none: u64,
+    unknown: u64,
+    lacs: u64,
+    round_trip: Durations,
+}
+
+#[derive(Serialize)]
+struct Reacted {
+    attempts: u64,
+    lacs: u64,
+}
+
+#[derive(Serialize)]
+struct Target {
+    lns: IpAddr,
+    attempts: u64,
+}
+
+#[derive(Serialize)]
+struct Durations {
+    count: u64,
+    min_ns: Option<u64>,
+    median_ns: Option<u64>,
+    p99_ns: Option<u64>,
+    max_ns: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Message<'r> {
+    message_type: u16,
+    result: Option<u16>,
+    error: Option<u16>,
+    text: Option<&'r str>,
+    count: u64,
+}
+
+impl<'r> Document<'r> {
+    fn of(report: &'r Report) -> Self {
+        let Report { facts, findings } = report;
+        let Totals {
+            events,
+            events_lost,
+            events_late,
+            events_unmatched,
+            lacs,
+            lacs_open,
+            lacs_closed,
+            attempts,
+            retransmissions,
+            attempts_open,
+            tunnel_ids_reused,
+            attempts_forgotten,
+            faults_left_out,
+            outcomes_left_out,
+            memory: _,
+            memory_limit: _,
+        } = findings.totals;
+        let Selections {
+            unknown,
+            single,
+            preference,
+            round_robin,
+        } = findings.selections;
+        let OverTime {
+            began: _,
+            step_seconds,
+            ref counts,
+        } = findings.attempts_over_time;
+        let faults = findings.faults.iter().zip(sentences(findings));
+        Self {
+            schema: SCHEMA,
+            started: facts.started(),
+            duration_s: (facts.duration.as_secs_f64() * 1e3).round() / 1e3,
+            interfaces: &facts.interfaces,
+            scenario: &facts.scenario,
+            followed_one_of: facts.followed_one_of(),
+            observed_ns: findings
+                .span
+                .map(|(first, last)| last.saturating_sub(first)),
+            events: Events {
+                seen: events,
+                lost: events_lost,
+                late: events_late,
+                unmatched: events_unmatched,
+            },
+            lacs: Lacs {
+                seen: lacs,
+                open: lacs_open,
+                closed: lacs_closed,
+            },
+            attempts: Attempts {
+                seen: attempts,
+                retransmissions,
+                open: attempts_open,
+                reused: tunnel_ids_reused,
+                forgotten: attempts_forgotten,
+            },
+            left_out: LeftOut {
+                faults: faults_left_out,
+                outcomes: outcomes_left_out,
+            },
+            selection: Selection {
+                unknown,
+                single,
+                preference,
+                round_robin,
+            },
+            attempts_over_time: Steps {
+                step_s: step_seconds,
+                counts,
+            },
+            caveats: caveats(findings),
+            faults: faults
+                .map(|(fault, sentence)| Fault::of(fault, &sentence))
+                .collect(),
+        }
+    }
+}
+
+impl<'r> Fault<'r> {
+    fn of(findings: &'r FaultFindings, sentence: &Sentence) -> Self {
+        let FaultFindings {
+            key:
+                FaultKey {
+                    scenario,
+                    rule,
+                    lns,
+                },
+            ref fault,
+            lacs,
+            attempts,
+            answered,
+            open,
+            retransmissions_before,
+            retransmissions_after,
+            ref acknowledged,
+            reactions,
+            ref failover_after,
+            ref failover_to,
+            failover_to_others,
+            ref retry_after,
+            ref lockout,
+            ref came_back,
+            tunnel_ids_reused,
+            ref messages,
+            messages_left_out,
+        } = *findings;
+        let reacted = Reaction::ALL.map(|reaction| {
+            let Share { attempts, lacs } = reactions.of(reaction);
+            (reaction.name(), Reacted { attempts, lacs })
+        });
+        let failover_to = failover_to.iter();
+        Self {
+            scenario,
+            rule,
+            lns,
+            fault,
+            sentence: sentence.to_string(),
+            lacs,
+            attempts,
+            answered,
+            open,
+            retransmissions_before,
+            retransmissions_after,
+            acknowledged: Acknowledgements::of(acknowledged),
+            reactions: reacted.into(),
+            ignored_then: BTreeMap::from([
+                (Reaction::Failover.name(), reactions.ignored_then_failover),
+                (
+                    Reaction::RetrySame.name(),
+                    reactions.ignored_then_retry_same,
+                ),
+            ]),
+            unknown: Doubt::ALL
+                .map(|doubt| (doubt.name(), reactions.unknown(doubt)))
+                .into(),
+            failover_after: Durations::of(failover_after),
+            failover_to: failover_to
+                .map(|&(lns, attempts)| Target { lns, attempts })
+                .collect(),
+            failover_to_others,
+            retry_after: Durations::of(retry_after),
+            lockout: Durations::of(lockout),
+            came_back: Durations::of(came_back),
+            tunnel_ids_reused,
+            messages: messages.iter().map(Message::of).collect(),
+            messages_left_out,
+        }
+    }
+}
+
+impl Acknowledgements {
+    fn of(acknowledged: &Acknowledged) -> Self {
+        let Acknowledged {
+            zlb,
+            piggyback,
+            wrong_nr,
+            none,
+            unknown,
+            lacs,
+            ref round_trip,
+        } = *acknowledged;
+        Self {
+            zlb,
+            piggyback,
+            wrong_nr,
+            none,
+            unknown,
+            lacs,
+            round_trip: Durations::of(round_trip),
+        }
+    }
+}
+
+impl Durations {
+    fn of(distribution: &Distribution) -> Self {
+        Self {
+            count: distribution.count(),
+            min_ns: distribution.min(),
+            median_ns: distribution.median(),
+            p99_ns: distribution.p99(),
+            max_ns: distribution.max(),
+        }
+    }
+}
+
+impl<'r> Message<'r> {
+    fn of(counted: &'r MessageCount) -> Self {
+        let LacMessage {
+            message_type,
+            result,
+            error,
+            ref text,
+        } = counted.message;
+        Self {
+            message_type,
+            result,
+            error,
+            text: text.as_deref(),
+            count: counted.count,
+        }
+    }
+}
