@@ -10,6 +10,34 @@ pub(super) fn plain(text: &str) -> String {
     shown.collect()
 }
 
+/// The text for Markdown within a line: nothing in it is markup, a link or HTML.
+pub(super) fn markdown(text: &str) -> String {
+    let text = plain(text);
+    let mut escaped = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        let is_markup = match character {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#' | '$' | '@' => {
+                true
+            }
+            // What would become a link without any markup. An IPv6 address is none.
+            ':' => rest.as_str().starts_with('/'),
+            '.' => ends_with_www(&escaped),
+            _ => false,
+        };
+        if is_markup {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+fn ends_with_www(text: &str) -> bool {
+    let end = text.as_bytes().last_chunk::<3>();
+    end.is_some_and(|end| end.eq_ignore_ascii_case(b"www"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -21,5 +49,26 @@ mod tests {
             plain("a\x1b[2J\r\n\u{9b}\u{202e}b"),
             "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}\u{fffd}b"
         );
+    }
+    #[test]
+    fn nothing_is_markup() {
+        for (text, escaped) in [
+            (
+                "LNS 2001:db8::1, 1.5 s (2/4)",
+                "LNS 2001:db8::1, 1.5 s (2/4)",
+            ),
+            ("a|b", "a\\|b"),
+            ("a\\|b", "a\\\\\\|b"),
+            ("<img src=x>", "\\<img src=x\\>"),
+            ("![a](b) &lt;", "!\\[a\\](b) \\&lt;"),
+            (
+                "*a* _b_ `c` ~~d~~ $e$ #7",
+                "\\*a\\* \\_b\\_ \\`c\\` \\~\\~d\\~\\~ \\$e\\$ \\#7",
+            ),
+            ("https://a WWW.b c@d", "https\\://a WWW\\.b c\\@d"),
+            ("a\n# b", "a\u{fffd}\\# b"),
+        ] {
+            assert_eq!(markdown(text), escaped);
+        }
     }
 }

@@ -6,22 +6,31 @@
 
 mod caveat;
 mod escape;
+mod file;
+mod format;
 pub mod json;
+mod markdown;
+mod message;
 mod quantity;
 mod sentence;
 #[cfg(test)]
 mod tests;
 mod text;
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use broken_lns_ebpf::sample::Sample;
+use thiserror::Error;
 
-use crate::output::thousands;
+use crate::output::{Palette, thousands, time};
 use crate::track::findings::Findings;
 
 pub use caveat::caveats;
+pub use format::{Format, UnknownFormat};
 pub use json::json;
+pub use markdown::markdown;
 pub use sentence::{Sentence, sentences};
 pub use text::text;
 
@@ -49,6 +58,22 @@ pub struct Facts {
     pub sample: Sample,
 }
 
+/// A report that could not be written.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// The name of the file does not tell in what form.
+    #[error(transparent)]
+    Format(#[from] UnknownFormat),
+    /// The file system refuses. The file is as it was.
+    #[error("cannot write the report \"{}\"", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
 impl Facts {
     /// When it began, in UTC, as RFC 3339 has it.
     pub fn started(&self) -> String {
@@ -69,5 +94,66 @@ impl Facts {
             Some(0 | 1) => "all LACs".to_owned(),
             Some(number) => format!("1 of {} LACs", thousands(number)),
         }
+    }
+}
+
+impl Report {
+    /// The report in that form.
+    pub fn render(&self, format: Format) -> String {
+        match format {
+            Format::Text => text(self, &Palette::default()),
+            Format::Json => json(self),
+            Format::Markdown => markdown(self),
+        }
+    }
+
+    /// Writes the report in the form that the file's extension asks for.
+    ///
+    /// The file has either its old contents or all of the new ones, whatever happens.
+    ///
+    /// # Errors
+    ///
+    /// If the extension is unknown, or the file system refuses.
+    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
+        let document = self.render(Format::of(path)?);
+        file::replace(path, document.as_bytes()).map_err(|source| WriteError::File {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// The facts of the run and of what was seen, each with its name, for a list or a table.
+    fn listed(&self) -> [(&'static str, String); 8] {
+        let Facts {
+            duration,
+            interfaces,
+            scenario,
+            ..
+        } = &self.facts;
+        let totals = &self.findings.totals;
+        [
+            ("started", self.facts.started()),
+            ("duration", time(*duration)),
+            ("interfaces", escape::plain(&interfaces.join(", "))),
+            ("scenario", escape::plain(scenario)),
+            ("followed", self.facts.followed()),
+            ("LACs seen", thousands(totals.lacs)),
+            (
+                "attempts",
+                format!(
+                    "{} and {}",
+                    thousands(totals.attempts),
+                    quantity::counted(totals.retransmissions, "retransmission"),
+                ),
+            ),
+            (
+                "events lost",
+                format!(
+                    "{} of {}",
+                    thousands(totals.events_lost),
+                    thousands(totals.events.saturating_add(totals.events_lost)),
+                ),
+            ),
+        ]
     }
 }

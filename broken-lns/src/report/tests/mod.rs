@@ -1,4 +1,6 @@
+mod file;
 mod fixture;
 mod json;
+mod markdown;
 mod sentence;
 mod text;

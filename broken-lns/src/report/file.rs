@@ -1,0 +1,51 @@
+//! A file that has either its old contents or its new ones, whenever one looks.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process;
+
+/// Names that are tried for the new contents, of which others may be left from a process that
+/// was killed.
+const NAMES: u32 = 64;
+
+/// Gives a file these contents, which are on the disk before the file has them.
+///
+/// Its directory must exist. A link at its place is replaced, and not followed.
+///
+/// # Errors
+///
+/// Those of the file system. The file is then as it was, and there is no other one.
+pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let (new, mut file) = create_beside(directory)?;
+    let written = file
+        .write_all(contents)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // What made the first step fail is worth reporting, not this one.
+        let _ = fs::remove_file(&new);
+        return written;
+    }
+    // Not every file system can do it, and the contents are whole either way.
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+    Ok(())
+}
+
+/// Creates a file in the directory that nobody else has, not even as a link.
+fn create_beside(directory: &Path) -> io::Result<(PathBuf, File)> {
+    let mut error = None;
+    for number in 0..NAMES {
+        let new = directory.join(format!(".broken-lns-{}-{number}.new", process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&new) {
+            Ok(file) => return Ok((new, file)),
+            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => error = Some(taken),
+            Err(other) => return Err(other),
+        }
+    }
+    Err(error.unwrap_or_else(|| io::ErrorKind::AlreadyExists.into()))
+}

@@ -1,0 +1,100 @@
+//! The forms that a report has, and how a file's name tells them.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// As on a terminal, without colours.
+    Text,
+    /// For programs, as in [`json`](super::json).
+    Json,
+    /// With the tables of GitHub.
+    Markdown,
+}
+
+/// A file whose name does not tell the form of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "cannot tell the form of the report \"{}\" from its name, which has to end in {}",
+    path.display(),
+    Format::endings()
+)]
+pub struct UnknownFormat {
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Text, Self::Json, Self::Markdown];
+
+    /// The extensions of its files.
+    pub const fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Text => &["txt"],
+            Self::Json => &["json"],
+            Self::Markdown => &["md", "markdown"],
+        }
+    }
+
+    /// The form that a file's extension asks for, in whatever case it is.
+    ///
+    /// # Errors
+    ///
+    /// If there is no extension, or it is none of the known ones.
+    pub fn of(path: &Path) -> Result<Self, UnknownFormat> {
+        let extension = path.extension().unwrap_or_default();
+        let asks_for = |format: &Self| {
+            let mut known = format.extensions().iter();
+            known.any(|known| extension.eq_ignore_ascii_case(known))
+        };
+        let unknown = || UnknownFormat {
+            path: path.to_owned(),
+        };
+        Self::ALL.into_iter().find(asks_for).ok_or_else(unknown)
+    }
+
+    /// All known endings of a file's name, for people.
+    fn endings() -> String {
+        let extensions = Self::ALL.iter().flat_map(|format| format.extensions());
+        let endings: Vec<_> = extensions
+            .map(|extension| format!(".{extension}"))
+            .collect();
+        match endings.split_last() {
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_tells_the_form() {
+        for (name, format) in [
+            ("report.txt", Format::Text),
+            ("a.b/report.JSON", Format::Json),
+            ("report.json.md", Format::Markdown),
+            ("report.markdown", Format::Markdown),
+        ] {
+            assert_eq!(Format::of(Path::new(name)), Ok(format), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_extension_is_an_error_with_the_known_ones() {
+        for name in ["report.pdf", "report", ".json", "json", "/", "a.txt/.."] {
+            let unknown = Format::of(Path::new(name)).expect_err(name);
+            let ending = "from its name, which has to end in .txt, .json, .md or .markdown";
+            assert_eq!(
+                unknown.to_string(),
+                format!("cannot tell the form of the report \"{name}\" {ending}")
+            );
+        }
+    }
+}

@@ -1,0 +1,79 @@
+use super::fixture::{report, silent};
+use crate::report::markdown;
+use crate::track::findings::Findings;
+
+#[test]
+fn facts_sentences_tables_and_what_is_missing() {
+    assert_eq!(
+        markdown(&report()),
+        "\
+# broken-lns report
+
+|  |  |
+|---|---|
+| started | 2023-11-14T22:13:20Z |
+| duration | 1m 30s |
+| interfaces | eth1, eth2 |
+| scenario | failover.toml |
+| followed | all LACs |
+| LACs seen | 1,000 |
+| attempts | 2,010 and 4,990 retransmissions |
+| events lost | 12 of 9,012 |
+
+## What LACs did
+
+- LNS 192.0.2.1, refuse 2/4: 1,000 of 1,000 LACs acknowledged (median 0.4 ms), \
+998 failed over (median 12 ms, p99 80 ms) to 192.0.2.2, 2 retried the same LNS after 30 s
+- LNS 192.0.2.2, silent: 998 LACs, 4,990 retransmissions, 997 gave up, \
+12 attempts unknown: events were lost, 1 attempt not over
+
+Attempts by reaction:
+
+| LNS | fault | attempts | failover | retry-same | give-up | ignore | unknown | not over |
+|---|---|---|---|---|---|---|---|---|
+| 192.0.2.1 | refuse 2/4 | 1,000 | 998 | 2 | 0 | 0 | 0 | 0 |
+| 192.0.2.2 | silent | 1,010 | 0 | 0 | 997 | 0 | 12 | 1 |
+
+## What LACs sent beside SCCRQs
+
+| fault | message | count |
+|---|---|---|
+| LNS 192.0.2.2, silent | StopCCN 2/4 \u{201c}no \\| \\<answer\\>\u{fffd}\u{fffd}\u{201d} | 3 |
+
+## What the numbers do not have
+
+- 12 of 9,012 events were lost: attempts that may be concerned are unknown, \
+and counts are too low by what was in them.
+"
+    );
+}
+
+#[test]
+fn without_lacs_there_are_only_the_facts() {
+    let mut nothing = report();
+    nothing.findings = Findings::default();
+    let text = markdown(&nothing);
+    assert!(text.ends_with("| events lost | 0 of 0 |\n"), "{text}");
+}
+
+#[test]
+fn no_text_makes_a_row_a_heading_or_a_tag() {
+    let text = "x\n\n# owned\n| a | b |\n<script>";
+    let mut hostile = report();
+    let mut fault = silent();
+    fault.fault = text.to_owned();
+    fault.messages[0].message.text = Some(text.to_owned());
+    fault.messages_left_out = 7;
+    hostile.facts.scenario = text.to_owned();
+    hostile.facts.interfaces = vec![text.to_owned()];
+    hostile.findings.faults = vec![fault];
+    let document = markdown(&hostile);
+    assert!(document.contains("| others | 7 |\n"), "{document}");
+    assert!(!document.replace("\\<", "").contains('<'), "{document}");
+    let headings = document.lines().filter(|line| line.starts_with('#'));
+    assert_eq!(headings.count(), 4, "{document}");
+    for line in document.lines().filter(|line| line.starts_with('|')) {
+        let bars = line.matches('|').count() - line.matches("\\|").count();
+        assert!([3, 4, 10].contains(&bars), "{line}");
+    }
+}
