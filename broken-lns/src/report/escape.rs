@@ -33,6 +33,23 @@ pub(super) fn markdown(text: &str) -> String {
     escaped
 }
 
+/// The text for HTML, between tags or within a quoted attribute.
+pub(super) fn html(text: &str) -> String {
+    let text = plain(text);
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}
+
 fn ends_with_www(text: &str) -> bool {
     let end = text.as_bytes().last_chunk::<3>();
     end.is_some_and(|end| end.eq_ignore_ascii_case(b"www"))
@@ -70,5 +87,12 @@ mod tests {
         ] {
             assert_eq!(markdown(text), escaped);
         }
+    }
+    #[test]
+    fn nothing_is_a_tag_or_ends_an_attribute() {
+        assert_eq!(
+            html("<a href='\"'>&lt;\n"),
+            "&lt;a href=&#39;&quot;&#39;&gt;&amp;lt;\u{fffd}"
+        );
     }
 }

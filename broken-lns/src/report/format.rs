@@ -13,6 +13,8 @@ pub enum Format {
     Json,
     /// With the tables of GitHub.
     Markdown,
+    /// A page that needs nothing else.
+    Html,
 }
 
 /// A file whose name does not tell the form of a report.
@@ -29,7 +31,7 @@ pub struct UnknownFormat {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Text, Self::Json, Self::Markdown];
+    pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Markdown, Self::Html];
 
     /// The extensions of its files.
     pub const fn extensions(self) -> &'static [&'static str] {
@@ -37,6 +39,7 @@ impl Format {
             Self::Text => &["txt"],
             Self::Json => &["json"],
             Self::Markdown => &["md", "markdown"],
+            Self::Html => &["html", "htm"],
         }
     }
 
@@ -81,6 +84,7 @@ mod tests {
             ("a.b/report.JSON", Format::Json),
             ("report.json.md", Format::Markdown),
             ("report.markdown", Format::Markdown),
+            ("report.htm", Format::Html),
         ] {
             assert_eq!(Format::of(Path::new(name)), Ok(format), "{name}");
         }
@@ -90,7 +94,8 @@ mod tests {
     fn an_unknown_extension_is_an_error_with_the_known_ones() {
         for name in ["report.pdf", "report", ".json", "json", "/", "a.txt/.."] {
             let unknown = Format::of(Path::new(name)).expect_err(name);
-            let ending = "from its name, which has to end in .txt, .json, .md or .markdown";
+            let ending = "from its name, which has to end in \
+                          .txt, .json, .md, .markdown, .html or .htm";
             assert_eq!(
                 unknown.to_string(),
                 format!("cannot tell the form of the report \"{name}\" {ending}")

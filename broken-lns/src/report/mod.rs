@@ -5,14 +5,17 @@
 //! every document is made of both. Nothing here asks the clock or the responder.
 
 mod caveat;
+mod chart;
 mod escape;
 mod file;
 mod format;
+mod html;
 pub mod json;
 mod markdown;
 mod message;
 mod quantity;
 mod sentence;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -29,6 +32,7 @@ use crate::track::findings::Findings;
 
 pub use caveat::caveats;
 pub use format::{Format, UnknownFormat};
+pub use html::html;
 pub use json::json;
 pub use markdown::markdown;
 pub use sentence::{Sentence, sentences};
@@ -104,6 +108,7 @@ impl Report {
             Format::Text => text(self, &Palette::default()),
             Format::Json => json(self),
             Format::Markdown => markdown(self),
+            Format::Html => html(self),
         }
     }
 

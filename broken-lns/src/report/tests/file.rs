@@ -41,6 +41,7 @@ impl Drop for Scratch {
 fn the_name_of_the_file_says_what_is_in_it() {
     let scratch = Scratch::new("names");
     for (name, format) in [
+        ("a.html", Format::Html),
         ("a.json", Format::Json),
         ("a.md", Format::Markdown),
         ("a.txt", Format::Text),
@@ -50,7 +51,7 @@ fn the_name_of_the_file_says_what_is_in_it() {
         let text = fs::read_to_string(&path).expect("it was written");
         assert_eq!(text, report().render(format));
     }
-    assert_eq!(scratch.names(), ["a.json", "a.md", "a.txt"]);
+    assert_eq!(scratch.names(), ["a.html", "a.json", "a.md", "a.txt"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 mod file;
 mod fixture;
+mod html;
 mod json;
 mod markdown;
 mod sentence;
