@@ -14,7 +14,6 @@ pub fn caveats(findings: &Findings) -> Vec<String> {
         lacs_closed,
         attempts_forgotten,
         faults_left_out,
-        outcomes_left_out,
         memory_limit,
         ..
     } = findings.totals;
@@ -65,13 +64,6 @@ pub fn caveats(findings: &Findings) -> Vec<String> {
                 "{} left out, since the memory of {limit} MiB was full; LACs that met one are \
                  not judged.",
                 were(faults_left_out, "fault"),
-            ),
-        ),
-        (
-            outcomes_left_out,
-            format!(
-                "{} not told one by one; they are in the counts.",
-                were(outcomes_left_out, "outcome"),
             ),
         ),
     ];

@@ -67,6 +67,7 @@ mod tests {
             "a\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}\u{fffd}b"
         );
     }
+
     #[test]
     fn nothing_is_markup() {
         for (text, escaped) in [
@@ -88,6 +89,7 @@ mod tests {
             assert_eq!(markdown(text), escaped);
         }
     }
+
     #[test]
     fn nothing_is_a_tag_or_ends_an_attribute() {
         assert_eq!(

@@ -9,7 +9,7 @@ use thiserror::Error;
 pub enum Format {
     /// As on a terminal, without colours.
     Text,
-    /// For programs, as in [`json`](super::json).
+    /// For programs, as in [`json`](mod@super::json).
     Json,
     /// With the tables of GitHub.
     Markdown,

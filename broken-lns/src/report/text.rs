@@ -2,16 +2,22 @@
 
 use super::quantity::counted;
 use super::sentence::Sentence;
-use super::{Report, caveats, escape, sentences};
+use super::{Report, caveats, escape, message, sentences};
 use crate::output::{Palette, time};
+use crate::track::findings::FaultFindings;
 
 /// What stands between a subject and what is said of it.
 const GAP: usize = 2;
+/// Different messages of LACs that are shown for each fault.
+const MESSAGES_SHOWN: usize = 3;
 
 /// The report as text, several lines long.
 pub fn text(report: &Report, palette: &Palette) -> String {
     let mut text = headline(report, palette);
-    let sentences = sentences(&report.findings);
+    let mut sentences = sentences(&report.findings);
+    for (sentence, fault) in sentences.iter_mut().zip(&report.findings.faults) {
+        sentence.clauses.extend(messages(fault));
+    }
     if !sentences.is_empty() {
         text.push('\n');
         text.push_str(&list(&sentences, palette));
@@ -62,4 +68,23 @@ fn list(sentences: &[Sentence], palette: &Palette) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What LACs sent beside SCCRQs, the most frequent messages by themselves.
+fn messages(fault: &FaultFindings) -> Vec<String> {
+    let messages = fault.messages.iter();
+    let shown = messages
+        .clone()
+        .take(MESSAGES_SHOWN)
+        .map(|counted_message| {
+            let message = message::named(&counted_message.message);
+            format!("sent {message} {}", counted(counted_message.count, "time"))
+        });
+    let mut clauses: Vec<_> = shown.collect();
+    let others = messages.skip(MESSAGES_SHOWN).map(|message| message.count);
+    let others = others.sum::<u64>() + fault.messages_left_out;
+    if others > 0 {
+        clauses.push(format!("sent {}", counted(others, "other message")));
+    }
+    clauses
 }

@@ -1,7 +1,7 @@
 use super::fixture::{report, silent};
 use crate::output::Palette;
 use crate::report::text;
-use crate::track::findings::Findings;
+use crate::track::findings::{Findings, LacMessage, MessageCount};
 
 #[test]
 fn totals_then_sentences_then_what_is_missing() {
@@ -19,6 +19,7 @@ LNS 192.0.2.2, silent      998 LACs
                            997 gave up
                            12 attempts unknown: events were lost
                            1 attempt not over
+                           sent StopCCN 2/4 \u{201c}no | <answer>\u{fffd}\u{fffd}\u{201d} 3 times
 
 12 of 9,012 events were lost: attempts that may be concerned are unknown, and counts are too low by what was in them.
 "
@@ -45,6 +46,7 @@ fn names_cannot_command_the_terminal() {
     hostile.facts.interfaces = vec!["eth\x1b[2J".to_owned()];
     let mut fault = silent();
     fault.fault = "silent\x1b[2J\u{202e}".to_owned();
+    fault.messages[0].message.text = Some("\x1b[31m\n".to_owned());
     hostile.findings.faults = vec![fault];
     let text = text(&hostile, &Palette::default());
     let commands = text
@@ -54,5 +56,39 @@ fn names_cannot_command_the_terminal() {
     assert!(
         text.contains("silent\u{fffd}[2J\u{fffd}  998 LACs"),
         "{text}"
+    );
+}
+
+#[test]
+fn messages_beyond_the_most_frequent_ones_are_summed_up() {
+    let mut fault = silent();
+    fault.messages = [6, 14, 10, 3, 16]
+        .into_iter()
+        .zip([9, 8, 7, 2, 1])
+        .map(|(message_type, count)| MessageCount {
+            message: LacMessage {
+                message_type,
+                result: None,
+                error: None,
+                text: None,
+            },
+            count,
+        })
+        .collect();
+    fault.messages_left_out = 1_000;
+    let mut many = report();
+    many.findings.faults = vec![fault];
+    let text = text(&many, &Palette::default());
+    let sent = text
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("sent "));
+    assert_eq!(
+        sent.collect::<Vec<_>>(),
+        [
+            "HELLO 9 times",
+            "CDN 8 times",
+            "ICRQ 7 times",
+            "1,003 other messages"
+        ]
     );
 }
