@@ -32,7 +32,9 @@ const SLACK: Duration = Duration::from_secs(3);
 const FIRST_PORT: u16 = 3000;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trials = PLAYED.iter().map(|way| {
+    // One way is enough, since other tests see that the answers are the same on all of them, and
+    // a LAC takes its time.
+    let trials = PLAYED.iter().take(1).map(|way| {
         let name = format!("a_real_lac_does_what_the_catalogue_says::{way}");
         trial(name, &["xl2tpd", "tcpdump", "tshark"], || {
             a_real_lac_does_what_the_catalogue_says(*way)
