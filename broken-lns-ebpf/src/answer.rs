@@ -1,9 +1,10 @@
 //! One answered SCCRQ, as the half that answered it tells of it.
 
 use crate::frame::Frame;
-use crate::sccrq::{IpVersion, Sccrq};
+use crate::parties::Parties;
+use crate::sccrq::Sccrq;
 use crate::twist::Twist;
-use crate::wire::{ipv4, ipv6};
+use crate::wire::ipv6;
 
 /// Who asked, and whom. Both halves fill it in from the reply that they wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +31,12 @@ impl Answer {
     /// The answer that `reply` holds; `None` where the frame is too short for one.
     #[inline(always)]
     pub fn of_reply(reply: Frame<'_>, sccrq: &Sccrq) -> Option<Self> {
-        let (lac, lns, ip_version) = match sccrq.version {
-            IpVersion::V4 => {
-                let ip = ipv4::Header::at(reply.place(sccrq.network))?;
-                let (lac, lns) = (ip.destination(), ip.source());
-                ([u64::from(lac), 0], [u64::from(lns), 0], 4)
-            }
-            IpVersion::V6 => {
-                let ip = ipv6::Header::at(reply.place(sccrq.network))?;
-                (ip.destination(), ip.source(), 6)
-            }
-        };
+        // The reply goes from whom the request went to.
+        let Parties { lac: lns, lns: lac } = Parties::of(reply, sccrq.network, sccrq.version)?;
         Some(Self {
             lac,
             lns,
-            ip_version,
+            ip_version: sccrq.version.number(),
             lac_port: sccrq.lac_port,
             tunnel_id: sccrq.tunnel_id,
             ns: sccrq.ns,

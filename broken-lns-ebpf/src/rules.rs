@@ -47,7 +47,7 @@ impl Bank {
 }
 
 /// What need not be looked for in a bank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     /// Whether it has rules besides its default.
     pub has_rules: bool,

@@ -51,6 +51,15 @@ pub enum IpVersion {
 }
 
 impl IpVersion {
+    /// 4 or 6.
+    #[inline(always)]
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 6,
+        }
+    }
+
     /// The version of which the lowest bit is the number.
     #[inline(always)]
     const fn of_bit(bit: u32) -> Self {

@@ -13,22 +13,17 @@ use broken_lns_ebpf::ranges::{KeyV4, KeyV6, Range, Slice};
 use broken_lns_ebpf::rules::{Active, Bank, Rule, Scenario, Step};
 use broken_lns_ebpf::template::Template;
 
-use crate::compile::{CompileError, Compiled};
+use crate::compile::Compiled;
 use crate::program::{LoadError, take};
 
 /// Longer than the program looks at a frame, by some orders of magnitude.
 const LONGEST_RUN: Duration = Duration::from_millis(100);
 
-/// Why rules could not be installed; those before are in force as they were.
+/// Rules could not be installed, for a map could not be written; those before are in force as
+/// they were.
 #[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    /// There are too many of them.
-    #[error(transparent)]
-    Scenario(#[from] CompileError),
-    /// A map could not be written.
-    #[error("cannot write a map of the XDP program: {0}")]
-    Map(#[from] MapError),
-}
+#[error("cannot write a map of the XDP program: {0}")]
+pub struct InstallError(#[from] MapError);
 
 /// A type of the contract as the value of a map.
 #[derive(Clone, Copy)]
@@ -96,7 +91,7 @@ impl Banks {
 
     /// Puts the rules of a scenario in force, at one instant. `number` is that of the scenario.
     pub(crate) fn install(&mut self, compiled: &Compiled, number: u32) -> Result<(), InstallError> {
-        let rules = compiled.kernel_rules()?;
+        let rules = compiled.kernel_rules();
         let idle = self.bank.other();
         if self.is_idle_read {
             // The program may still be at a frame that came before the last change.
@@ -113,10 +108,10 @@ impl Banks {
         self.index.write(idle, &rules.index)?;
         self.ranges_v4.write(idle, &rules.ranges_v4)?;
         self.ranges_v6.write(idle, &rules.ranges_v6)?;
-        self.templates.write(idle, rules.templates)?;
+        self.templates.write(idle, compiled.kernel_templates())?;
         let zero = self.counters(idle, compiled.rules().len())?;
 
-        let extent = rules.extent();
+        let extent = rules.extent;
         self.active.set(0, Active::new(idle, extent).to_word(), 0)?;
         self.bank = idle;
         self.zero = zero;

@@ -15,7 +15,7 @@ use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::wire::ipv6::{self, Address};
 use broken_lns_ebpf::wire::{l2tp, udp};
 
-use crate::decide::{Leaf, LeafId, Node, Plan, PlanError, TreatmentId};
+use crate::decide::{LeafId, Plan, PlanError, TreatmentId};
 use crate::garble::garble;
 use crate::refusal::{Refusal, RefusalError};
 use crate::scenario::{Fault, Place, Scenario, Treatment};
@@ -36,6 +36,8 @@ pub struct Compiled {
     templates: Vec<Template>,
     /// The rule in which each template comes first.
     origins: Vec<RuleId>,
+    /// All of it but the templates as the kernel half has it.
+    kernel_rules: KernelRules,
 }
 
 /// A rule, or the default.
@@ -166,13 +168,14 @@ impl Compiled {
             replies: Vec::new(),
             templates: Vec::new(),
             origins: Vec::new(),
+            kernel_rules: KernelRules::default(),
         };
         let mut known = HashMap::new();
         for (place, treatment) in scenario.treatments() {
             compiled.add_rule(place, treatment, scenario, &mut known)?;
         }
         compiled.add_entries(scenario);
-        compiled.kernel_rules()?;
+        compiled.kernel_rules = KernelRules::new(&compiled)?;
         Ok(compiled)
     }
 
@@ -229,28 +232,19 @@ impl Compiled {
     /// The one template with which every request is answered at once; `None` where
     /// there is something to look up or to decide.
     pub fn only(&self) -> Option<&Template> {
-        let default = self.rules.first().filter(|_| self.entries.is_empty())?;
-        let [root] = self.plan.roots(default.treatment) else {
-            return None;
-        };
-        let Node::Leaf(leaf) = self.plan.node(*root)? else {
-            return None;
-        };
-        match self.reply(leaf)? {
-            Reply::Template { template, .. } if self.plan.leaf(leaf)? == Leaf::AT_ONCE => {
-                self.template(template)
-            }
-            _ => None,
-        }
+        self.template(0)
+            .filter(|_| self.kernel_rules.extent.is_plain)
     }
 
-    /// The scenario as the kernel half has it.
-    ///
-    /// # Errors
-    ///
-    /// [`CompileError::TooMany`], which [`new`](Self::new) would have said, too.
-    pub(crate) fn kernel_rules(&self) -> Result<KernelRules<'_>, CompileError> {
-        KernelRules::new(self)
+    /// The rules as the kernel half has them.
+    pub(crate) fn kernel_rules(&self) -> &KernelRules {
+        &self.kernel_rules
+    }
+
+    /// The templates that the kernel half has room for.
+    pub(crate) fn kernel_templates(&self) -> &[Template] {
+        let room = self.templates.len().min(maps::MAX_TEMPLATES as usize);
+        self.templates.get(..room).unwrap_or_default()
     }
 
     /// The first rule that only a worker can play, with what in it takes that.

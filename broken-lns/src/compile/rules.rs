@@ -5,14 +5,13 @@
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::ranges::{INDEX_LEN, KeyV4, KeyV6, MAX_RANGES, NO_RULE, Range, Slice};
 use broken_lns_ebpf::rules::{Course, Extent, Leaves, Rule, Scenario, Step};
-use broken_lns_ebpf::template::Template;
 
 use super::{CompileError, Compiled, Reply, RuleId};
 use crate::decide::{Leaf, LeafId, Node, NodeId};
 
-/// What the arrays of a bank hold.
-#[derive(Debug)]
-pub(crate) struct KernelRules<'c> {
+/// What the arrays of a bank hold beside the templates.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KernelRules {
     /// What all rules have in common, without its number.
     pub(crate) scenario: Scenario,
     /// The default, then the rules by their numbers, then those of LNSs that have rules for
@@ -23,28 +22,24 @@ pub(crate) struct KernelRules<'c> {
     pub(crate) index: Vec<Slice>,
     pub(crate) ranges_v4: Vec<Range<KeyV4>>,
     pub(crate) ranges_v6: Vec<Range<KeyV6>>,
-    pub(crate) templates: &'c [Template],
+    /// What need not be looked for.
+    pub(crate) extent: Extent,
 }
 
-impl<'c> KernelRules<'c> {
+impl KernelRules {
     /// The rules of a scenario.
     ///
     /// # Errors
     ///
     /// [`CompileError::TooMany`].
-    pub(super) fn new(compiled: &'c Compiled) -> Result<Self, CompileError> {
-        let templates = compiled.templates.len().min(maps::MAX_TEMPLATES as usize);
+    pub(super) fn new(compiled: &Compiled) -> Result<Self, CompileError> {
         let mut this = Self {
             scenario: Scenario {
                 seed: compiled.plan.seed(),
                 ..Scenario::default()
             },
             rules: Vec::with_capacity(compiled.rules.len()),
-            steps: Vec::new(),
-            index: Vec::new(),
-            ranges_v4: Vec::new(),
-            ranges_v6: Vec::new(),
-            templates: compiled.templates.get(..templates).unwrap_or_default(),
+            ..Self::default()
         };
         for (id, _) in compiled.rules() {
             let rule = this.rule(compiled, id);
@@ -61,11 +56,11 @@ impl<'c> KernelRules<'c> {
                 return Err(CompileError::TooMany { what });
             }
         }
+        this.extent = this.extent();
         Ok(this)
     }
 
-    /// What need not be looked for.
-    pub(crate) fn extent(&self) -> Extent {
+    fn extent(&self) -> Extent {
         let plain = Step::new(Course::Template(0), 0);
         Extent {
             has_rules: self.scenario.has_v4 != 0 || self.scenario.lns_v6.count != 0,

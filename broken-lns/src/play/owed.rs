@@ -5,7 +5,7 @@ use broken_lns_ebpf::code_in_address::Codes;
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::reply;
-use broken_lns_ebpf::sccrq::{IpVersion, Sccrq};
+use broken_lns_ebpf::sccrq::Sccrq;
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 
@@ -95,10 +95,7 @@ pub(super) fn answer(request: &Request, sccrq: &Sccrq) -> Answer {
     Answer {
         lac: request.lac,
         lns: request.lns,
-        ip_version: match sccrq.version {
-            IpVersion::V4 => 4,
-            IpVersion::V6 => 6,
-        },
+        ip_version: sccrq.version.number(),
         lac_port: sccrq.lac_port,
         tunnel_id: sccrq.tunnel_id,
         ns: sccrq.ns,
