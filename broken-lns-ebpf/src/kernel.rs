@@ -1,6 +1,7 @@
 //! Entry point, the way of a frame, and verdict to action.
 
 mod lookup;
+mod tell;
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::xdp_action;
@@ -20,7 +21,7 @@ use broken_lns_ebpf::sccrq::{self, IpVersion, KERNEL_AVP_LIMIT, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::twist::Twist;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
-use broken_lns_ebpf::verifier::reread;
+use broken_lns_ebpf::verifier::{blur, reread};
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use lookup::{Asked, Place};
 
@@ -57,7 +58,19 @@ enum End {
 /// The entry point.
 #[xdp(frags)]
 fn responder(context: XdpContext) -> u32 {
-    match respond(&context) {
+    let active = lookup::active();
+    let is_told = tell::is_on() && begin_event(&context, active);
+    let end = respond(&context, active);
+    if is_told {
+        let verdict = match end {
+            End::Verdict(verdict) => Some(verdict),
+            End::HandedOver => None,
+        };
+        if !tell::tell(verdict) {
+            count(maps::EVENTS_LOST);
+        }
+    }
+    match end {
         End::Verdict(verdict) => {
             count(verdict as u32);
             debug!(
@@ -80,14 +93,23 @@ fn responder(context: XdpContext) -> u32 {
     }
 }
 
+/// Begins the event of the frame, if it is one of a LAC that is followed.
 #[inline(always)]
-fn respond(context: &XdpContext) -> End {
+fn begin_event(context: &XdpContext, active: Active) -> bool {
+    let scenario = lookup::scenario(active.bank()).map_or(0, |scenario| scenario.number);
+    let is_told = tell::listen(frame(context), buffer_len(context), scenario);
+    // What was seen of the frame here is nothing that the verifier has to remember.
+    reread();
+    blur(is_told.into(), active.to_word()) & 1 != 0
+}
+
+#[inline(always)]
+fn respond(context: &XdpContext, active: Active) -> End {
     let policy = || Policy {
         mac: (ANY_MAC.load() == 0).then(|| MacAddress::from_word(MAC.load())),
         verify_checksum: VERIFY_CHECKSUM.load() != 0,
         avp_limit: KERNEL_AVP_LIMIT,
     };
-    let active = lookup::active();
     let mut place = Place::of_default(active);
     let request = frame(context);
     request.fetch();
@@ -117,6 +139,7 @@ fn respond(context: &XdpContext) -> End {
         return hand_over(context);
     }
     let bank = place.bank();
+    tell::note(0, sccrq.tunnel_id);
     let treatment = match place.is_plain() {
         true => Ok(Reply::PLAIN),
         false => treat(context, place, sccrq),
@@ -193,6 +216,7 @@ fn treat(context: &XdpContext, place: Place, sccrq: Sccrq) -> Result<Reply, End>
     let Some(rule) = place.rule() else {
         return Err(no_room);
     };
+    tell::note(rule.number, sccrq.tunnel_id);
     let asked = Asked { frame, sccrq };
     let Some(step) = lookup::decide(bank, rule, &asked) else {
         return Err(no_room);

@@ -15,6 +15,7 @@ use aya::{Ebpf, EbpfError, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::rules::Mark;
+use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use nix::errno::Errno;
@@ -41,6 +42,8 @@ pub struct ProgramSettings {
     pub mac: Option<[u8; 6]>,
     /// Whether control messages must have a right UDP checksum.
     pub verify_checksum: bool,
+    /// Which LACs are followed, by events in the ring buffer for them.
+    pub sample: Sample,
     /// Whether answers are announced in the ring buffer.
     pub announce: bool,
     /// The least important messages that the program logs.
@@ -120,6 +123,8 @@ pub struct KernelCounts {
     pub verdicts: VerdictCounts,
     /// The frames handed to a worker.
     pub handed_over: u64,
+    /// The events for which their ring buffer had no room.
+    pub events_lost: u64,
 }
 
 /// A mark as the key of a map.
@@ -159,12 +164,14 @@ impl Program {
         let any_mac = u8::from(settings.mac.is_none());
         let verify_checksum = u8::from(settings.verify_checksum);
         let announce = u8::from(settings.announce);
+        let sample = settings.sample.word();
         let log_level = settings.log_level as u8;
         let mut ebpf = EbpfLoader::new()
             .override_global(maps::PATH, &path, true)
             .override_global(maps::MAC, &mac, true)
             .override_global(maps::ANY_MAC, &any_mac, true)
             .override_global(maps::VERIFY_CHECKSUM, &verify_checksum, true)
+            .override_global(maps::SAMPLE, &sample, true)
             .override_global(maps::ANNOUNCE, &announce, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .load(OBJECT)?;
@@ -280,6 +287,7 @@ impl Program {
         Ok(KernelCounts {
             verdicts,
             handed_over: self.counter(maps::HANDED_OVER)?,
+            events_lost: self.counter(maps::EVENTS_LOST)?,
         })
     }
 
@@ -294,6 +302,15 @@ impl Program {
     /// [`LoadError::Missing`] the second time.
     pub fn answers(&mut self) -> Result<RingBuf<MapData>, LoadError> {
         take(&mut self.ebpf, maps::ANSWERS)
+    }
+
+    /// The ring buffer of events of the LACs that are followed; it can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Missing`] the second time.
+    pub fn events(&mut self) -> Result<RingBuf<MapData>, LoadError> {
+        take(&mut self.ebpf, maps::EVENTS)
     }
 
     /// The messages of the program, for `logger`; they can be taken once.

@@ -16,6 +16,7 @@ use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::maps;
+use broken_lns_ebpf::sample::Sample;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -200,6 +201,7 @@ impl Session {
             queues: flags.queues,
             batch_size: flags.batch_size,
             wait: flags.wait,
+            sample: Sample::NONE,
             announce: flags.verbose >= 1,
             log_level: match flags.verbose {
                 0 | 1 => log::LevelFilter::Off,

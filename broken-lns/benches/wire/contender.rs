@@ -19,6 +19,7 @@ use broken_lns::queue::{Worker, WorkerOptions};
 use broken_lns::refusal::Refusal;
 use broken_lns::responder::{Responder, ResponderOptions};
 use broken_lns::scenario::{LnsRule, Place, Prefix, Scenario};
+use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 use xtask::lab::{Avp, ControlMessage, Process, attribute, message_type, pause};
@@ -336,6 +337,7 @@ fn respond(
         queues: None,
         batch_size: BATCH,
         wait: waiting,
+        sample: Sample::NONE,
         announce: false,
         log_level: log::LevelFilter::Off,
     };

@@ -13,6 +13,7 @@ use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::maps;
+use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::Policy;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
@@ -49,6 +50,8 @@ pub struct ResponderOptions {
     pub batch_size: u32,
     /// What workers do while there are no frames.
     pub wait: Wait,
+    /// Which LACs are followed.
+    pub sample: Sample,
     /// Whether answers are announced.
     pub announce: bool,
     /// The least important messages that the program logs.
@@ -355,6 +358,7 @@ fn attach(
         path: attempt.path,
         mac,
         verify_checksum: options.verify_checksum,
+        sample: options.sample,
         announce: options.announce,
         log_level: options.log_level,
     };

@@ -11,6 +11,7 @@ use broken_lns::program::{Program, ProgramSettings};
 use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
 use broken_lns_ebpf::rules::Mark;
+use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{KERNEL_AVP_LIMIT, Policy};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
@@ -126,6 +127,7 @@ impl KernelHalf {
             path,
             mac: policy.mac.map(|_| OWN_MAC),
             verify_checksum: policy.verify_checksum,
+            sample: Sample::ALL,
             announce: false,
             log_level: log::LevelFilter::Off,
         };

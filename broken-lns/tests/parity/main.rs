@@ -85,7 +85,7 @@ fn verifier() -> Result<()> {
                 ..kernel_policy
             };
             let mut kernel = KernelHalf::with_policy(template(&REPLIES[0]), path, &policy)?;
-            let walked = kernel.verified_instructions()?;
+            let walked = kernel.verified_instructions()?; println!("{path:?}, MAC {mac} {verify_checksum} {walked}");
 
             ensure!(
                 walked < 600_000,
