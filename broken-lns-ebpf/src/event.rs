@@ -3,11 +3,11 @@
 
 use crate::frame::{Frame, Place};
 use crate::parties::Parties;
-use crate::sccrq::IpVersion;
+use crate::sccrq::{Datagram, IpVersion};
 use crate::verdict::Verdict;
 use crate::wire::ipv6::Address;
 use crate::wire::l2tp::NumberAvp;
-use crate::wire::{ethernet, ipv4, ipv6, l2tp, udp};
+use crate::wire::{ethernet, l2tp};
 
 /// What an [`Event`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,77 +72,62 @@ impl Event {
     /// In place of a verdict: a worker will reach it, and tell of it.
     pub const HANDED_OVER: u16 = Verdict::COUNT as u16;
 
-    /// What is heard in a frame, without what only its rule and its verdict tell, and where the
-    /// message begins; `None` where the frame holds no L2TP control message to port 1701.
+    /// What is heard in a datagram, without what only its rule and its verdict tell, and where
+    /// the message begins; `None` where it holds no L2TP control message.
     ///
     /// Of the AVPs only the first one is looked at. Whether all is as it should be is for the
     /// parser.
     #[inline(always)]
-    pub fn heard(frame: Frame<'_>, time: u64, frame_len: u32) -> Option<(Self, Place<'_>)> {
-        let payload = ethernet::payload(frame)?;
-        let (version, transport) = match payload.ethertype {
-            ethernet::IPV4 => {
-                let ip = ipv4::Header::at(payload.place)?;
-                if ip.protocol() != ipv4::UDP || ip.is_fragment() {
-                    return None;
-                }
-                (IpVersion::V4, ip.skip(ip.header_len()))
-            }
-            ethernet::IPV6 => {
-                let ip = ipv6::Header::at(payload.place)?;
-                if ip.next_header() != ipv6::UDP {
-                    return None;
-                }
-                (IpVersion::V6, ip.end())
-            }
-            _ => return None,
-        };
-        let udp = udp::Header::at(transport)?;
-        if udp.destination_port() != l2tp::PORT {
-            return None;
-        }
-        let message = l2tp::Header::at(udp.payload())?;
+    pub fn heard<'m>(
+        frame: Frame<'m>,
+        datagram: &Datagram<'m>,
+        time: u64,
+        frame_len: u32,
+    ) -> Option<(Self, Place<'m>)> {
+        let message = l2tp::Header::at(datagram.udp.payload())?;
         if !message.flags().is_control() {
             return None;
         }
         let first = NumberAvp::behind(message.last());
         let first = first.filter(|avp| avp.is_message_type(avp.value()));
-        let Parties { lac, lns } = Parties::of(frame, payload.offset, version)?;
+        let Parties { lac, lns } = Parties::of(frame, datagram.network, datagram.version)?;
         // Of a frame without tags it is the EtherType, and what follows that.
         let tags = frame.window::<{ ethernet::HEADER_LEN + 2 * ethernet::TAG_LEN }>(0)?;
-        let tag_len = payload.offset - ethernet::HEADER_LEN as u16;
-        let event = Self {
-            time,
-            lac,
-            lns,
-            scenario: 0,
-            rule: 0,
-            frame_len,
-            lac_port: udp.source_port(),
-            vlan: match tag_len {
-                0 => 0,
-                _ => tags.number16::<{ ethernet::HEADER_LEN }>(),
+        let tags_len = usize::from(datagram.network).saturating_sub(ethernet::HEADER_LEN);
+        Some((
+            Self {
+                time,
+                lac,
+                lns,
+                scenario: 0,
+                rule: 0,
+                frame_len,
+                lac_port: datagram.udp.source_port(),
+                vlan: match tags_len {
+                    0 => 0,
+                    _ => tags.number16::<{ ethernet::HEADER_LEN }>(),
+                },
+                inner_vlan: match tags_len {
+                    0..8 => 0,
+                    _ => tags.number16::<{ ethernet::HEADER_LEN + ethernet::TAG_LEN }>(),
+                },
+                message_type: match message.len() > l2tp::HEADER_LEN as u16 {
+                    true => first.map_or(0, NumberAvp::value),
+                    false => 0,
+                },
+                tunnel_id: message.tunnel_id(),
+                assigned_tunnel_id: 0,
+                ns: message.ns(),
+                nr: message.nr(),
+                verdict: Self::HANDED_OVER,
+                ip_version: match datagram.version {
+                    IpVersion::V4 => 4,
+                    IpVersion::V6 => 6,
+                },
+                kind: Kind::Heard as u8,
             },
-            inner_vlan: match tag_len {
-                0..8 => 0,
-                _ => tags.number16::<{ ethernet::HEADER_LEN + ethernet::TAG_LEN }>(),
-            },
-            message_type: match message.len() > l2tp::HEADER_LEN as u16 {
-                true => first.map_or(0, NumberAvp::value),
-                false => 0,
-            },
-            tunnel_id: message.tunnel_id(),
-            assigned_tunnel_id: 0,
-            ns: message.ns(),
-            nr: message.nr(),
-            verdict: Self::HANDED_OVER,
-            ip_version: match version {
-                IpVersion::V4 => 4,
-                IpVersion::V6 => 6,
-            },
-            kind: Kind::Heard as u8,
-        };
-        Some((event, udp.payload()))
+            datagram.udp.payload(),
+        ))
     }
 
     /// How the frame ended; `None` where a worker decides.
@@ -192,6 +177,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::sccrq::{self, Policy};
 
     /// A StopCCN from 10.0.0.1:1025 to 192.0.2.1 in QinQ, for tunnel 12345.
     const STOP_CCN: [u8; 70] = [
@@ -203,9 +189,26 @@ mod tests {
         0x80, 8, 0, 0, 0, 0, 0, 4, // Message Type: StopCCN
     ];
 
+    const POLICY: Policy = Policy {
+        mac: None,
+        verify_checksum: false,
+        avp_limit: u32::MAX,
+    };
+
     fn heard(octets: &[u8]) -> Option<Event> {
         let mut copy = octets.to_vec();
-        let heard = Event::heard(Frame::new(&mut copy), 9, octets.len() as u32);
+        let frame = Frame::new(&mut copy);
+        let mut heard = None;
+        // The parser finds the datagram; its verdict is nothing to an event.
+        let _ = sccrq::parse_unless(
+            frame,
+            || POLICY,
+            || frame,
+            |datagram| {
+                heard = Event::heard(frame, datagram, 9, octets.len() as u32);
+                true
+            },
+        );
         heard.map(|(event, _)| event)
     }
 

@@ -71,12 +71,15 @@ impl IpVersion {
 }
 
 /// A UDP datagram to port 1701, all of it in the frame.
-struct Datagram<'m> {
-    network: u16,
-    version: IpVersion,
+pub struct Datagram<'m> {
+    /// How far into the frame the network layer begins: 14, 18 or 22 octets.
+    pub network: u16,
+    /// Which network layer it is.
+    pub version: IpVersion,
     /// How far into the frame its own header begins.
     transport: u16,
-    udp: udp::Header<'m>,
+    /// Its header.
+    pub udp: udp::Header<'m>,
 }
 
 impl Datagram<'_> {
@@ -105,24 +108,25 @@ impl Datagram<'_> {
 /// [`Verdict::Answered`].
 #[inline(always)]
 pub fn parse(frame: Frame<'_>, policy: impl FnOnce() -> Policy) -> Result<Sccrq, Verdict> {
-    parse_unless(frame, policy, |_, _| Some(frame))
+    parse_unless(frame, policy, || frame, |_| true)
 }
 
 /// The same, unless it is not for us.
 ///
 /// `policy` is asked for only where it matters, for a datagram to port 1701:
-/// what passes by anyway costs the kernel half no look at its settings. Then
-/// `look` is told where the network layer begins and which it is. It gives the same
-/// frame once more, if anything between these two is for us.
+/// what passes by anyway costs the kernel half no look at its settings. For a
+/// datagram to us, `again` gives the same frame once more, and `look` tells whether
+/// anything between these two is for us.
 ///
 /// # Errors
 ///
-/// As for [`parse`], and [`Verdict::Passed`] where `look` gives no frame.
+/// As for [`parse`], and [`Verdict::Passed`] where it is not.
 #[inline(always)]
 pub fn parse_unless<'m>(
     frame: Frame<'m>,
     policy: impl FnOnce() -> Policy,
-    look: impl FnOnce(u16, IpVersion) -> Option<Frame<'m>>,
+    again: impl FnOnce() -> Frame<'m>,
+    look: impl FnOnce(&Datagram<'m>) -> bool,
 ) -> Result<Sccrq, Verdict> {
     let datagram = find_datagram(frame)?;
     let policy = policy();
@@ -130,8 +134,11 @@ pub fn parse_unless<'m>(
     if !is_addressed(header.destination(), &policy) {
         return Err(Verdict::OtherMac);
     }
-    let frame = look(datagram.network, datagram.version).ok_or(Verdict::Passed)?;
+    let frame = again();
     let datagram = datagram.blurred(frame).ok_or(Verdict::Truncated)?;
+    if !look(&datagram) {
+        return Err(Verdict::Passed);
+    }
 
     let room = datagram.udp.len() - udp::HEADER_LEN as u16;
     let message = find_message(datagram.udp.payload(), room)?;

@@ -12,6 +12,7 @@ use broken_lns_ebpf::event::Event;
 use broken_lns_ebpf::frame::{Frame, Place};
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
+use broken_lns_ebpf::sccrq::Datagram;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::wire::l2tp;
 
@@ -41,10 +42,15 @@ pub(super) fn is_on() -> bool {
 
 /// Begins the event of a frame; whether there is one to be told.
 #[inline(always)]
-pub(super) fn listen(frame: Frame<'_>, frame_len: u32, scenario: u32) -> bool {
+pub(super) fn listen(
+    frame: Frame<'_>,
+    datagram: &Datagram<'_>,
+    frame_len: u32,
+    scenario: u32,
+) -> bool {
     // SAFETY: the helper takes nothing and cannot fail.
     let now = unsafe { bpf_ktime_get_ns() };
-    let Some((event, message)) = Event::heard(frame, now, frame_len) else {
+    let Some((event, message)) = Event::heard(frame, datagram, now, frame_len) else {
         return false;
     };
     if !Sample::from_word(SAMPLE.load()).has(event.lac) {
