@@ -57,31 +57,6 @@ impl Codes {
         }
     }
 
-    /// The codes as a number that is not 0.
-    #[inline(always)]
-    pub const fn to_word(self) -> u64 {
-        let codes = 1 << 33 | (self.result as u64) << 16;
-        match self.error {
-            Some(error) => codes | 1 << 32 | error as u64,
-            None => codes,
-        }
-    }
-
-    /// The codes of which this is the number; `None` for 0.
-    #[inline(always)]
-    pub const fn from_word(word: u64) -> Option<Self> {
-        if word >> 33 == 0 {
-            return None;
-        }
-        Some(Self {
-            result: (word >> 16) as u16,
-            error: match word >> 32 & 1 {
-                0 => None,
-                _ => Some(word as u16),
-            },
-        })
-    }
-
     /// The templates for a reply with an error code, and for one without, which has no message
     /// either.
     pub fn templates(assigned_tunnel_id: u16) -> Option<(Template, Template)> {
@@ -214,13 +189,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn codes_are_a_number_too(result: u16, error: Option<u16>) {
-            let codes = Codes { result, error };
-            prop_assert_eq!(Codes::from_word(codes.to_word()), Some(codes));
-            prop_assert_eq!(Codes::from_word(0), None);
-        }
-
         #[test]
         fn codes_that_are_written_are_as_if_they_had_been_in_the_template(
             result: u16,

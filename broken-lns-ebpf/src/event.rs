@@ -3,7 +3,7 @@
 
 use crate::frame::{Frame, Place};
 use crate::parties::Parties;
-use crate::sccrq::{Datagram, IpVersion};
+use crate::sccrq::{Datagram, IpVersion, Layers};
 use crate::verdict::Verdict;
 use crate::wire::ipv6::Address;
 use crate::wire::l2tp::NumberAvp;
@@ -73,27 +73,29 @@ impl Event {
     pub const HANDED_OVER: u16 = Verdict::COUNT as u16;
 
     /// What is heard in a datagram, without what only its rule and its verdict tell, and where
-    /// the message begins; `None` where it holds no L2TP control message.
+    /// the message begins; `None` where it holds no header of an L2TP control message.
     ///
     /// Of the AVPs only the first one is looked at. Whether all is as it should be is for the
     /// parser.
     #[inline(always)]
     pub fn heard<'m>(
         frame: Frame<'m>,
-        datagram: &Datagram<'m>,
+        layers: Layers,
         time: u64,
         frame_len: u32,
     ) -> Option<(Self, Place<'m>)> {
+        let datagram = Datagram::at(frame, layers)?;
         let message = l2tp::Header::at(datagram.udp.payload())?;
-        if !message.flags().is_control() {
+        let flags = message.flags();
+        if !flags.is_control() || flags.version() != 2 || datagram.room() < l2tp::HEADER_LEN as u16 {
             return None;
         }
         let first = NumberAvp::behind(message.last());
         let first = first.filter(|avp| avp.is_message_type(avp.value()));
-        let Parties { lac, lns } = Parties::of(frame, datagram.network, datagram.version)?;
+        let Parties { lac, lns } = Parties::of(frame, layers.network, layers.version)?;
         // Of a frame without tags it is the EtherType, and what follows that.
         let tags = frame.window::<{ ethernet::HEADER_LEN + 2 * ethernet::TAG_LEN }>(0)?;
-        let tags_len = usize::from(datagram.network).saturating_sub(ethernet::HEADER_LEN);
+        let tags_len = usize::from(layers.network).saturating_sub(ethernet::HEADER_LEN);
         Some((
             Self {
                 time,
@@ -120,7 +122,7 @@ impl Event {
                 ns: message.ns(),
                 nr: message.nr(),
                 verdict: Self::HANDED_OVER,
-                ip_version: match datagram.version {
+                ip_version: match layers.version {
                     IpVersion::V4 => 4,
                     IpVersion::V6 => 6,
                 },
@@ -203,10 +205,9 @@ mod tests {
         let _ = sccrq::parse_unless(
             frame,
             || POLICY,
-            || frame,
-            |datagram| {
-                heard = Event::heard(frame, datagram, 9, octets.len() as u32);
-                true
+            |layers| {
+                heard = Event::heard(frame, layers, 9, octets.len() as u32);
+                Some(frame)
             },
         );
         heard.map(|(event, _)| event)

@@ -17,13 +17,14 @@ use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::reply;
 use broken_lns_ebpf::rules::{Active, Bank, Course, Leaves, Rule};
-use broken_lns_ebpf::sccrq::{self, Datagram, KERNEL_AVP_LIMIT, Policy, Sccrq};
+use broken_lns_ebpf::sccrq::{self, KERNEL_AVP_LIMIT, Layers, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::twist::Twist;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
-use broken_lns_ebpf::verifier::{blur, blur_wide, reread};
+use broken_lns_ebpf::verifier::reread;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use lookup::{Asked, Place};
+use tell::{Begun, listen, tell};
 
 #[map]
 static TEMPLATES: Array<Template> = Array::with_max_entries(2 * maps::MAX_TEMPLATES, 0);
@@ -58,17 +59,9 @@ enum End {
 /// The entry point.
 #[xdp(frags)]
 fn responder(context: XdpContext) -> u32 {
-    let mut is_told = false;
-    let end = respond(&context, &mut is_told);
-    if is_told {
-        let verdict = match end {
-            End::Verdict(verdict) => Some(verdict),
-            End::HandedOver => None,
-        };
-        if !tell::tell(verdict) {
-            count(maps::EVENTS_LOST);
-        }
-    }
+    let mut event = Begun::NOTHING;
+    let end = respond(&context, &mut event);
+    tell(event, &end);
     match end {
         End::Verdict(verdict) => {
             count(verdict as u32);
@@ -93,7 +86,7 @@ fn responder(context: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn respond(context: &XdpContext, is_told: &mut bool) -> End {
+fn respond(context: &XdpContext, event: &mut Begun) -> End {
     let policy = || Policy {
         mac: (ANY_MAC.load() == 0).then(|| MacAddress::from_word(MAC.load())),
         verify_checksum: VERIFY_CHECKSUM.load() != 0,
@@ -103,22 +96,14 @@ fn respond(context: &XdpContext, is_told: &mut bool) -> End {
     let mut place = Place::of_default(active);
     let request = frame(context);
     request.fetch();
-    let again = || {
-        // The verifier tells the ways that lead here apart by how much of the frame each has
-        // seen to be there, but not of a frame that is taken anew.
-        reread();
-        frame(context)
-    };
-    let parsed = sccrq::parse_unless(request, policy, again, |datagram| {
-        let frame = frame(context);
-        let is_for_us = look(frame, datagram, active, &mut place);
+    let parsed = sccrq::parse_unless(request, policy, |layers| {
+        let is_for_us = look(request, layers, active, &mut place);
         place = place.blurred(active);
-        if tell::is_on() {
-            let scenario = lookup::scenario(place.bank()).map_or(0, |scenario| scenario.number);
-            let begun = tell::listen(frame, datagram, buffer_len(context), scenario);
-            *is_told = blur(begun.into(), active.to_word()) & 1 != 0;
-        }
-        is_for_us
+        *event = listen(context, layers, place);
+        // Taken anew, since the verifier tells the ways that lead here apart by how much of the
+        // frame each has seen to be there.
+        reread();
+        is_for_us.then(|| frame(context))
     });
     let sccrq = match parsed {
         Ok(sccrq) => sccrq,
@@ -138,14 +123,13 @@ fn respond(context: &XdpContext, is_told: &mut bool) -> End {
         return hand_over(context);
     }
     let bank = place.bank();
-    tell::note(0, sccrq.tunnel_id);
+    *event = event.of(&sccrq);
     let treatment = match place.is_plain() {
         true => Ok(Reply::PLAIN),
         false => treat(context, place, sccrq),
     };
     match treatment {
         Ok(reply) => {
-            let reply = reply.blurred(&sccrq);
             let end = rewrite(context, bank, &sccrq, &reply);
             // What is handed over is counted by the worker.
             if let End::Verdict(_) = end {
@@ -160,16 +144,21 @@ fn respond(context: &XdpContext, is_told: &mut bool) -> End {
 /// Looks for the place of the rule, where there are several, and tells whether anything between
 /// these two is for us.
 #[inline(always)]
-fn look(frame: Frame<'_>, datagram: &Datagram<'_>, active: Active, place: &mut Place) -> bool {
+fn look(
+    frame: Frame<'_>,
+    layers: Layers,
+    active: Active,
+    place: &mut Place,
+) -> bool {
     // On the redirect path the worker looks for the rule; here it matters what is left to the host.
     if !active.leaves() && (!active.has_rules() || is_on_path(Path::Redirect)) {
         return true;
     }
     let bank = place.bank();
-    let Some(parties) = Parties::of(frame, datagram.network, datagram.version) else {
+    let Some(parties) = Parties::of(frame, layers.network, layers.version) else {
         return true;
     };
-    let Some(found) = lookup::find(bank, datagram.version, &parties) else {
+    let Some(found) = lookup::find(bank, layers.version, &parties) else {
         return true;
     };
     *place = found;
@@ -183,8 +172,8 @@ fn look(frame: Frame<'_>, datagram: &Datagram<'_>, active: Active, place: &mut P
 /// The reply to an SCCRQ.
 struct Reply {
     template: u32,
-    /// The codes that are written over it, as a number, or 0.
-    codes: u64,
+    /// The codes that are written over it.
+    codes: Option<Codes>,
     /// The number of the rule.
     rule: u32,
 }
@@ -193,22 +182,9 @@ impl Reply {
     /// The reply of a default that is the same for all.
     const PLAIN: Self = Self {
         template: 0,
-        codes: 0,
+        codes: None,
         rule: 0,
     };
-
-    /// The same, of which the verifier does not know any more how it was decided on.
-    #[inline(always)]
-    fn blurred(self, sccrq: &Sccrq) -> Self {
-        // What the LAC says is known to nobody.
-        let unknown = u32::from(sccrq.ns) << 16 | u32::from(sccrq.lac_port);
-        let wide = u64::from(unknown) << 32 | u64::from(unknown);
-        Self {
-            template: blur(self.template, unknown),
-            codes: blur_wide(self.codes, wide),
-            rule: blur(self.rule, unknown),
-        }
-    }
 }
 
 /// What its rule replies to an SCCRQ.
@@ -223,7 +199,6 @@ fn treat(context: &XdpContext, place: Place, sccrq: Sccrq) -> Result<Reply, End>
     let Some(rule) = place.rule() else {
         return Err(no_room);
     };
-    tell::note(rule.number, sccrq.tunnel_id);
     let asked = Asked { frame, sccrq };
     let Some(step) = lookup::decide(bank, rule, &asked) else {
         return Err(no_room);
@@ -240,7 +215,7 @@ fn treat(context: &XdpContext, place: Place, sccrq: Sccrq) -> Result<Reply, End>
     }
     let (template, codes) = match step.course() {
         Course::Silent => return ends(Verdict::Silent),
-        Course::Template(template) => (template, 0),
+        Course::Template(template) => (template, None),
         Course::Codes(with_error, without) => {
             let Some(parties) = asked.parties() else {
                 return Err(no_room);
@@ -250,7 +225,7 @@ fn treat(context: &XdpContext, place: Place, sccrq: Sccrq) -> Result<Reply, End>
                 Some(_) => with_error,
                 None => without,
             };
-            (template, codes.to_word())
+            (template, Some(codes))
         }
         // `decide` leads beyond every choice, and what is left to the host is gone.
         Course::Redirect | Course::Choice { .. } | Course::Pass => return Err(hand_over(context)),
@@ -295,7 +270,9 @@ fn rewrite(context: &XdpContext, bank: Bank, sccrq: &Sccrq, answer: &Reply) -> E
     // A frame that is spread over buffers was shortened at its other end.
     if !frame.is_long(len)
         || reply::write(frame, sccrq, template).is_none()
-        || Codes::from_word(answer.codes).is_some_and(|codes| codes.write(frame, sccrq).is_none())
+        || answer
+            .codes
+            .is_some_and(|codes| codes.write(frame, sccrq).is_none())
     {
         return End::Verdict(Verdict::NoRoom);
     }

@@ -52,26 +52,20 @@ pub(crate) fn pin(number: usize) -> usize {
 /// before; so what many ways lead to is blurred before they meet.
 #[inline(always)]
 pub fn blur(number: u32, unknown: u32) -> u32 {
-    blur_wide(number.into(), unknown.into()) as u32
-}
-
-/// The same for a longer number, of which `unknown` has to have as many bits.
-#[inline(always)]
-pub fn blur_wide(number: u64, unknown: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
-        let mut wide = number;
+        let mut wide = u64::from(number);
         // SAFETY: a number that is added and subtracted again leaves the register as it was.
         unsafe {
             core::arch::asm!(
                 "{0} += {1}",
                 "{0} -= {1}",
                 inout(reg) wide,
-                in(reg) unknown,
+                in(reg) u64::from(unknown),
                 options(pure, nomem, nostack),
             );
         }
-        wide
+        wide as u32
     }
     #[cfg(not(target_arch = "bpf"))]
     {

@@ -1,20 +1,25 @@
 //! What is told of the control messages of the LACs that are followed.
 //!
-//! An event is begun before the frame is looked at for an answer, which overwrites
-//! it, and told when its verdict is known.
+//! An event is begun before the frame is looked at for an answer, which overwrites it, and
+//! told when its verdict is known. Both are functions that the verifier walks on their own,
+//! once, and not on every way that leads to them: it believes nothing of their arguments but
+//! what they are, and nothing of what they return.
 
 use aya_ebpf::Global;
-use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, xdp_md};
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use aya_ebpf::programs::XdpContext;
 use broken_lns_ebpf::event::Event;
-use broken_lns_ebpf::frame::{Frame, Place};
+use broken_lns_ebpf::frame;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
-use broken_lns_ebpf::sccrq::Datagram;
-use broken_lns_ebpf::verdict::{Disposition, Verdict};
+use broken_lns_ebpf::sccrq::{Layers, Sccrq};
 use broken_lns_ebpf::wire::l2tp;
+
+use super::lookup::{self, Place};
+use super::{End, buffer_len, count, frame};
 
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(maps::EVENTS_SIZE, 0);
@@ -34,39 +39,98 @@ struct Told {
     head: [u64; HEAD_LEN / 8],
 }
 
-/// Whether anybody is followed: this is fixed when the program is loaded.
-#[inline(always)]
-pub(super) fn is_on() -> bool {
-    SAMPLE.load() != 0
+/// The event of a frame that was begun, and what the rest of it is known by.
+#[derive(Clone, Copy)]
+pub(super) struct Begun(u32);
+
+impl Begun {
+    const IS_TOLD: u32 = 1 << 16;
+
+    /// There is none.
+    pub(super) const NOTHING: Self = Self(0);
+
+    /// The same of an SCCRQ, which assigns a tunnel id.
+    #[inline(always)]
+    pub(super) fn of(self, sccrq: &Sccrq) -> Self {
+        Self(self.0 & Self::IS_TOLD | u32::from(sccrq.tunnel_id))
+    }
 }
 
-/// Begins the event of a frame; whether there is one to be told.
+/// Begins the event of a frame, if its LAC is followed.
 #[inline(always)]
-pub(super) fn listen(
-    frame: Frame<'_>,
-    datagram: &Datagram<'_>,
-    frame_len: u32,
-    scenario: u32,
-) -> bool {
+pub(super) fn listen(context: &XdpContext, layers: Layers, place: Place) -> Begun {
+    // Whether anybody is followed is fixed when the program is loaded.
+    if SAMPLE.load() == 0 {
+        return Begun::NOTHING;
+    }
+    Begun(begin_event(context.ctx, layers.to_word(), place.to_word()) & Begun::IS_TOLD)
+}
+
+/// Tells the event that was begun, if one was.
+#[inline(always)]
+pub(super) fn tell(begun: Begun, end: &End) {
+    if SAMPLE.load() == 0 || begun.0 & Begun::IS_TOLD == 0 {
+        return;
+    }
+    let verdict = match end {
+        End::Verdict(verdict) => *verdict as u16,
+        End::HandedOver => Event::HANDED_OVER,
+    };
+    end_event(begun.0, verdict.into());
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 {
+    let context = XdpContext::new(context);
+    let layers = Layers::from_word(layers);
     // SAFETY: the helper takes nothing and cannot fail.
     let now = unsafe { bpf_ktime_get_ns() };
-    let Some((event, message)) = Event::heard(frame, datagram, now, frame_len) else {
-        return false;
+    let Some((event, message)) = Event::heard(frame(&context), layers, now, buffer_len(&context))
+    else {
+        return 0;
     };
     if !Sample::from_word(SAMPLE.load()).has(event.lac) {
-        return false;
+        return 0;
     }
+    let place = Place::from_word(place);
+    let scenario = lookup::scenario(place.bank()).map_or(0, |scenario| scenario.number);
+    let rule = place.rule().map_or(0, |rule| rule.number);
     let Some(told) = TOLD.get_ptr_mut(0) else {
-        return false;
+        return 0;
     };
     // SAFETY: the value belongs to this CPU, and the program is not preempted by itself.
     let told = unsafe { &mut *told };
-    told.event = Event { scenario, ..event };
+    told.event = Event {
+        scenario,
+        rule,
+        ..event
+    };
     if has_head(&told.event) {
-        told.head = [0; HEAD_LEN / 8];
         copy(message, &mut told.head);
     }
-    true
+    Begun::IS_TOLD
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn end_event(begun: u32, verdict: u32) -> u32 {
+    let Some(told) = TOLD.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: as above.
+    let told = unsafe { &mut *told };
+    told.event.assigned_tunnel_id = begun as u16;
+    told.event.verdict = verdict as u16;
+    let flags = u64::from(BPF_RB_NO_WAKEUP);
+    let result = match has_head(&told.event) {
+        true => EVENTS.output::<Told>(&*told, flags),
+        false => EVENTS.output::<Event>(&told.event, flags),
+    };
+    if result.is_err() {
+        count(maps::EVENTS_LOST);
+    }
+    0
 }
 
 /// Whether the beginning of the message is told, too: where it may say what the LAC thinks.
@@ -75,9 +139,10 @@ fn has_head(event: &Event) -> bool {
     event.message_type != 0 && event.message_type != l2tp::SCCRQ
 }
 
-/// Copies the beginning of a message, as far as it goes in whole words.
+/// Copies the beginning of a message, as far as it goes in whole words; 0 follows it.
 #[inline(always)]
-fn copy(message: Place<'_>, head: &mut [u64; HEAD_LEN / 8]) {
+fn copy(message: frame::Place<'_>, head: &mut [u64; HEAD_LEN / 8]) {
+    *head = [0; HEAD_LEN / 8];
     let mut place = message;
     for word in head {
         let Some(octets) = place.window::<8>() else {
@@ -85,42 +150,5 @@ fn copy(message: Place<'_>, head: &mut [u64; HEAD_LEN / 8]) {
         };
         *word = octets.get64::<0>();
         place = octets.skip(8);
-    }
-}
-
-/// Completes the event with the rule that was met, and the tunnel id of the SCCRQ.
-#[inline(always)]
-pub(super) fn note(rule: u32, tunnel_id: u16) {
-    if !is_on() {
-        return;
-    }
-    if let Some(told) = TOLD.get_ptr_mut(0) {
-        // SAFETY: as above.
-        let told = unsafe { &mut *told };
-        told.event.rule = rule;
-        told.event.assigned_tunnel_id = tunnel_id;
-    }
-}
-
-/// Tells the event that was begun. Returns whether there was room for it.
-#[inline(always)]
-pub(super) fn tell(verdict: Option<Verdict>) -> bool {
-    let is_ours = match verdict {
-        None => true,
-        Some(verdict) => {
-            verdict.disposition() != Disposition::Pass
-                || matches!(verdict, Verdict::Passed | Verdict::NoSocket)
-        }
-    };
-    let Some(told) = TOLD.get_ptr_mut(0).filter(|_| is_ours) else {
-        return true;
-    };
-    // SAFETY: as above.
-    let told = unsafe { &mut *told };
-    told.event.verdict = verdict.map_or(Event::HANDED_OVER, |verdict| verdict as u16);
-    let flags = u64::from(BPF_RB_NO_WAKEUP);
-    match has_head(&told.event) {
-        true => EVENTS.output::<Told>(&*told, flags).is_ok(),
-        false => EVENTS.output::<Event>(&told.event, flags).is_ok(),
     }
 }
