@@ -87,7 +87,8 @@ impl Event {
         let datagram = Datagram::at(frame, layers)?;
         let message = l2tp::Header::at(datagram.udp.payload())?;
         let flags = message.flags();
-        if !flags.is_control() || flags.version() != 2 || datagram.room() < l2tp::HEADER_LEN as u16 {
+        if !flags.is_control() || flags.version() != 2 || datagram.room() < l2tp::HEADER_LEN as u16
+        {
             return None;
         }
         let first = NumberAvp::behind(message.last());

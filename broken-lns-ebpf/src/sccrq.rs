@@ -402,7 +402,11 @@ fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram<'_>) -> bool {
         IpVersion::V6 => ipv6::Header::at(network).map(ipv6::Header::address_sum),
     };
     let sum = addresses.and_then(|addresses| {
-        let octets = Sum::over(frame, datagram.layers.transport.into(), usize::from(udp.len()))?;
+        let octets = Sum::over(
+            frame,
+            datagram.layers.transport.into(),
+            usize::from(udp.len()),
+        )?;
         Some(udp::pseudo_sum(udp.len()).plus(addresses).plus(octets))
     });
     sum.is_some_and(|sum| sum.fold() == 0xffff)

@@ -85,7 +85,8 @@ fn verifier() -> Result<()> {
                 ..kernel_policy
             };
             let mut kernel = KernelHalf::with_policy(template(&REPLIES[0]), path, &policy)?;
-            let walked = kernel.verified_instructions()?; println!("{path:?}, MAC {mac} {verify_checksum} {walked}");
+            let walked = kernel.verified_instructions()?;
+            println!("{path:?}, MAC {mac} {verify_checksum} {walked}");
 
             ensure!(
                 walked < 600_000,
