@@ -144,12 +144,7 @@ fn respond(context: &XdpContext, event: &mut Begun) -> End {
 /// Looks for the place of the rule, where there are several, and tells whether anything between
 /// these two is for us.
 #[inline(always)]
-fn look(
-    frame: Frame<'_>,
-    layers: Layers,
-    active: Active,
-    place: &mut Place,
-) -> bool {
+fn look(frame: Frame<'_>, layers: Layers, active: Active, place: &mut Place) -> bool {
     // On the redirect path the worker looks for the rule; here it matters what is left to the host.
     if !active.leaves() && (!active.has_rules() || is_on_path(Path::Redirect)) {
         return true;

@@ -108,6 +108,12 @@ impl Layers {
     /// Two tags and all options make it 82 octets at the most, which 7 bits hold.
     const OFFSETS: u16 = 0x7f;
 
+    /// Octets before the payload of the datagram.
+    #[inline(always)]
+    pub const fn message(self) -> u16 {
+        self.transport + udp::HEADER_LEN as u16
+    }
+
     /// The layers as a number.
     #[inline(always)]
     pub const fn to_word(self) -> u32 {
@@ -402,7 +408,11 @@ fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram<'_>) -> bool {
         IpVersion::V6 => ipv6::Header::at(network).map(ipv6::Header::address_sum),
     };
     let sum = addresses.and_then(|addresses| {
-        let octets = Sum::over(frame, datagram.layers.transport.into(), usize::from(udp.len()))?;
+        let octets = Sum::over(
+            frame,
+            datagram.layers.transport.into(),
+            usize::from(udp.len()),
+        )?;
         Some(udp::pseudo_sum(udp.len()).plus(addresses).plus(octets))
     });
     sum.is_some_and(|sum| sum.fold() == 0xffff)

@@ -7,12 +7,11 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, xdp_md};
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_load_bytes};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::XdpContext;
 use broken_lns_ebpf::event::Event;
-use broken_lns_ebpf::frame;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{Layers, Sccrq};
@@ -36,7 +35,7 @@ const HEAD_LEN: usize = 128;
 #[repr(C)]
 struct Told {
     event: Event,
-    head: [u64; HEAD_LEN / 8],
+    head: [u8; HEAD_LEN],
 }
 
 /// The event of a frame that was begun, and what the rest of it is known by.
@@ -86,8 +85,8 @@ extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 
     let layers = Layers::from_word(layers);
     // SAFETY: the helper takes nothing and cannot fail.
     let now = unsafe { bpf_ktime_get_ns() };
-    let Some((event, message)) = Event::heard(frame(&context), layers, now, buffer_len(&context))
-    else {
+    let frame_len = buffer_len(&context);
+    let Some(event) = Event::heard(frame(&context), layers, now, frame_len) else {
         return 0;
     };
     if !Sample::from_word(SAMPLE.load()).has(event.lac) {
@@ -107,7 +106,14 @@ extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 
         ..event
     };
     if has_head(&told.event) {
-        copy(message, &mut told.head);
+        told.head = [0; HEAD_LEN];
+        let message = u32::from(layers.message());
+        let len = frame_len.saturating_sub(message);
+        // Its header was heard, so that much is there; the verifier has to be told.
+        let len = len.clamp(l2tp::HEADER_LEN as u32, HEAD_LEN as u32);
+        // SAFETY: the context is the one that the kernel called us with, and the helper writes
+        // no more than `len` octets, which the head has. It writes none where it fails.
+        unsafe { bpf_xdp_load_bytes(context.ctx, message, told.head.as_mut_ptr().cast(), len) };
     }
     Begun::IS_TOLD
 }
@@ -137,18 +143,4 @@ extern "C" fn end_event(begun: u32, verdict: u32) -> u32 {
 #[inline(always)]
 fn has_head(event: &Event) -> bool {
     event.message_type != 0 && event.message_type != l2tp::SCCRQ
-}
-
-/// Copies the beginning of a message, as far as it goes in whole words; 0 follows it.
-#[inline(always)]
-fn copy(message: frame::Place<'_>, head: &mut [u64; HEAD_LEN / 8]) {
-    *head = [0; HEAD_LEN / 8];
-    let mut place = message;
-    for word in head {
-        let Some(octets) = place.window::<8>() else {
-            return;
-        };
-        *word = octets.get64::<0>();
-        place = octets.skip(8);
-    }
 }
