@@ -15,6 +15,7 @@ use broken_lns_ebpf::event::Event;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{Layers, Sccrq};
+use broken_lns_ebpf::verifier::pin;
 use broken_lns_ebpf::wire::l2tp;
 
 use super::lookup::{self, Place};
@@ -28,14 +29,14 @@ static TOLD: PerCpuArray<Told> = PerCpuArray::with_max_entries(1, 0);
 #[unsafe(no_mangle)]
 static SAMPLE: Global<u64> = Global::new(0);
 
-/// Octets of a message that are told of it.
+/// Octets of a message that are told of it: a power of two.
 const HEAD_LEN: usize = 128;
 
 /// An event, and behind it the beginning of the message, where that is told, too.
 #[repr(C)]
 struct Told {
     event: Event,
-    head: [u8; HEAD_LEN],
+    head: [u64; HEAD_LEN / 8],
 }
 
 /// The event of a frame that was begun, and what the rest of it is known by.
@@ -106,11 +107,11 @@ extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 
         ..event
     };
     if has_head(&told.event) {
-        told.head = [0; HEAD_LEN];
+        told.head = [0; HEAD_LEN / 8];
         let message = u32::from(layers.message());
-        let len = frame_len.saturating_sub(message);
-        // Its header was heard, so that much is there; the verifier has to be told.
-        let len = len.clamp(l2tp::HEADER_LEN as u32, HEAD_LEN as u32);
+        let len = (frame_len.saturating_sub(message) as usize).clamp(1, HEAD_LEN);
+        // A verifier that lost sight of the bounds believes those of a mask.
+        let len = (pin(len - 1) & (HEAD_LEN - 1)) as u32 + 1;
         // SAFETY: the context is the one that the kernel called us with, and the helper writes
         // no more than `len` octets, which the head has. It writes none where it fails.
         unsafe { bpf_xdp_load_bytes(context.ctx, message, told.head.as_mut_ptr().cast(), len) };
