@@ -21,6 +21,7 @@ mod banks;
 pub mod capture;
 pub mod check;
 pub mod cli;
+pub mod clock;
 pub mod codes;
 pub mod compile;
 pub mod control;

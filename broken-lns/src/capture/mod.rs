@@ -6,7 +6,6 @@
 //! monotonic clock, and are brought to the clock on the wall by one offset for all of them, so
 //! that no step of that clock brings them out of order.
 
-mod clock;
 mod comment;
 mod files;
 mod limit;
@@ -22,10 +21,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use broken_lns_ebpf::captured::Direction;
-pub use clock::WallClock;
 pub use comment::comment;
 pub use files::KEPT;
 pub use limit::{FileLimit, FileLimitError};
+
+pub use crate::clock::WallClock;
 
 use files::Files;
 use writer::Writer;

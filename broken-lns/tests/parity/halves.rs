@@ -75,6 +75,7 @@ impl Worker {
             policy,
             compiled: Arc::new(compiled),
             scenario: 0,
+            sample: Sample::NONE,
         };
         let (player, _) = Player::new(orders, None);
         Self {

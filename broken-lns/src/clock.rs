@@ -1,9 +1,16 @@
-//! From the monotonic clock to the one on the wall.
+//! The monotonic clock, as both halves read it, and the one on the wall.
 
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
+
+/// Nanoseconds of the monotonic clock, as the kernel half has them.
+pub fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
+    // Every Linux has this clock.
+    now.map_or(0, |now| now.as_nanos() as u64)
+}
 
 /// What the clock on the wall shows at zero of the monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +54,7 @@ mod tests {
     #[test]
     fn it_shows_the_time_of_day() {
         let clock = WallClock::now().expect("every Linux has both");
-        let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("it was read before");
-        let shown = clock.at(Duration::from(monotonic).as_nanos() as u64);
+        let shown = clock.at(monotonic());
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .expect("after 1970");
