@@ -1,7 +1,7 @@
 //! What was heard of a LAC and what was done about it, as one half tells it to
 //! those who follow what LACs do.
 
-use crate::frame::{Frame, Place};
+use crate::frame::Frame;
 use crate::parties::Parties;
 use crate::sccrq::{Datagram, IpVersion, Layers};
 use crate::verdict::Verdict;
@@ -72,18 +72,12 @@ impl Event {
     /// In place of a verdict: a worker will reach it, and tell of it.
     pub const HANDED_OVER: u16 = Verdict::COUNT as u16;
 
-    /// What is heard in a datagram, without what only its rule and its verdict tell, and where
-    /// the message begins; `None` where it holds no header of an L2TP control message.
+    /// What is heard in a datagram, without what only its rule and its verdict tell; `None` where it holds no header of an L2TP control message.
     ///
     /// Of the AVPs only the first one is looked at. Whether all is as it should be is for the
     /// parser.
     #[inline(always)]
-    pub fn heard<'m>(
-        frame: Frame<'m>,
-        layers: Layers,
-        time: u64,
-        frame_len: u32,
-    ) -> Option<(Self, Place<'m>)> {
+    pub fn heard(frame: Frame<'_>, layers: Layers, time: u64, frame_len: u32) -> Option<Self> {
         let datagram = Datagram::at(frame, layers)?;
         let message = l2tp::Header::at(datagram.udp.payload())?;
         let flags = message.flags();
@@ -97,40 +91,37 @@ impl Event {
         // Of a frame without tags it is the EtherType, and what follows that.
         let tags = frame.window::<{ ethernet::HEADER_LEN + 2 * ethernet::TAG_LEN }>(0)?;
         let tags_len = usize::from(layers.network).saturating_sub(ethernet::HEADER_LEN);
-        Some((
-            Self {
-                time,
-                lac,
-                lns,
-                scenario: 0,
-                rule: 0,
-                frame_len,
-                lac_port: datagram.udp.source_port(),
-                vlan: match tags_len {
-                    0 => 0,
-                    _ => tags.number16::<{ ethernet::HEADER_LEN }>(),
-                },
-                inner_vlan: match tags_len {
-                    0..8 => 0,
-                    _ => tags.number16::<{ ethernet::HEADER_LEN + ethernet::TAG_LEN }>(),
-                },
-                message_type: match message.len() > l2tp::HEADER_LEN as u16 {
-                    true => first.map_or(0, NumberAvp::value),
-                    false => 0,
-                },
-                tunnel_id: message.tunnel_id(),
-                assigned_tunnel_id: 0,
-                ns: message.ns(),
-                nr: message.nr(),
-                verdict: Self::HANDED_OVER,
-                ip_version: match layers.version {
-                    IpVersion::V4 => 4,
-                    IpVersion::V6 => 6,
-                },
-                kind: Kind::Heard as u8,
+        Some(Self {
+            time,
+            lac,
+            lns,
+            scenario: 0,
+            rule: 0,
+            frame_len,
+            lac_port: datagram.udp.source_port(),
+            vlan: match tags_len {
+                0 => 0,
+                _ => tags.number16::<{ ethernet::HEADER_LEN }>(),
             },
-            datagram.udp.payload(),
-        ))
+            inner_vlan: match tags_len {
+                0..8 => 0,
+                _ => tags.number16::<{ ethernet::HEADER_LEN + ethernet::TAG_LEN }>(),
+            },
+            message_type: match message.len() > l2tp::HEADER_LEN as u16 {
+                true => first.map_or(0, NumberAvp::value),
+                false => 0,
+            },
+            tunnel_id: message.tunnel_id(),
+            assigned_tunnel_id: 0,
+            ns: message.ns(),
+            nr: message.nr(),
+            verdict: Self::HANDED_OVER,
+            ip_version: match layers.version {
+                IpVersion::V4 => 4,
+                IpVersion::V6 => 6,
+            },
+            kind: Kind::Heard as u8,
+        })
     }
 
     /// How the frame ended; `None` where a worker decides.
@@ -211,7 +202,7 @@ mod tests {
                 Some(frame)
             },
         );
-        heard.map(|(event, _)| event)
+        heard
     }
 
     #[test]

@@ -7,15 +7,15 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, xdp_md};
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_load_bytes};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::XdpContext;
 use broken_lns_ebpf::event::Event;
-use broken_lns_ebpf::frame;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{Layers, Sccrq};
+use broken_lns_ebpf::verifier::pin;
 use broken_lns_ebpf::wire::l2tp;
 
 use super::lookup::{self, Place};
@@ -29,7 +29,7 @@ static TOLD: PerCpuArray<Told> = PerCpuArray::with_max_entries(1, 0);
 #[unsafe(no_mangle)]
 static SAMPLE: Global<u64> = Global::new(0);
 
-/// Octets of a message that are told of it.
+/// Octets of a message that are told of it: a power of two.
 const HEAD_LEN: usize = 128;
 
 /// An event, and behind it the beginning of the message, where that is told, too.
@@ -86,8 +86,8 @@ extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 
     let layers = Layers::from_word(layers);
     // SAFETY: the helper takes nothing and cannot fail.
     let now = unsafe { bpf_ktime_get_ns() };
-    let Some((event, message)) = Event::heard(frame(&context), layers, now, buffer_len(&context))
-    else {
+    let frame_len = buffer_len(&context);
+    let Some(event) = Event::heard(frame(&context), layers, now, frame_len) else {
         return 0;
     };
     if !Sample::from_word(SAMPLE.load()).has(event.lac) {
@@ -107,7 +107,14 @@ extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 
         ..event
     };
     if has_head(&told.event) {
-        copy(message, &mut told.head);
+        told.head = [0; HEAD_LEN / 8];
+        let message = u32::from(layers.message());
+        let len = (frame_len.saturating_sub(message) as usize).clamp(1, HEAD_LEN);
+        // A verifier that lost sight of the bounds believes those of a mask.
+        let len = (pin(len - 1) & (HEAD_LEN - 1)) as u32 + 1;
+        // SAFETY: the context is the one that the kernel called us with, and the helper writes
+        // no more than `len` octets, which the head has. It writes none where it fails.
+        unsafe { bpf_xdp_load_bytes(context.ctx, message, told.head.as_mut_ptr().cast(), len) };
     }
     Begun::IS_TOLD
 }
@@ -137,18 +144,4 @@ extern "C" fn end_event(begun: u32, verdict: u32) -> u32 {
 #[inline(always)]
 fn has_head(event: &Event) -> bool {
     event.message_type != 0 && event.message_type != l2tp::SCCRQ
-}
-
-/// Copies the beginning of a message, as far as it goes in whole words; 0 follows it.
-#[inline(always)]
-fn copy(message: frame::Place<'_>, head: &mut [u64; HEAD_LEN / 8]) {
-    *head = [0; HEAD_LEN / 8];
-    let mut place = message;
-    for word in head {
-        let Some(octets) = place.window::<8>() else {
-            return;
-        };
-        *word = octets.get64::<0>();
-        place = octets.skip(8);
-    }
 }

@@ -12,10 +12,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-
 pub use watch::{Noticed, Watch};
 
+use crate::clock;
+use crate::play::WorkerEvents;
 use crate::program::Events;
 use crate::track::{Rule, Settings};
 use intake::Intake;
@@ -74,8 +74,8 @@ impl Follower {
     /// # Errors
     ///
     /// [`FollowError`]; they may not be taken then.
-    pub fn hear(&self, events: Events) -> Result<(), FollowError> {
-        self.put(move |_, intake| intake.add(events))
+    pub fn hear(&self, kernel: Events, workers: Vec<WorkerEvents>) -> Result<(), FollowError> {
+        self.put(move |_, intake| intake.add(kernel, workers))
     }
 
     /// Another scenario comes into force. When this returns its rules are known, so that events
@@ -139,7 +139,7 @@ fn follow(mut watch: Watch, asked: &Receiver<Question>) -> Watch {
     let mut intake = Intake::default();
     loop {
         // While there is more to take, a question waits for a batch, and no batch for a question.
-        let pause = match intake.turn(&mut watch, now()) {
+        let pause = match intake.turn(&mut watch, clock::monotonic()) {
             true => INTERVAL,
             false => Duration::ZERO,
         };
@@ -149,14 +149,7 @@ fn follow(mut watch: Watch, asked: &Receiver<Question>) -> Watch {
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    while !intake.turn(&mut watch, now()) {}
-    watch.finish(now());
+    while !intake.turn(&mut watch, clock::monotonic()) {}
+    watch.finish(clock::monotonic());
     watch
-}
-
-/// Nanoseconds of the monotonic clock, which the kernel half reads, too.
-pub fn now() -> u64 {
-    // Every Linux has this clock.
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
-    now.unwrap_or_default().as_nanos() as u64
 }

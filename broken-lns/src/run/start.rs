@@ -93,7 +93,7 @@ impl Session {
             let sender = options.announce.then_some(sender);
             let mut responder = Responder::start(interface, &compiled, &options, sender.as_ref())?;
             if let Some(follower) = &follower {
-                follower.hear(responder.events()?)?;
+                follower.hear(responder.events()?, responder.worker_events())?;
             }
             let name = responder.interface().to_owned();
             let messages = if options.log_level == log::LevelFilter::Off {

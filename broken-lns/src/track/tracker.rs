@@ -49,7 +49,7 @@ impl Default for Settings {
             memory: Self::MEMORY,
             sample: Sample::ALL,
             patience: 600_000_000_000,
-            disorder: 50_000_000,
+            disorder: 250_000_000,
         }
     }
 }
