@@ -28,6 +28,7 @@ mod played;
 mod queues;
 mod refusals;
 mod replies;
+mod reports;
 mod request;
 mod responder;
 mod scenarios;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         ("traffic", traffic::trials()),
         ("played", played::trials()),
         ("followed", followed::trials()),
+        ("reports", reports::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
         ("changes", changes::trials()),
