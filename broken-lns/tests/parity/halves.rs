@@ -19,6 +19,7 @@ use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 
+use broken_lns_ebpf::maps::EVENTS_SIZE;
 pub(crate) use broken_lns_ebpf::maps::Path;
 
 /// The MAC address that both halves answer for.
@@ -140,6 +141,7 @@ impl KernelHalf {
             mac: policy.mac.map(|_| OWN_MAC),
             verify_checksum: policy.verify_checksum,
             sample,
+            events_size: EVENTS_SIZE,
             announce: false,
             log_level: log::LevelFilter::Off,
         };
