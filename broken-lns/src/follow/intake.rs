@@ -2,6 +2,7 @@
 
 use broken_lns_ebpf::event::Event;
 
+use super::clock::Clock;
 use super::watch::Watch;
 use crate::program::Events;
 
@@ -9,8 +10,8 @@ use crate::program::Events;
 const BATCH: usize = 4096;
 
 /// The events of all interfaces.
-#[derive(Default)]
 pub(super) struct Intake {
+    clock: Clock,
     interfaces: Vec<Interface>,
     batch: Batch,
     /// The events that were known to be lost the last time.
@@ -35,23 +36,33 @@ struct Batch {
 }
 
 impl Intake {
+    /// Nothing waits yet.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            interfaces: Vec::new(),
+            batch: Batch::default(),
+            lost: 0,
+        }
+    }
+
     /// Takes the events of one more interface.
     pub(super) fn add(&mut self, events: Events) {
         self.interfaces.push(Interface { events, lost: 0 });
     }
 
     /// Takes a batch of each interface and has it looked at. Returns whether there was no more.
-    ///
-    /// `now` is the present time. It is read before what waits, so that whatever was told by
-    /// then has been taken once there is no more.
-    pub(super) fn turn(&mut self, watch: &mut Watch, now: u64) -> bool {
+    pub(super) fn turn(&mut self, watch: &mut Watch) -> bool {
         self.batch.clear();
-        let mut complete_until = now;
+        // The time is read before what waits, so that whatever was told by then has been taken
+        // once there is no more.
+        let clock = self.clock;
+        let mut complete_until = clock.now();
         let mut was_all = true;
         for Interface { events, .. } in &mut self.interfaces {
             if !events.take(BATCH, |octets| self.batch.push(octets)) {
                 was_all = false;
-                complete_until = complete_until.min(self.batch.last);
+                complete_until = complete_until.min(clock.at(self.batch.last));
             }
         }
         // Only now: what got lost before one of these events is told before it is looked at.
@@ -60,9 +71,10 @@ impl Intake {
             *lost = events.lost().unwrap_or(*lost);
         }
         let lost = self.interfaces.iter().map(|interface| interface.lost).sum();
-        watch.lost(lost - self.lost, super::now());
+        watch.lost(lost - self.lost, clock.now());
         self.lost = lost;
-        for (event, message) in self.batch.events() {
+        for (mut event, message) in self.batch.events() {
+            event.time = clock.at(event.time);
             watch.observe(&event, message);
         }
         watch.advance(complete_until);

@@ -5,6 +5,7 @@
 //! and counted. `intake` takes events out of where they wait, and `watch` is what they come
 //! to. A [`Follower`] is the other end, at which others ask what is known.
 
+mod clock;
 mod intake;
 mod watch;
 
@@ -12,8 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-
+pub use clock::Clock;
 pub use watch::{Noticed, Watch};
 
 use crate::program::Events;
@@ -53,19 +53,19 @@ pub enum FollowError {
 }
 
 impl Follower {
-    /// Starts the thread. `rules` are those of the scenario with the number 0, in their order, the
-    /// default one first.
+    /// Starts the thread, whose time is that of `clock`. `rules` are those of the scenario with
+    /// the number 0, in their order, the default one first.
     ///
     /// # Errors
     ///
     /// Where the system has no room for a thread.
-    pub fn start(settings: Settings, rules: Vec<Rule>) -> std::io::Result<Self> {
+    pub fn start(clock: Clock, settings: Settings, rules: Vec<Rule>) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUESTIONS);
         let mut watch = Watch::new(settings);
         watch.enter(0, rules);
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || follow(watch, &asked))?;
+            .spawn(move || follow(clock, watch, &asked))?;
         Ok(Self { questions, thread })
     }
 
@@ -135,11 +135,11 @@ impl Follower {
 }
 
 /// Takes events and answers questions until nobody can ask any more.
-fn follow(mut watch: Watch, asked: &Receiver<Question>) -> Watch {
-    let mut intake = Intake::default();
+fn follow(clock: Clock, mut watch: Watch, asked: &Receiver<Question>) -> Watch {
+    let mut intake = Intake::new(clock);
     loop {
         // While there is more to take, a question waits for a batch, and no batch for a question.
-        let pause = match intake.turn(&mut watch, now()) {
+        let pause = match intake.turn(&mut watch) {
             true => INTERVAL,
             false => Duration::ZERO,
         };
@@ -149,14 +149,7 @@ fn follow(mut watch: Watch, asked: &Receiver<Question>) -> Watch {
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    while !intake.turn(&mut watch, now()) {}
-    watch.finish(now());
+    while !intake.turn(&mut watch) {}
+    watch.finish(clock.now());
     watch
-}
-
-/// Nanoseconds of the monotonic clock, which the kernel half reads, too.
-pub fn now() -> u64 {
-    // Every Linux has this clock.
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
-    now.unwrap_or_default().as_nanos() as u64
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Session;
 use crate::control::protocol::{Document, LacLine, Reacted, Reactions, Refused};
-use crate::follow::{FollowError, Follower, Watch, now};
+use crate::follow::{FollowError, Follower, Watch};
 use crate::metrics::Times;
 use crate::report::{Facts, Format, Report};
 use crate::scenario::Scenario;
@@ -84,7 +84,7 @@ impl Session {
             return Ok(None);
         };
         let noticed = follower.ask(|watch| watch.noticed(NOTICED))?;
-        let start = now().saturating_sub(self.started.elapsed().as_nanos() as u64);
+        let start = self.clock.began();
         let last = noticed.latest.iter();
         let mut seen = HashSet::new();
         let lacs = noticed.slowest.iter().chain(&noticed.noisiest);
