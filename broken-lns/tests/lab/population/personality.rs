@@ -112,7 +112,7 @@ pub(super) fn personalities() -> Vec<Personality> {
         (Refuse, Nothing, storm),
         (Refuse, Zlb, Habit::GiveUp),
         (Refuse, Nothing, Habit::GiveUp),
-        (Refuse, Nothing, Habit::IgnoreAndFailOver { lnss: 3 }),
+        (Refuse, Nothing, Habit::IgnoreAndFailOver { lnss: 2 }),
         (Refuse, Nothing, Habit::IgnoreForEver),
         (Silent, Nothing, five_minutes(2)),
         (Silent, Nothing, Habit::RoundRobin { lnss: 3 }),
