@@ -25,6 +25,7 @@ mod plot;
 mod report;
 mod rounds;
 mod rules;
+mod soak;
 mod traffic;
 mod udp;
 mod usage;
@@ -79,6 +80,9 @@ enum Measure {
     Usage,
     /// Other numbers of LACs, other headers, generic mode
     Matrix,
+    /// Ten minutes at flood with 100,000 LACs, all followed; only where it is asked for, or with
+    /// --quick, for some seconds
+    Soak,
 }
 
 /// How thoroughly.
@@ -115,7 +119,11 @@ fn perform(arguments: Arguments) -> Result<()> {
     let begun = Instant::now();
     let mut tables = Vec::new();
     for measure in Measure::value_variants() {
-        if arguments.only.is_empty() || arguments.only.contains(measure) {
+        let is_asked_for = match arguments.only.as_slice() {
+            [] => quick || *measure != Measure::Soak,
+            only => only.contains(measure),
+        };
+        if is_asked_for {
             let made = match measure {
                 Measure::Flood => flood::run(effort)?,
                 Measure::Latency => latency::run(effort)?,
@@ -130,6 +138,7 @@ fn perform(arguments: Arguments) -> Result<()> {
                 Measure::Rules => rules::run(effort)?,
                 Measure::Usage => usage::run(effort)?,
                 Measure::Matrix => matrix::run(effort)?,
+                Measure::Soak => soak::run(effort)?,
             };
             for table in &made {
                 println!("\n{}", table.shown());
