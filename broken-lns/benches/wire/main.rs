@@ -17,6 +17,7 @@ mod cost;
 mod crate_echo;
 mod echo;
 mod flood;
+mod followed;
 mod latency;
 mod load;
 mod matrix;
@@ -76,6 +77,8 @@ enum Measure {
     Cost,
     /// Rules for LNSs, from none to 65,536
     Rules,
+    /// LACs that are followed: none, one of 100, all
+    Followed,
     /// CPU while there is little to do, and memory
     Usage,
     /// Other numbers of LACs, other headers, generic mode
@@ -136,6 +139,7 @@ fn perform(arguments: Arguments) -> Result<()> {
                 }
                 Measure::Cost => cost::run(effort)?,
                 Measure::Rules => rules::run(effort)?,
+                Measure::Followed => followed::run(effort)?,
                 Measure::Usage => usage::run(effort)?,
                 Measure::Matrix => matrix::run(effort)?,
                 Measure::Soak => soak::run(effort)?,

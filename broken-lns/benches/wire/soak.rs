@@ -154,7 +154,7 @@ fn add_up(bed: &Bed, last: &Value, report: &Value) -> Result<()> {
     for (what, expected) in [("seen", LACS), ("open", LACS), ("closed", 0)] {
         let lacs = number(report, &format!("/lacs/{what}"))?;
         ensure!(
-            lacs == expected.into(),
+            lacs == u64::from(expected),
             "{lacs} LACs are {what}, not {expected}"
         );
     }
