@@ -119,11 +119,11 @@ fn respond(context: &XdpContext, event: &mut Begun) -> End {
             return End::Verdict(if is_left { Verdict::Passed } else { verdict });
         }
     };
+    *event = event.of(&sccrq);
     if is_on_path(Path::Redirect) && !place.is_found() {
         return hand_over(context);
     }
     let bank = place.bank();
-    *event = event.of(&sccrq);
     let treatment = match place.is_plain() {
         true => Ok(Reply::PLAIN),
         false => treat(context, place, sccrq),

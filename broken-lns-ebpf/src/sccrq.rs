@@ -108,6 +108,19 @@ impl Layers {
     /// Two tags and all options make it 82 octets at the most, which 7 bits hold.
     const OFFSETS: u16 = 0x7f;
 
+    /// Those of the datagram with an SCCRQ, in a frame that begins like the one it was found in.
+    pub fn of(frame: Frame<'_>, sccrq: &Sccrq) -> Option<Self> {
+        let header_len = match sccrq.version {
+            IpVersion::V4 => ipv4::Header::at(frame.place(sccrq.network))?.header_len(),
+            IpVersion::V6 => ipv6::HEADER_LEN as u16,
+        };
+        Some(Self {
+            network: sccrq.network,
+            version: sccrq.version,
+            transport: sccrq.network + header_len,
+        })
+    }
+
     /// Octets before the payload of the datagram.
     #[inline(always)]
     pub const fn message(self) -> u16 {

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use aya::programs::links::FdLink;
 use broken_lns::codes::{ErrorCode, ResultCode};
 use broken_lns::compile::Compiled;
-use broken_lns::follow::{Clock, Follower};
+use broken_lns::follow::{Follower, Pace};
 use broken_lns::interface::Interface;
 use broken_lns::mode::{self, Wait, XdpMode};
 use broken_lns::queue::{Worker, WorkerOptions};
@@ -431,8 +431,8 @@ fn follow(responder: &mut Responder, sample: Sample) -> Result<Follower> {
         sample,
         ..Settings::default()
     };
-    let follower = Follower::start(Clock::new(1), settings, vec![rule])?;
-    follower.hear(responder.events()?)?;
+    let follower = Follower::start(Pace::new(1), settings, vec![rule])?;
+    follower.hear(responder.events()?, responder.worker_events())?;
     Ok(follower)
 }
 

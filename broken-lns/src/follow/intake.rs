@@ -1,108 +1,127 @@
 //! Where events wait, and how they are taken from there.
 
+use std::ops::Range;
+
 use broken_lns_ebpf::event::Event;
 
-use super::clock::Clock;
+use super::pace::Pace;
 use super::watch::Watch;
+use crate::play::WorkerEvents;
 use crate::program::Events;
 
-/// Events that are taken from an interface at a time.
+/// Events that are taken from one place at a time.
 const BATCH: usize = 4096;
 
-/// The events of all interfaces.
+/// The places where events wait, of all interfaces.
 pub(super) struct Intake {
-    clock: Clock,
-    interfaces: Vec<Interface>,
+    pace: Pace,
+    kernel: Vec<Events>,
+    workers: Vec<WorkerEvents>,
     batch: Batch,
+    /// The events that were lost of each interface, as far as that was told the last time.
+    lost_by_kernel: Vec<u64>,
     /// The events that were known to be lost the last time.
-    lost: u64,
-}
-
-/// What waits of one interface.
-struct Interface {
-    events: Events,
-    /// What it had lost the last time.
     lost: u64,
 }
 
 /// Events that were taken, and are not looked at yet.
 #[derive(Debug, Default)]
 struct Batch {
+    /// Each with the place of the beginning of its message.
+    events: Vec<(Event, Range<usize>)>,
     octets: Vec<u8>,
-    /// Where each of them ends.
-    ends: Vec<usize>,
-    /// When the last one was made.
-    last: u64,
 }
 
 impl Intake {
     /// Nothing waits yet.
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(pace: Pace) -> Self {
         Self {
-            clock,
-            interfaces: Vec::new(),
+            pace,
+            kernel: Vec::new(),
+            workers: Vec::new(),
             batch: Batch::default(),
+            lost_by_kernel: Vec::new(),
             lost: 0,
         }
     }
 
     /// Takes the events of one more interface.
-    pub(super) fn add(&mut self, events: Events) {
-        self.interfaces.push(Interface { events, lost: 0 });
+    pub(super) fn add(&mut self, kernel: Events, workers: Vec<WorkerEvents>) {
+        self.kernel.push(kernel);
+        self.lost_by_kernel.push(0);
+        self.workers.extend(workers);
     }
 
-    /// Takes a batch of each interface and has it looked at. Returns whether there was no more.
+    /// Takes a batch from each place and has it looked at. Returns whether there was no more.
     pub(super) fn turn(&mut self, watch: &mut Watch) -> bool {
-        self.batch.clear();
+        let (pace, batch) = (self.pace, &mut self.batch);
+        batch.clear();
         // The time is read before what waits, so that whatever was told by then has been taken
         // once there is no more.
-        let clock = self.clock;
-        let mut complete_until = clock.now();
+        let mut complete_until = pace.now();
         let mut was_all = true;
-        for Interface { events, .. } in &mut self.interfaces {
-            if !events.take(BATCH, |octets| self.batch.push(octets)) {
+        let mut took = |all: bool, batch: &Batch| {
+            if !all {
                 was_all = false;
-                complete_until = complete_until.min(clock.at(self.batch.last));
+                complete_until = complete_until.min(batch.last().unwrap_or(0));
             }
+        };
+        for events in &mut self.kernel {
+            let all = events.take(BATCH, |octets| {
+                if let Some((event, message)) = Event::from_octets(octets) {
+                    batch.push(pace, event, message);
+                }
+            });
+            took(all, batch);
+        }
+        for events in &mut self.workers {
+            let all = events.take(BATCH, |event| batch.push(pace, *event, &[]));
+            took(all, batch);
         }
         // Only now: what got lost before one of these events is told before it is looked at.
-        for Interface { events, lost } in &mut self.interfaces {
-            // The kernel always tells; if it did not, the next turn would make up for it.
-            *lost = events.lost().unwrap_or(*lost);
-        }
-        let lost = self.interfaces.iter().map(|interface| interface.lost).sum();
-        watch.lost(lost - self.lost, clock.now());
+        let lost = self.lost();
+        watch.lost(lost.saturating_sub(self.lost), pace.now());
         self.lost = lost;
-        for (mut event, message) in self.batch.events() {
-            event.time = clock.at(event.time);
-            watch.observe(&event, message);
+        for (event, message) in self.batch.each() {
+            watch.observe(event, message);
         }
         watch.advance(complete_until);
         was_all
+    }
+
+    /// The events that are known to be lost.
+    fn lost(&mut self) -> u64 {
+        for (events, lost) in self.kernel.iter().zip(&mut self.lost_by_kernel) {
+            // The kernel always tells; if it did not, the next turn would make up for it.
+            *lost = events.lost().unwrap_or(*lost);
+        }
+        let workers = self.workers.iter().map(WorkerEvents::lost);
+        self.lost_by_kernel.iter().copied().chain(workers).sum()
     }
 }
 
 impl Batch {
     fn clear(&mut self) {
+        self.events.clear();
         self.octets.clear();
-        self.ends.clear();
     }
 
-    fn push(&mut self, octets: &[u8]) {
-        self.octets.extend_from_slice(octets);
-        self.ends.push(self.octets.len());
-        if let Some((event, _)) = Event::from_octets(octets) {
-            self.last = event.time;
-        }
+    fn push(&mut self, pace: Pace, mut event: Event, message: &[u8]) {
+        event.time = pace.at(event.time);
+        let start = self.octets.len();
+        self.octets.extend_from_slice(message);
+        self.events.push((event, start..self.octets.len()));
+    }
+
+    /// When the last one was made.
+    fn last(&self) -> Option<u64> {
+        self.events.last().map(|(event, _)| event.time)
     }
 
     /// The events, each with the beginning of its message.
-    fn events(&self) -> impl Iterator<Item = (Event, &[u8])> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let octets = starts
-            .zip(&self.ends)
-            .filter_map(|(start, end)| self.octets.get(start..*end));
-        octets.filter_map(Event::from_octets)
+    fn each(&self) -> impl Iterator<Item = (&Event, &[u8])> {
+        let events = self.events.iter();
+        events.map(|(event, place)| (event, self.octets.get(place.clone()).unwrap_or_default()))
     }
 }
 
@@ -112,27 +131,23 @@ mod tests {
 
     #[test]
     fn a_batch_gives_back_what_was_put_into_it() {
-        let mut batch = Batch::default();
-        let octets = |first: u8, more: usize| {
-            let mut octets = vec![0; Event::LEN];
-            octets[0] = first;
-            octets.extend(std::iter::repeat_n(first, more));
-            octets
+        let event = |time: u64| {
+            let mut octets = [0; Event::LEN];
+            octets[..8].copy_from_slice(&time.to_ne_bytes());
+            Event::from_octets(&octets).expect("it is long enough").0
         };
-        for (first, more) in [(1, 0), (2, 128), (3, 0)] {
-            batch.push(&octets(first, more));
+        let mut batch = Batch::default();
+        assert_eq!(batch.last(), None);
+        for (time, message) in [(1, &[][..]), (2, &[7; 128]), (3, &[])] {
+            batch.push(Pace::new(1), event(time), message);
         }
-        // What is too short is no event.
-        batch.push(&[9; Event::LEN - 1]);
-        let taken: Vec<_> = batch.events().collect();
-        let expected: Vec<(u64, &[u8])> = vec![(1, &[]), (2, &[2; 128]), (3, &[])];
-        let got: Vec<_> = taken
-            .iter()
-            .map(|(event, message)| (u64::from_le(event.time), *message))
+        let taken: Vec<_> = batch
+            .each()
+            .map(|(event, rest)| (event.time, rest))
             .collect();
-        assert_eq!(got, expected);
-        assert_eq!(u64::from_le(batch.last), 3);
+        assert_eq!(taken, [(1, &[][..]), (2, &[7; 128]), (3, &[])]);
+        assert_eq!(batch.last(), Some(3));
         batch.clear();
-        assert_eq!(batch.events().count(), 0);
+        assert_eq!(batch.each().count(), 0);
     }
 }

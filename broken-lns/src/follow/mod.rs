@@ -5,17 +5,18 @@
 //! and counted. `intake` takes events out of where they wait, and `watch` is what they come
 //! to. A [`Follower`] is the other end, at which others ask what is known.
 
-mod clock;
 mod intake;
+mod pace;
 mod watch;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use clock::Clock;
+pub use pace::Pace;
 pub use watch::{Noticed, Watch};
 
+use crate::play::WorkerEvents;
 use crate::program::Events;
 use crate::track::{Rule, Settings};
 use intake::Intake;
@@ -53,19 +54,19 @@ pub enum FollowError {
 }
 
 impl Follower {
-    /// Starts the thread, whose time is that of `clock`. `rules` are those of the scenario with
-    /// the number 0, in their order, the default one first.
+    /// Starts the thread, for LACs whose time goes by at that pace. `rules` are those of the
+    /// scenario with the number 0, in their order, the default one first.
     ///
     /// # Errors
     ///
     /// Where the system has no room for a thread.
-    pub fn start(clock: Clock, settings: Settings, rules: Vec<Rule>) -> std::io::Result<Self> {
+    pub fn start(pace: Pace, settings: Settings, rules: Vec<Rule>) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUESTIONS);
         let mut watch = Watch::new(settings);
         watch.enter(0, rules);
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || follow(clock, watch, &asked))?;
+            .spawn(move || follow(pace, watch, &asked))?;
         Ok(Self { questions, thread })
     }
 
@@ -74,8 +75,8 @@ impl Follower {
     /// # Errors
     ///
     /// [`FollowError`]; they may not be taken then.
-    pub fn hear(&self, events: Events) -> Result<(), FollowError> {
-        self.put(move |_, intake| intake.add(events))
+    pub fn hear(&self, kernel: Events, workers: Vec<WorkerEvents>) -> Result<(), FollowError> {
+        self.put(move |_, intake| intake.add(kernel, workers))
     }
 
     /// Another scenario comes into force. When this returns its rules are known, so that events
@@ -135,8 +136,8 @@ impl Follower {
 }
 
 /// Takes events and answers questions until nobody can ask any more.
-fn follow(clock: Clock, mut watch: Watch, asked: &Receiver<Question>) -> Watch {
-    let mut intake = Intake::new(clock);
+fn follow(pace: Pace, mut watch: Watch, asked: &Receiver<Question>) -> Watch {
+    let mut intake = Intake::new(pace);
     loop {
         // While there is more to take, a question waits for a batch, and no batch for a question.
         let pause = match intake.turn(&mut watch) {
@@ -150,6 +151,6 @@ fn follow(clock: Clock, mut watch: Watch, asked: &Receiver<Question>) -> Watch {
         }
     }
     while !intake.turn(&mut watch) {}
-    watch.finish(clock.now());
+    watch.finish(pace.now());
     watch
 }

@@ -22,7 +22,7 @@ use crate::compile::{Compiled, rule_name};
 use crate::interface::{AttachMode, DriverStatistics, Interface};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Plan, plan};
-use crate::play::{Orders, Sent};
+use crate::play::{Orders, Remote, Sent, WorkerEvents};
 use crate::program::{AttachError, Events, Program, ProgramSettings};
 use crate::queue::Socket;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot};
@@ -222,6 +222,13 @@ impl Responder {
         events.map_err(|cause| ResponderError::load(&self.interface, cause))
     }
 
+    /// What the workers tell of the LACs in the sample, for each worker its own; it can be taken
+    /// once.
+    pub fn worker_events(&mut self) -> Vec<WorkerEvents> {
+        let players = self.workers.players.iter_mut();
+        players.filter_map(Remote::take_events).collect()
+    }
+
     /// The messages of the program, for `logger`; they can be taken once.
     ///
     /// # Errors
@@ -254,6 +261,7 @@ impl Responder {
             for (sum, count) in snapshot.sent.iter_mut().zip(player.sent()) {
                 *sum += count;
             }
+            snapshot.events_lost += player.events_lost();
         }
         for socket in &self.workers.sockets {
             let counts = socket.tally().counts();
@@ -394,6 +402,7 @@ fn attach(
                 },
                 compiled: Arc::clone(compiled),
                 scenario: 0,
+                sample: options.sample,
             };
             let order = WorkerOrder {
                 orders,

@@ -84,7 +84,7 @@ impl Session {
             return Ok(None);
         };
         let noticed = follower.ask(|watch| watch.noticed(NOTICED))?;
-        let start = self.clock.began();
+        let start = self.pace.began();
         let last = noticed.latest.iter();
         let mut seen = HashSet::new();
         let lacs = noticed.slowest.iter().chain(&noticed.noisiest);

@@ -10,7 +10,7 @@ use broken_lns_ebpf::maps;
 use super::{Feed, Session, control, follow};
 use crate::cli::Run;
 use crate::compile::Compiled;
-use crate::follow::{Clock, Follower};
+use crate::follow::{Follower, Pace};
 use crate::interface::Interface;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, StatusLine};
@@ -81,10 +81,10 @@ impl Session {
                 _ => log::LevelFilter::Debug,
             },
         };
-        let clock = Clock::new(flags.track.track_clock_rate);
+        let pace = Pace::new(flags.track.track_clock_rate);
         let follower = flags.track.settings();
         let follower =
-            follower.map(|settings| Follower::start(clock, settings, follow::rules(&scenario)));
+            follower.map(|settings| Follower::start(pace, settings, follow::rules(&scenario)));
         let follower = follower.transpose();
         let follower = follower.context("cannot start the thread that follows LACs")?;
         let (lines, kernel_lines) = channel();
@@ -95,7 +95,7 @@ impl Session {
             let sender = options.announce.then_some(sender);
             let mut responder = Responder::start(interface, &compiled, &options, sender.as_ref())?;
             if let Some(follower) = &follower {
-                follower.hear(responder.events()?)?;
+                follower.hear(responder.events()?, responder.worker_events())?;
             }
             let name = responder.interface().to_owned();
             let messages = if options.log_level == log::LevelFilter::Off {
@@ -125,7 +125,7 @@ impl Session {
             interfaces: interfaces.collect(),
             responders,
             follower,
-            clock,
+            pace,
             sample: flags.track.track,
             feeds,
             kernel_lines,

@@ -66,9 +66,11 @@ pub(crate) fn fixtures_of_both_paths() -> Result<()> {
                 continue;
             }
             let (event, _) = only(&mut kernel).context(fixture.description.clone())?;
+            let assigns = event.assigned_tunnel_id != 0;
             ensure!(
                 event.verdict() == Some(expected)
-                    && event.frame_len as usize == fixture.frame.len(),
+                    && event.frame_len as usize == fixture.frame.len()
+                    && assigns == (fixture.verdict == Verdict::Answered),
                 "{}: {event:?}",
                 fixture.description
             );

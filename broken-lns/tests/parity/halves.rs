@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use aya::maps::{MapData, RingBuf};
 use aya::programs::{TestRun as _, TestRunOptions};
 use broken_lns::af_xdp::{Packet, Umem};
 use broken_lns::compile::Compiled;
 use broken_lns::play::{Orders, Player};
-use broken_lns::program::{Program, ProgramSettings};
+use broken_lns::program::{Events, Program, ProgramSettings};
 use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
 use broken_lns_ebpf::event::Event;
@@ -76,6 +75,7 @@ impl Worker {
             policy,
             compiled: Arc::new(compiled),
             scenario: 0,
+            sample: Sample::NONE,
         };
         let (player, _) = Player::new(orders, None);
         Self {
@@ -111,7 +111,7 @@ impl Worker {
 /// The kernel half, without an interface.
 pub(crate) struct KernelHalf {
     program: Program,
-    events: RingBuf<MapData>,
+    events: Events,
     /// The number of the scenario.
     scenario: u32,
 }
@@ -198,10 +198,10 @@ impl KernelHalf {
     /// What was told since the last time, with what follows each event.
     pub(crate) fn events(&mut self) -> Vec<(Event, Vec<u8>)> {
         let mut events = Vec::new();
-        while let Some(entry) = self.events.next() {
-            let event = Event::from_octets(&entry);
+        self.events.take(usize::MAX, |octets| {
+            let event = Event::from_octets(octets);
             events.extend(event.map(|(event, rest)| (event, rest.to_vec())));
-        }
+        });
         events
     }
 

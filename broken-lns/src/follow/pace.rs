@@ -1,18 +1,16 @@
-//! The time of LACs.
+//! How fast the time of LACs goes by.
 
-use std::time::Duration;
+use crate::clock::monotonic;
 
-use nix::time::{ClockId, clock_gettime};
-
-/// A clock that goes with the monotonic one, or faster from some time on.
+/// The time of LACs: it goes with the monotonic clock, or faster from some time on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
+pub struct Pace {
     began: u64,
     rate: u32,
 }
 
-impl Clock {
-    /// A clock that goes `rate` times as fast as the monotonic one from now on.
+impl Pace {
+    /// A time that goes by `rate` times as fast as that of the monotonic clock from now on.
     pub fn new(rate: u32) -> Self {
         Self {
             began: monotonic(),
@@ -20,17 +18,17 @@ impl Clock {
         }
     }
 
-    /// Nanoseconds of this clock, and of the monotonic one, when it began.
+    /// Nanoseconds of either when it began.
     pub fn began(self) -> u64 {
         self.began
     }
 
-    /// Nanoseconds of this clock.
+    /// Nanoseconds of it now.
     pub fn now(self) -> u64 {
         self.at(monotonic())
     }
 
-    /// Nanoseconds of this clock when the monotonic one says `time`.
+    /// Nanoseconds of it when the monotonic clock says `time`.
     pub fn at(self, time: u64) -> u64 {
         let since = time.saturating_sub(self.began);
         time.min(self.began)
@@ -38,20 +36,13 @@ impl Clock {
     }
 }
 
-/// Nanoseconds of the monotonic clock, which the kernel half reads, too.
-fn monotonic() -> u64 {
-    // Every Linux has this clock.
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
-    now.unwrap_or_default().as_nanos() as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_fast_clock_agrees_with_the_monotonic_one_when_it_begins() {
-        let clock = Clock {
+    fn a_fast_time_agrees_with_the_monotonic_one_when_it_begins() {
+        let pace = Pace {
             began: 1_000,
             rate: 50,
         };
@@ -63,9 +54,9 @@ mod tests {
             (2_000, 51_000),
             (u64::MAX, u64::MAX),
         ] {
-            assert_eq!(clock.at(time), expected);
+            assert_eq!(pace.at(time), expected);
         }
-        let usual = Clock { rate: 1, ..clock };
+        let usual = Pace { rate: 1, ..pace };
         assert_eq!(usual.at(123_456), 123_456);
     }
 }
