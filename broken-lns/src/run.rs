@@ -23,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::cli::Run;
 use crate::control::protocol::Refused;
-use crate::follow::Follower;
+use crate::follow::{Follower, Pace};
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, summary};
 use crate::privilege;
@@ -47,6 +47,8 @@ struct Session {
     interfaces: Vec<String>,
     /// Who follows the LACs, if anybody does.
     follower: Option<Follower>,
+    /// The time of the LACs.
+    pace: Pace,
     /// Which LACs those are.
     sample: Sample,
     feeds: Vec<Feed>,

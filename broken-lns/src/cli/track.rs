@@ -41,6 +41,29 @@ pub struct Track {
     )]
     pub track_memory: usize,
 
+    /// How long a LAC has to be quiet to have given up: longer than any of them locks an LNS out, or
+    /// it is taken for given up until it comes back.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10m",
+        value_parser = parse_duration,
+        help_heading = TRACK
+    )]
+    pub track_patience: Duration,
+
+    /// Follow LACs whose time runs so many times as fast as the clock: a rehearsal of what they do
+    /// in hours. All times of a report are theirs.
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        hide = true,
+        help_heading = TRACK
+    )]
+    pub track_clock_rate: u32,
+
     /// Room for events between the kernel half and whoever follows, for each interface: a power
     /// of two.
     #[arg(
@@ -112,7 +135,8 @@ impl Track {
         (self.track != Sample::NONE).then(|| Settings {
             memory: self.track_memory,
             sample: self.track,
-            ..Settings::default()
+            patience: self.track_patience.as_nanos() as u64,
+            disorder: Settings::DISORDER * u64::from(self.track_clock_rate),
         })
     }
 

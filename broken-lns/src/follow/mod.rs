@@ -6,15 +6,16 @@
 //! to. A [`Follower`] is the other end, at which others ask what is known.
 
 mod intake;
+mod pace;
 mod watch;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use pace::Pace;
 pub use watch::{Noticed, Watch};
 
-use crate::clock;
 use crate::play::WorkerEvents;
 use crate::program::Events;
 use crate::track::{Rule, Settings};
@@ -53,19 +54,19 @@ pub enum FollowError {
 }
 
 impl Follower {
-    /// Starts the thread. `rules` are those of the scenario with the number 0, in their order, the
-    /// default one first.
+    /// Starts the thread, for LACs whose time goes by at that pace. `rules` are those of the
+    /// scenario with the number 0, in their order, the default one first.
     ///
     /// # Errors
     ///
     /// Where the system has no room for a thread.
-    pub fn start(settings: Settings, rules: Vec<Rule>) -> std::io::Result<Self> {
+    pub fn start(pace: Pace, settings: Settings, rules: Vec<Rule>) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUESTIONS);
         let mut watch = Watch::new(settings);
         watch.enter(0, rules);
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || follow(watch, &asked))?;
+            .spawn(move || follow(pace, watch, &asked))?;
         Ok(Self { questions, thread })
     }
 
@@ -135,11 +136,11 @@ impl Follower {
 }
 
 /// Takes events and answers questions until nobody can ask any more.
-fn follow(mut watch: Watch, asked: &Receiver<Question>) -> Watch {
-    let mut intake = Intake::default();
+fn follow(pace: Pace, mut watch: Watch, asked: &Receiver<Question>) -> Watch {
+    let mut intake = Intake::new(pace);
     loop {
         // While there is more to take, a question waits for a batch, and no batch for a question.
-        let pause = match intake.turn(&mut watch, clock::monotonic()) {
+        let pause = match intake.turn(&mut watch) {
             true => INTERVAL,
             false => Duration::ZERO,
         };
@@ -149,7 +150,7 @@ fn follow(mut watch: Watch, asked: &Receiver<Question>) -> Watch {
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    while !intake.turn(&mut watch, clock::monotonic()) {}
-    watch.finish(clock::monotonic());
+    while !intake.turn(&mut watch) {}
+    watch.finish(pace.now());
     watch
 }

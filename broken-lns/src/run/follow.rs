@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use anyhow::Result;
 
 use super::Session;
-use crate::clock;
 use crate::control::protocol::{Document, LacLine, Reacted, Reactions, Refused};
 use crate::follow::{FollowError, Follower, Watch};
 use crate::metrics::Times;
@@ -85,7 +84,7 @@ impl Session {
             return Ok(None);
         };
         let noticed = follower.ask(|watch| watch.noticed(NOTICED))?;
-        let start = clock::monotonic().saturating_sub(self.started.elapsed().as_nanos() as u64);
+        let start = self.pace.began();
         let last = noticed.latest.iter();
         let mut seen = HashSet::new();
         let lacs = noticed.slowest.iter().chain(&noticed.noisiest);

@@ -10,7 +10,7 @@ use broken_lns_ebpf::maps;
 use super::{Feed, Session, control, follow};
 use crate::cli::Run;
 use crate::compile::Compiled;
-use crate::follow::Follower;
+use crate::follow::{Follower, Pace};
 use crate::interface::Interface;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, StatusLine};
@@ -81,8 +81,10 @@ impl Session {
                 _ => log::LevelFilter::Debug,
             },
         };
+        let pace = Pace::new(flags.track.track_clock_rate);
         let follower = flags.track.settings();
-        let follower = follower.map(|settings| Follower::start(settings, follow::rules(&scenario)));
+        let follower =
+            follower.map(|settings| Follower::start(pace, settings, follow::rules(&scenario)));
         let follower = follower.transpose();
         let follower = follower.context("cannot start the thread that follows LACs")?;
         let (lines, kernel_lines) = channel();
@@ -123,6 +125,7 @@ impl Session {
             interfaces: interfaces.collect(),
             responders,
             follower,
+            pace,
             sample: flags.track.track,
             feeds,
             kernel_lines,

@@ -25,6 +25,7 @@ mod loaded;
 mod metrics;
 mod packet;
 mod played;
+mod population;
 mod queues;
 mod refusals;
 mod replies;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         ("played", played::trials()),
         ("followed", followed::trials()),
         ("reports", reports::trials()),
+        ("population", population::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
         ("changes", changes::trials()),

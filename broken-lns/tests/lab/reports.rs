@@ -121,7 +121,7 @@ fn a_file_that_cannot_be_written_keeps_it_from_starting() -> Result<()> {
                  --report FILE"
             )]
         );
-        assert_eq!(attached(&lab.responder, Lab::INTERFACE)?, None);
+        assert_eq!(attached(&lab.responder, Lab::INTERFACE)?, []);
     }
     Ok(())
 }
@@ -150,7 +150,9 @@ fn a_file_that_cannot_be_written_any_more_is_told() -> Result<()> {
     responder.process().wait_for_line(&words, LIMIT)?;
     // It goes on answering, and counts.
     refuse_one(&lab, 7)?;
-    responder.process().signal(nix::sys::signal::Signal::SIGINT)?;
+    responder
+        .process()
+        .signal(nix::sys::signal::Signal::SIGINT)?;
     let ended = responder.end()?;
     assert_eq!(ended.status.code(), Some(1));
     assert_eq!(ended.count("/answered")?, 1);
@@ -192,7 +194,10 @@ fn a_running_responder_reports_in_every_form() -> Result<()> {
             || lines[1].contains(Lab::INTERFACE),
         "{shown}"
     );
-    ensure!(lines[3].starts_with("LNS 192.0.2.1, refuse 0/4  "), "{shown}");
+    ensure!(
+        lines[3].starts_with("LNS 192.0.2.1, refuse 0/4  "),
+        "{shown}"
+    );
     let json: serde_json::Value = serde_json::from_str(&printed(report(&["--format", "json"]))?)?;
     assert_eq!(json["faults"][0]["attempts"], 1);
     assert_eq!(json["interfaces"], json!([Lab::INTERFACE]));
