@@ -111,6 +111,7 @@ fn they_are_what_the_summary_says() -> Result<()> {
         ("192.0.2.1", false),
         ("192.0.2.2", true),
         ("192.0.2.2", true),
+        ("192.0.2.3", true),
     ] {
         let request = to_lns(lns, &Sccrq::new(7))?.frame();
         let limit = Duration::from_millis(if answered { 2000 } else { 200 });
@@ -126,9 +127,9 @@ fn they_are_what_the_summary_says() -> Result<()> {
         .frame(),
     )?;
 
-    // An answer whose acknowledgement is seen, and a failover that is not certain yet.
+    // The acknowledgement of the last answer; the failover to there is not certain yet.
     let zlb = ControlMessage::zlb(12345, 1, 1).bytes();
-    port.send(&datagram(nobody(1701), ([192, 0, 2, 2], 1701).into(), zlb).frame())?;
+    port.send(&datagram(nobody(1701), ([192, 0, 2, 3], 1701).into(), zlb).frame())?;
     // Longer than an event waits for those of an earlier time.
     xtask::lab::pause(Duration::from_millis(500))?;
 
@@ -202,7 +203,7 @@ fn they_are_what_the_summary_says() -> Result<()> {
     assert_eq!(number(&lost), Some(0.0));
     // There may be millions of LACs.
     ensure!(!text.contains("203.0.113.77"), "{text}");
-    assert_eq!(report.count("/verdicts/answered")?, 2);
+    assert_eq!(report.count("/verdicts/answered")?, 3);
     assert_eq!(report.count("/verdicts/silent")?, 1);
     Ok(())
 }
