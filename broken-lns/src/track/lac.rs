@@ -428,8 +428,12 @@ impl Lac {
             return;
         };
         let is_first = !attempt.is_answered();
+        // An answer that is sent again by itself is none to another SCCRQ, and so is one that
+        // comes late to an SCCRQ before the answer that the LAC already has.
+        let is_due = is_first || attempt.last > attempt.answered;
         let mut joined = None;
         if attempt.stage == Stage::Left
+            && is_due
             && time > attempt.left
             && attempt.left.saturating_sub(attempt.last) < TIMEOUT
         {
@@ -438,8 +442,7 @@ impl Lac {
             self.parallel = true;
             joined = Some(attempt.fault);
         }
-        // An answer that is sent again by itself is none to another SCCRQ.
-        if is_first || attempt.last > attempt.answered {
+        if is_due {
             attempt.answered = time;
         }
         attempt.answers = attempt.answers.saturating_add(1);

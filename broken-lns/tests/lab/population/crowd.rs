@@ -21,6 +21,8 @@ use crate::request::{datagram, push};
 pub(super) const RATE: u32 = 50;
 /// Within which time of theirs they begin.
 const BEGINNING: Duration = Duration::from_secs(20);
+/// How long the last attempt of any of them takes.
+const LAST_ATTEMPT: Duration = Duration::from_secs(40);
 /// The UDP port of L2TP.
 const PORT: u16 = 1701;
 
@@ -67,11 +69,11 @@ impl<'p> Crowd<'p> {
         (lac.address == address).then_some(place)
     }
 
-    /// Lives for so long.
+    /// Lives for so long, and then brings to its end what is under way.
     pub(super) fn live(&mut self, port: &RawPort, life: Duration) -> Result<()> {
         let began = Instant::now();
         let now = || began.elapsed() * RATE;
-        while now() < life {
+        while now() < life + LAST_ATTEMPT {
             // What the LNSs say comes first: whoever has an answer does not repeat its request.
             while let Some(frame) = port.receive(Duration::ZERO)? {
                 if !frame.outgoing {
@@ -83,7 +85,9 @@ impl<'p> Crowd<'p> {
             match due {
                 Some((at, place)) if at <= now => {
                     self.alarms.pop();
-                    self.ring(port, now, at, place)?;
+                    if at < life || self.lacs[place].is_at_it() {
+                        self.ring(port, now, at, place)?;
+                    }
                 }
                 Some((at, _)) => thread::sleep(((at - now) / RATE).min(Duration::from_micros(200))),
                 None => break,

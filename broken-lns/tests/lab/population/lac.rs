@@ -119,6 +119,11 @@ impl Lac {
         &mut self.truths[usize::from(self.lns)]
     }
 
+    /// Whether an attempt is under way.
+    pub(super) fn is_at_it(&self) -> bool {
+        self.sent > 0
+    }
+
     /// Does what it is time for.
     pub(super) fn ring(&mut self, now: Duration) -> Option<Sent> {
         if self.sent == 0 {
