@@ -9,8 +9,9 @@ use super::watch::Watch;
 use crate::play::WorkerEvents;
 use crate::program::Events;
 
-/// Events that are taken from one place at a time.
-const BATCH: usize = 4096;
+/// Events that are taken from one place at a time: enough for the loss to be asked for now and
+/// then only, and few enough that nobody who asks waits for long.
+const BATCH: usize = 512;
 
 /// The places where events wait, of all interfaces.
 pub(super) struct Intake {

@@ -197,6 +197,8 @@ fn it_shows_what_lacs_do() -> Result<()> {
         ensure!(ask(&port, &request, LIMIT)?.is_some(), "no answer");
         lab::pause(Duration::from_millis(60))?;
     }
+    // Longer than an event waits for those of an earlier time.
+    lab::pause(Duration::from_millis(500))?;
     let mut view = View::of(&control)?;
     view.shows("203.0.113.77 3 -")?;
     // That it did not turn back is certain after ten seconds.
