@@ -13,6 +13,7 @@ use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
+use broken_lns_ebpf::captured::Captured;
 use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sample::Sample;
@@ -21,6 +22,7 @@ use broken_lns_ebpf::wire::ethernet::MacAddress;
 use nix::errno::Errno;
 
 use crate::banks::Banks;
+use crate::capture::Source;
 use crate::compile::Compiled;
 use crate::interface::{AttachMode, AttachedProgram, Interface};
 use crate::snapshot::VerdictCounts;
@@ -33,6 +35,9 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/respond
 /// The oldest kernel that has all that the program uses: XDP on multi-buffer frames is of 5.18.
 const OLDEST_KERNEL: KernelVersion = KernelVersion::new(5, 18, 0);
 
+/// Octets of a ring buffer that nothing goes to: a page of any architecture.
+const UNUSED_RING: u32 = 1 << 16;
+
 /// What the program is loaded with; none of it changes afterwards.
 #[derive(Clone, Copy, Debug)]
 pub struct ProgramSettings {
@@ -44,6 +49,9 @@ pub struct ProgramSettings {
     pub verify_checksum: bool,
     /// Which LACs are followed, by events in the ring buffer for them.
     pub sample: Sample,
+    /// Octets of the ring buffer for captured frames of these LACs: a power of two, and a page
+    /// at the least. Nothing is captured without it.
+    pub capture: Option<u32>,
     /// Whether answers are announced in the ring buffer.
     pub announce: bool,
     /// The least important messages that the program logs.
@@ -113,6 +121,8 @@ pub struct Program {
     banks: Banks,
     marks: MapData,
     counters: PerCpuArray<MapData, u64>,
+    /// The same, for whoever takes the captured frames.
+    capture_counters: Option<MapData>,
     sockets: XskMap<MapData>,
 }
 
@@ -151,6 +161,31 @@ impl Marks {
     }
 }
 
+/// The frames that the program captured, for whoever writes them.
+pub struct CapturedFrames {
+    ring: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, u64>,
+}
+
+impl Source for CapturedFrames {
+    fn take(&mut self, limit: usize, take: &mut dyn FnMut(&Captured, &[u8])) -> bool {
+        for _ in 0..limit {
+            let Some(entry) = self.ring.next() else {
+                return true;
+            };
+            if let Some((captured, octets)) = Captured::from_octets(&entry) {
+                take(&captured, octets);
+            }
+        }
+        false
+    }
+
+    fn lost(&self) -> u64 {
+        // A map that was read before can be read again.
+        sum(&self.counters, maps::CAPTURED_LOST).unwrap_or(0)
+    }
+}
+
 impl Program {
     /// Loads the program, and puts the rules of a scenario in force, whose number is 0.
     ///
@@ -166,7 +201,10 @@ impl Program {
         let announce = u8::from(settings.announce);
         let sample = settings.sample.word();
         let log_level = settings.log_level as u8;
+        let capture = u8::from(settings.capture.is_some());
         let mut ebpf = EbpfLoader::new()
+            .map_max_entries(maps::CAPTURED, settings.capture.unwrap_or(UNUSED_RING))
+            .override_global(maps::CAPTURE, &capture, true)
             .override_global(maps::PATH, &path, true)
             .override_global(maps::MAC, &mac, true)
             .override_global(maps::ANY_MAC, &any_mac, true)
@@ -181,14 +219,18 @@ impl Program {
         let Some(Map::LruHashMap(marks)) = ebpf.take_map(maps::MARKS) else {
             return Err(LoadError::Missing(maps::MARKS));
         };
-        let counters = take(&mut ebpf, maps::COUNTERS)?;
+        let Some(Map::PerCpuArray(counters)) = ebpf.take_map(maps::COUNTERS) else {
+            return Err(LoadError::Missing(maps::COUNTERS));
+        };
+        let capture_counters = Some(second(&counters)?);
         let sockets = take(&mut ebpf, maps::SOCKETS)?;
         let mut program = Self {
             ebpf,
             link: None,
             banks,
             marks,
-            counters,
+            counters: Map::PerCpuArray(counters).try_into()?,
+            capture_counters,
             sockets,
         };
         program.xdp()?.load()?;
@@ -221,8 +263,7 @@ impl Program {
     ///
     /// Where the process has no file descriptor left.
     pub fn marks(&self) -> Result<Marks, MapError> {
-        let fd = self.marks.fd().as_fd().try_clone_to_owned();
-        let map = MapData::from_fd(fd.map_err(MapError::IoError)?)?;
+        let map = second(&self.marks)?;
         Ok(Marks(HashMap::try_from(Map::LruHashMap(map))?))
     }
 
@@ -282,17 +323,13 @@ impl Program {
     pub fn counts(&self) -> Result<KernelCounts, MapError> {
         let mut verdicts = [0; Verdict::COUNT];
         for (verdict, count) in (0..).zip(&mut verdicts) {
-            *count = self.counter(verdict)?;
+            *count = sum(&self.counters, verdict)?;
         }
         Ok(KernelCounts {
             verdicts,
-            handed_over: self.counter(maps::HANDED_OVER)?,
-            events_lost: self.counter(maps::EVENTS_LOST)?,
+            handed_over: sum(&self.counters, maps::HANDED_OVER)?,
+            events_lost: sum(&self.counters, maps::EVENTS_LOST)?,
         })
-    }
-
-    fn counter(&self, index: u32) -> Result<u64, MapError> {
-        Ok(self.counters.get(&index, 0)?.iter().sum())
     }
 
     /// The ring buffer in which the program announces answers; it can be taken once.
@@ -311,6 +348,19 @@ impl Program {
     /// [`LoadError::Missing`] the second time.
     pub fn events(&mut self) -> Result<RingBuf<MapData>, LoadError> {
         take(&mut self.ebpf, maps::EVENTS)
+    }
+
+    /// The frames that the program captures; they can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Missing`] the second time.
+    pub fn captured(&mut self) -> Result<CapturedFrames, LoadError> {
+        let ring = take(&mut self.ebpf, maps::CAPTURED)?;
+        let counters = self.capture_counters.take();
+        let counters = counters.ok_or(LoadError::Missing(maps::COUNTERS))?;
+        let counters = Map::PerCpuArray(counters).try_into()?;
+        Ok(CapturedFrames { ring, counters })
     }
 
     /// The messages of the program, for `logger`; they can be taken once.
@@ -393,6 +443,17 @@ where
 {
     let map = ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
     Ok(map.try_into()?)
+}
+
+/// A counter over all CPUs.
+fn sum(counters: &PerCpuArray<MapData, u64>, index: u32) -> Result<u64, MapError> {
+    Ok(counters.get(&index, 0)?.iter().sum())
+}
+
+/// The same map once more.
+fn second(map: &MapData) -> Result<MapData, MapError> {
+    let fd = map.fd().as_fd().try_clone_to_owned();
+    MapData::from_fd(fd.map_err(MapError::IoError)?)
 }
 
 fn attach_error(error: ProgramError) -> AttachError {

@@ -202,6 +202,7 @@ impl Session {
             batch_size: flags.batch_size,
             wait: flags.wait,
             sample: Sample::NONE,
+            capture: None,
             announce: flags.verbose >= 1,
             log_level: match flags.verbose {
                 0 | 1 => log::LevelFilter::Off,

@@ -338,6 +338,7 @@ fn respond(
         batch_size: BATCH,
         wait: waiting,
         sample: Sample::NONE,
+        capture: None,
         announce: false,
         log_level: log::LevelFilter::Off,
     };

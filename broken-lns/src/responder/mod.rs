@@ -52,6 +52,9 @@ pub struct ResponderOptions {
     pub wait: Wait,
     /// Which LACs are followed.
     pub sample: Sample,
+    /// Octets of each ring for captured frames of these LACs: a power of two, and a page at the
+    /// least. Nothing is captured without it.
+    pub capture: Option<u32>,
     /// Whether answers are announced.
     pub announce: bool,
     /// The least important messages that the program logs.
@@ -366,6 +369,7 @@ fn attach(
         mac,
         verify_checksum: options.verify_checksum,
         sample: options.sample,
+        capture: options.capture,
         announce: options.announce,
         log_level: options.log_level,
     };
