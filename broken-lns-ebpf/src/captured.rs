@@ -57,9 +57,35 @@ impl Captured {
             .find(|direction| *direction as u32 == self.direction)
     }
 
+    /// The octets in front of those of the frame.
+    pub fn to_octets(&self) -> [u8; Self::LEN] {
+        let mut octets = [0; Self::LEN];
+        let (time, rest) = octets.split_at_mut(8);
+        time.copy_from_slice(&self.time.to_ne_bytes());
+        let numbers = [
+            self.scenario,
+            self.rule,
+            self.len,
+            self.snap_len,
+            self.verdict,
+            self.direction,
+        ];
+        for (place, number) in rest.chunks_exact_mut(4).zip(numbers) {
+            place.copy_from_slice(&number.to_ne_bytes());
+        }
+        octets
+    }
+
     /// What is in a ring buffer's entry: this, and the captured octets of the frame. What follows
     /// those was reserved for a longer one. `None` where the entry is shorter than it says.
     pub fn from_octets(octets: &[u8]) -> Option<(Self, &[u8])> {
+        let (captured, rest) = Self::read(octets)?;
+        let frame = rest.get(..usize::try_from(captured.snap_len).ok()?)?;
+        Some((captured, frame))
+    }
+
+    /// The same before the octets of the frame are there, and what is.
+    pub fn read(octets: &[u8]) -> Option<(Self, &[u8])> {
         let (captured, rest) = octets.split_at_checked(Self::LEN)?;
         let word = |at: usize| Some(u64::from_ne_bytes(*captured.get(at..)?.first_chunk()?));
         let long = |at: usize| Some(u32::from_ne_bytes(*captured.get(at..)?.first_chunk()?));
@@ -72,8 +98,7 @@ impl Captured {
             verdict: long(24)?,
             direction: long(28)?,
         };
-        let frame = rest.get(..usize::try_from(captured.snap_len).ok()?)?;
-        Some((captured, frame))
+        Some((captured, rest))
     }
 }
 
@@ -96,6 +121,7 @@ mod tests {
         let octets = entry(2);
         let (captured, frame) = Captured::from_octets(&octets).unwrap();
         assert_eq!(frame, [0xc8, 0x02]);
+        assert_eq!(captured.to_octets(), octets[..32]);
         assert_eq!(captured.time.to_ne_bytes(), [0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(captured.scenario.to_ne_bytes(), [8, 9, 10, 11]);
         assert_eq!(captured.rule.to_ne_bytes(), [12, 13, 14, 15]);

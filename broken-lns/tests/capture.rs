@@ -167,8 +167,8 @@ fn tshark_reads_times_comments_and_directions_as_they_were_given() {
             later.1,
         ),
     ];
-    capture.hear(1, Frames(second.into()));
-    capture.hear(0, Frames(first.into()));
+    capture.hear(1, Box::new(Frames(second.into())));
+    capture.hear(0, Box::new(Frames(first.into())));
     assert_eq!(capture.finish().0.written, 4);
 
     let fields = [
@@ -218,7 +218,7 @@ fn tshark_reads_every_file_of_several() {
         let rule = number as u32;
         captured(number, rule, Direction::Request, &request)
     });
-    capture.hear(0, Frames(frames.collect()));
+    capture.hear(0, Box::new(Frames(frames.collect())));
     assert_eq!(capture.finish().0.written, 1000);
     let mut comments = Vec::new();
     for name in ["x.pcapng", "x.1.pcapng", "x.2.pcapng", "x.3.pcapng"] {

@@ -160,8 +160,8 @@ impl Capture {
 
     /// Writes the frames of that source, too. `interface` is the place of its interface among
     /// those that the capture was started with, from 0.
-    pub fn hear(&self, interface: u32, source: impl Source + 'static) {
-        self.order(Order::Hear(interface, Box::new(source)));
+    pub fn hear(&self, interface: u32, source: Box<dyn Source>) {
+        self.order(Order::Hear(interface, source));
     }
 
     /// Another scenario is going to come into force, with its rules in order, the default one

@@ -39,7 +39,7 @@ fn start(options: CaptureOptions) -> Result<Running, CaptureError> {
 fn pausing(options: CaptureOptions, pause: Duration) -> Result<Running, CaptureError> {
     let capture = Capture::pausing(options, pause)?;
     let (sender, feed) = channel();
-    capture.hear(0, Feed(feed));
+    capture.hear(0, Box::new(Feed(feed)));
     Ok(Running { capture, sender })
 }
 
@@ -157,7 +157,7 @@ fn frames_of_several_sources_are_in_the_order_of_time() {
     let file = scratch.file("x.pcapng");
     let running = start(options(&file, None)).expect("it can be written");
     let (other, feed) = channel();
-    running.capture.hear(0, Feed(feed));
+    running.capture.hear(0, Box::new(Feed(feed)));
     let now = clock::monotonic();
     let send = |sender: &Sender<_>, numbers: &[u32]| {
         for number in numbers {
@@ -262,7 +262,7 @@ fn a_frame_that_cannot_be_written_spoils_no_other() {
     };
     running.capture.enter(0, vec![talkative]);
     let (other, feed) = channel();
-    running.capture.hear(1, Feed(feed));
+    running.capture.hear(1, Box::new(Feed(feed)));
     running.hand_in([0]);
     // There is no such interface.
     let stranger = (captured(1), octets(1));

@@ -8,7 +8,7 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use broken_lns::af_xdp::{Packet, Umem};
 use broken_lns::capture::{Captured, Source as _};
 use broken_lns::compile::Compiled;
-use broken_lns::play::{Orders, Player};
+use broken_lns::play::{Follow, Orders, Player};
 use broken_lns::program::{CapturedFrames, Program, ProgramSettings};
 use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
@@ -76,7 +76,7 @@ impl Worker {
             policy,
             compiled: Arc::new(compiled),
             scenario: 0,
-            sample: Sample::NONE,
+            follow: Follow::NOBODY,
         };
         let (player, _) = Player::new(orders, None);
         Self {
