@@ -49,6 +49,8 @@ pub struct ProgramSettings {
     pub verify_checksum: bool,
     /// Which LACs are followed, by events in the ring buffer for them.
     pub sample: Sample,
+    /// Octets of that ring buffer: a power of two, and a page at the least.
+    pub events_size: u32,
     /// Octets of the ring buffer for captured frames of these LACs: a power of two, and a page
     /// at the least. Nothing is captured without it.
     pub capture: Option<u32>,
@@ -121,8 +123,8 @@ pub struct Program {
     banks: Banks,
     marks: MapData,
     counters: PerCpuArray<MapData, u64>,
-    /// The same, for whoever takes the captured frames.
-    capture_counters: Option<MapData>,
+    /// The same, to be shared.
+    shared_counters: MapData,
     sockets: XskMap<MapData>,
 }
 
@@ -161,28 +163,66 @@ impl Marks {
     }
 }
 
-/// The frames that the program captured, for whoever writes them.
-pub struct CapturedFrames {
-    ring: RingBuf<MapData>,
+/// A ring buffer that the program fills, and the counter of what found no room in it.
+struct Ring {
+    entries: RingBuf<MapData>,
     counters: PerCpuArray<MapData, u64>,
+    lost: u32,
 }
 
-impl Source for CapturedFrames {
-    fn take(&mut self, limit: usize, take: &mut dyn FnMut(&Captured, &[u8])) -> bool {
+impl Ring {
+    /// Hands the octets of up to `limit` entries to `take`, in their order. Returns whether there
+    /// were no more.
+    fn take(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> bool {
         for _ in 0..limit {
-            let Some(entry) = self.ring.next() else {
-                return true;
-            };
-            if let Some((captured, octets)) = Captured::from_octets(&entry) {
-                take(&captured, octets);
+            match self.entries.next() {
+                Some(octets) => take(&octets),
+                None => return true,
             }
         }
         false
     }
 
+    fn lost(&self) -> Result<u64, MapError> {
+        sum(&self.counters, self.lost)
+    }
+}
+
+/// The events of the LACs that are followed, for whoever looks at them.
+pub struct Events(Ring);
+
+impl Events {
+    /// Hands the octets of up to `limit` events to `take`, in the order in which the program
+    /// told them. Returns whether there were no more.
+    pub fn take(&mut self, limit: usize, take: impl FnMut(&[u8])) -> bool {
+        self.0.take(limit, take)
+    }
+
+    /// How many events found no room so far.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn lost(&self) -> Result<u64, MapError> {
+        self.0.lost()
+    }
+}
+
+/// The frames that the program captured, for whoever writes them.
+pub struct CapturedFrames(Ring);
+
+impl Source for CapturedFrames {
+    fn take(&mut self, limit: usize, take: &mut dyn FnMut(&Captured, &[u8])) -> bool {
+        self.0.take(limit, |octets| {
+            if let Some((captured, octets)) = Captured::from_octets(octets) {
+                take(&captured, octets);
+            }
+        })
+    }
+
     fn lost(&self) -> u64 {
         // A map that was read before can be read again.
-        sum(&self.counters, maps::CAPTURED_LOST).unwrap_or(0)
+        self.0.lost().unwrap_or(0)
     }
 }
 
@@ -203,6 +243,7 @@ impl Program {
         let log_level = settings.log_level as u8;
         let capture = u8::from(settings.capture.is_some());
         let mut ebpf = EbpfLoader::new()
+            .map_max_entries(maps::EVENTS, settings.events_size)
             .map_max_entries(maps::CAPTURED, settings.capture.unwrap_or(UNUSED_RING))
             .override_global(maps::CAPTURE, &capture, true)
             .override_global(maps::PATH, &path, true)
@@ -222,7 +263,7 @@ impl Program {
         let Some(Map::PerCpuArray(counters)) = ebpf.take_map(maps::COUNTERS) else {
             return Err(LoadError::Missing(maps::COUNTERS));
         };
-        let capture_counters = Some(second(&counters)?);
+        let shared_counters = second(&counters)?;
         let sockets = take(&mut ebpf, maps::SOCKETS)?;
         let mut program = Self {
             ebpf,
@@ -230,7 +271,7 @@ impl Program {
             banks,
             marks,
             counters: Map::PerCpuArray(counters).try_into()?,
-            capture_counters,
+            shared_counters,
             sockets,
         };
         program.xdp()?.load()?;
@@ -341,13 +382,13 @@ impl Program {
         take(&mut self.ebpf, maps::ANSWERS)
     }
 
-    /// The ring buffer of events of the LACs that are followed; it can be taken once.
+    /// The events of the LACs that are followed; they can be taken once.
     ///
     /// # Errors
     ///
     /// [`LoadError::Missing`] the second time.
-    pub fn events(&mut self) -> Result<RingBuf<MapData>, LoadError> {
-        take(&mut self.ebpf, maps::EVENTS)
+    pub fn events(&mut self) -> Result<Events, LoadError> {
+        Ok(Events(self.ring(maps::EVENTS, maps::EVENTS_LOST)?))
     }
 
     /// The frames that the program captures; they can be taken once.
@@ -356,11 +397,18 @@ impl Program {
     ///
     /// [`LoadError::Missing`] the second time.
     pub fn captured(&mut self) -> Result<CapturedFrames, LoadError> {
-        let ring = take(&mut self.ebpf, maps::CAPTURED)?;
-        let counters = self.capture_counters.take();
-        let counters = counters.ok_or(LoadError::Missing(maps::COUNTERS))?;
-        let counters = Map::PerCpuArray(counters).try_into()?;
-        Ok(CapturedFrames { ring, counters })
+        Ok(CapturedFrames(
+            self.ring(maps::CAPTURED, maps::CAPTURED_LOST)?,
+        ))
+    }
+
+    fn ring(&mut self, name: &'static str, lost: u32) -> Result<Ring, LoadError> {
+        let counters = second(&self.shared_counters)?;
+        Ok(Ring {
+            entries: take(&mut self.ebpf, name)?,
+            counters: Map::PerCpuArray(counters).try_into()?,
+            lost,
+        })
     }
 
     /// The messages of the program, for `logger`; they can be taken once.

@@ -19,6 +19,7 @@ use broken_lns::queue::{Worker, WorkerOptions};
 use broken_lns::refusal::Refusal;
 use broken_lns::responder::{Responder, ResponderOptions};
 use broken_lns::scenario::{LnsRule, Place, Prefix, Scenario};
+use broken_lns_ebpf::maps::EVENTS_SIZE;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
@@ -338,6 +339,7 @@ fn respond(
         batch_size: BATCH,
         wait: waiting,
         sample: Sample::NONE,
+        events_size: EVENTS_SIZE,
         capture: None,
         announce: false,
         log_level: log::LevelFilter::Off,

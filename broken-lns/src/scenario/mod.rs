@@ -4,6 +4,7 @@
 //! `treatment` for its faults, and collects every mistake in it. `print` writes
 //! a scenario as such a text again, and `catalogue` tells what there is to write.
 
+mod brief;
 pub mod catalogue;
 pub mod error;
 pub mod fault;

@@ -43,8 +43,11 @@ pub(super) struct Lac {
     last: u64,
     /// When its last SCCRQ came.
     active: u64,
+    messages: u64,
     made: u64,
     retransmissions: u64,
+    /// The longest from an answer to what it did about it.
+    slowest: Option<NonZeroU64>,
     attempts: Vec<Attempt>,
     visits: Vec<Visit>,
     rounds: Rounds,
@@ -61,8 +64,10 @@ impl Lac {
             first: time,
             last: time,
             active: time,
+            messages: 0,
             made: 0,
             retransmissions: 0,
+            slowest: None,
             attempts: Vec::new(),
             visits: Vec::new(),
             rounds: Rounds::default(),
@@ -87,6 +92,7 @@ impl Lac {
     ) {
         self.last = self.last.max(request.time);
         self.active = self.active.max(request.time);
+        self.messages += 1;
         let at = match self.find(request, ledger) {
             Some(at) => {
                 self.repeat(at, request, ledger);
@@ -455,8 +461,12 @@ impl Lac {
         }
     }
 
-    pub(super) fn attempts(&self) -> u64 {
-        self.made
+    pub(super) fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    pub(super) fn slowest(&self) -> Option<u64> {
+        self.slowest.map(NonZeroU64::get)
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -477,8 +487,10 @@ impl Lac {
         LacFindings {
             lac: self.address,
             span: (self.first, self.last),
+            messages: self.messages,
             attempts: self.made,
             retransmissions: self.retransmissions,
+            slowest: self.slowest(),
             order,
             selection: self.selection(),
             parallel: self.parallel,

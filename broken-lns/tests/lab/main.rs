@@ -17,6 +17,7 @@ mod dialled;
 mod errors;
 mod fallback;
 mod filters;
+mod followed;
 mod json;
 mod kind;
 mod lifecycle;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
         ("played", played::trials()),
+        ("followed", followed::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
         ("changes", changes::trials()),

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use aya::maps::{MapData, RingBuf};
 use aya::programs::{TestRun as _, TestRunOptions};
 use broken_lns::af_xdp::{Packet, Umem};
 use broken_lns::capture::{Captured, Source as _};
 use broken_lns::compile::Compiled;
 use broken_lns::play::{Follow, Orders, Player};
-use broken_lns::program::{CapturedFrames, Program, ProgramSettings};
+use broken_lns::program::{CapturedFrames, Events, Program, ProgramSettings};
 use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
 use broken_lns_ebpf::event::Event;
@@ -20,6 +19,7 @@ use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 
+use broken_lns_ebpf::maps::EVENTS_SIZE;
 pub(crate) use broken_lns_ebpf::maps::Path;
 
 /// The MAC address that both halves answer for.
@@ -112,7 +112,7 @@ impl Worker {
 /// The kernel half, without an interface.
 pub(crate) struct KernelHalf {
     program: Program,
-    events: RingBuf<MapData>,
+    events: Events,
     frames: CapturedFrames,
     /// The number of the scenario.
     scenario: u32,
@@ -163,6 +163,7 @@ impl KernelHalf {
             mac: policy.mac.map(|_| OWN_MAC),
             verify_checksum: policy.verify_checksum,
             sample,
+            events_size: EVENTS_SIZE,
             capture,
             announce: false,
             log_level: log::LevelFilter::Off,
@@ -221,10 +222,10 @@ impl KernelHalf {
     /// What was told since the last time, with what follows each event.
     pub(crate) fn events(&mut self) -> Vec<(Event, Vec<u8>)> {
         let mut events = Vec::new();
-        while let Some(entry) = self.events.next() {
-            let event = Event::from_octets(&entry);
+        self.events.take(usize::MAX, |octets| {
+            let event = Event::from_octets(octets);
             events.extend(event.map(|(event, rest)| (event, rest.to_vec())));
-        }
+        });
         events
     }
 

@@ -105,6 +105,9 @@ impl Lac {
         if conclusion.reaction().is_none() {
             next = None;
         }
+        if let Some(next) = next {
+            self.slowest = self.slowest.max(NonZeroU64::new(next.after));
+        }
 
         let id = attempt.fault;
         let waits = attempt.is_answered()
