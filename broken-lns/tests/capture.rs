@@ -206,7 +206,7 @@ fn tshark_reads_every_file_of_several() {
     let file = scratch.file("x.pcapng");
     let capture = Capture::start(CaptureOptions {
         file,
-        limit: Some(FileLimit::new(64_000).expect("it is the least")),
+        limit: Some(FileLimit::new(65_536).expect("it is the least")),
         interfaces: vec!["eth1".to_owned()],
         clock: WallClock::now().expect("every Linux has both clocks"),
     });

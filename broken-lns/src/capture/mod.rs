@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use broken_lns_ebpf::captured::{Captured, Direction};
 pub use files::KEPT;
-pub use limit::{FileLimit, FileLimitError};
+pub use limit::{FileLimit, TooSmall};
 pub use rules::RuleName;
 pub use source::Source;
 
@@ -206,6 +206,18 @@ impl Capture {
 impl Drop for Capture {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+impl CaptureCounts {
+    /// What was counted since an earlier time.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            written: self.written.saturating_sub(earlier.written),
+            lost: self.lost.saturating_sub(earlier.lost),
+            failed: self.failed.saturating_sub(earlier.failed),
+        }
     }
 }
 

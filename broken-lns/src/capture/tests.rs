@@ -197,22 +197,22 @@ fn a_file_can_be_read_while_it_is_written() {
 fn the_newest_files_are_kept() {
     let scratch = Scratch::new("capture").expect("a directory");
     let file = scratch.file("x.pcapng");
-    let running = start(options(&file, Some(64_000))).expect("it can be written");
-    // A block has 1,064 octets, so that a file has 61 frames: a few octets go to its begin.
-    running.hand_in(0..61 * 12 + 5);
-    assert_eq!(running.finish().written, 61 * 12 + 5);
+    let running = start(options(&file, Some(65_536))).expect("it can be written");
+    // A block has 1,064 octets, so that a file has 62 frames: a few octets go to its begin.
+    running.hand_in(0..62 * 12 + 5);
+    assert_eq!(running.finish().written, 62 * 12 + 5);
     let mut expected: Vec<_> = (3..=12)
         .map(|number| format!("x.{number}.pcapng"))
         .collect();
     expected.sort();
     assert_eq!(names(&scratch.file("")), expected);
     let of = |number: u32| numbers(&scratch.file(&format!("x.{number}.pcapng")));
-    assert!(of(3).into_iter().eq(61 * 3..61 * 4));
-    assert!(of(12).into_iter().eq(61 * 12..61 * 12 + 5));
+    assert!(of(3).into_iter().eq(62 * 3..62 * 4));
+    assert!(of(12).into_iter().eq(62 * 12..62 * 12 + 5));
     let len = fs::metadata(scratch.file("x.3.pcapng"))
         .expect("it is there")
         .len();
-    assert!((64_000..66_000).contains(&len), "{len}");
+    assert!((65_536..67_000).contains(&len), "{len}");
 }
 
 #[test]
@@ -222,11 +222,11 @@ fn a_full_disk_is_said_once_and_stops_nobody() {
     let full = scratch.file("x.1.pcapng");
     symlink("/dev/full", &full).expect("the name is free");
     let pause = Duration::from_millis(300);
-    let options = options(&file, Some(64_000));
+    let options = options(&file, Some(65_536));
     let running = pausing(options, pause).expect("it can be written");
     running.hand_in(0..100);
     let counts = running.wait_for(100);
-    assert_eq!((counts.written, counts.failed), (61, 39));
+    assert_eq!((counts.written, counts.failed), (62, 38));
     let line = format!(
         "cannot capture to {}: No space left on device (os error 28); \
          frames are counted as failed until that is over",
@@ -236,7 +236,7 @@ fn a_full_disk_is_said_once_and_stops_nobody() {
     // While it stays so it is said no more.
     thread::sleep(pause + Duration::from_millis(100));
     running.hand_in(200..210);
-    assert_eq!(running.wait_for(110).failed, 49);
+    assert_eq!(running.wait_for(110).failed, 48);
     assert_eq!(running.said(), [""; 0]);
     // Then there is room again.
     fs::remove_file(&full).expect("it is there");
@@ -246,8 +246,8 @@ fn a_full_disk_is_said_once_and_stops_nobody() {
     let line = format!("captures again, to {}", full.display());
     assert_eq!(running.said(), [line]);
     let counts = running.finish();
-    assert_eq!((counts.written, counts.failed), (71, 49));
-    assert!(numbers(&file).into_iter().eq(0..61));
+    assert_eq!((counts.written, counts.failed), (72, 48));
+    assert!(numbers(&file).into_iter().eq(0..62));
     assert!(numbers(&full).into_iter().eq(300..310));
 }
 
