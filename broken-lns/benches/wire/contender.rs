@@ -404,6 +404,7 @@ fn respond(
         wait: waiting,
         sample,
         events_size: EVENTS_SIZE,
+        capture: None,
         announce: false,
         log_level: log::LevelFilter::Off,
     };

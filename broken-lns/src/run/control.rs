@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{Session, follow};
+use super::{Session, capture, follow};
 use crate::cli::ControlChoice;
 use crate::compile::Compiled;
 use crate::control::protocol::{
@@ -177,6 +177,9 @@ impl Session {
         // Before anything of it can happen.
         if let Some(follower) = &self.follower {
             follower.enter(number, follow::rules(&scenario))?;
+        }
+        if let Some(capture) = &self.capture {
+            capture.enter(number, capture::rules(&scenario));
         }
         for responder in &mut self.responders {
             let played = responder.set_scenario(Arc::clone(&compiled), number);

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context as _, Result};
 use broken_lns_ebpf::maps;
 
-use super::{Feed, Session, control, follow};
+use super::{Feed, Session, capture, control, follow};
 use crate::cli::Run;
 use crate::compile::Compiled;
 use crate::follow::{Follower, Pace};
@@ -75,6 +75,7 @@ impl Session {
             wait: flags.wait,
             sample: flags.track.track,
             events_size: flags.track.events_size(),
+            capture: flags.capture.ring(),
             announce: flags.verbose >= 1,
             log_level: match flags.verbose {
                 0 | 1 => log::LevelFilter::Off,
@@ -87,15 +88,19 @@ impl Session {
             follower.map(|settings| Follower::start(pace, settings, follow::rules(&scenario)));
         let follower = follower.transpose();
         let follower = follower.context("cannot start the thread that follows LACs")?;
+        let capture = capture::begin(&flags.capture, &interfaces, &scenario)?;
         let (lines, kernel_lines) = channel();
         let mut responders = Vec::with_capacity(interfaces.len());
         let mut feeds = Vec::with_capacity(interfaces.len());
-        for interface in interfaces {
+        for (place, interface) in interfaces.into_iter().enumerate() {
             let (sender, redirected) = sync_channel(maps::ANSWERS_PER_SECOND as usize);
             let sender = options.announce.then_some(sender);
             let mut responder = Responder::start(interface, &compiled, &options, sender.as_ref())?;
             if let Some(follower) = &follower {
                 follower.hear(responder.events()?, responder.worker_events())?;
+            }
+            if let Some(capture) = &capture {
+                capture::hear(capture, place, &mut responder)?;
             }
             let name = responder.interface().to_owned();
             let messages = if options.log_level == log::LevelFilter::Off {
@@ -127,6 +132,7 @@ impl Session {
             follower,
             pace,
             sample: flags.track.track,
+            capture,
             feeds,
             kernel_lines,
             answer_log: options.announce.then(AnswerLog::default),
