@@ -75,11 +75,13 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         let rules = rules.into_iter().map(|(prefix, (own, lacs))| LnsRule {
             prefixes: vec![prefix],
             treatment: own.then(&mut next),
+            expect: None,
             lacs: lacs
                 .into_iter()
                 .map(|prefix| LacRule {
                     prefixes: vec![prefix],
                     treatment: next(),
+                    expect: None,
                     place,
                 })
                 .collect(),

@@ -93,6 +93,7 @@ impl Controlled for Session {
                     None => scenario.rules.push_mut(LnsRule {
                         prefixes: vec![prefix],
                         treatment: None,
+                        expect: None,
                         lacs: Vec::new(),
                         place: Place::NOWHERE,
                     }),

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use super::error::Reason;
 use super::reader::{Entry, Reader, Span, Table};
 use super::source::Source;
-use super::treatment::{Scope, Within};
+use super::treatment::{FAULT, Scope, Within};
 use super::{LacRule, LnsRule, Mistake, Prefix, Scenario, ScenarioError, Treatment};
 use crate::refusal::Refusal;
 
@@ -127,10 +127,20 @@ impl Rules<'_> {
             Some(entry) => self.reader.number(entry, 0..=u64::MAX),
             None => Some(0),
         };
+        let mut default_expect = None;
         let default = match root.get("default") {
             Some(entry) => {
                 let scope = self.scope(&[]);
-                self.reader.nested(entry, scope)
+                match entry.as_text() {
+                    Some(_) => self.reader.nested(entry, scope),
+                    None => {
+                        let table = self.reader.table(entry, FAULT);
+                        table.and_then(|table| {
+                            default_expect = self.reader.expectation(&table);
+                            self.reader.treatment(&table, &["expect"], scope)
+                        })
+                    }
+                }
             }
             None => {
                 let refusal = flags.clone();
@@ -149,6 +159,7 @@ impl Rules<'_> {
             assigned_tunnel_id: self.assigned_tunnel_id,
             seed: seed?,
             default: default?,
+            default_expect,
             rules,
         })
     }
@@ -163,6 +174,7 @@ impl Rules<'_> {
         let lacs = lacs.collect();
         Some(LnsRule {
             treatment: self.own_treatment(&table, &prefixes),
+            expect: self.reader.expectation(&table),
             prefixes,
             lacs,
             place: self.source.place(table.span.start),
@@ -171,7 +183,7 @@ impl Rules<'_> {
 
     /// The treatment at an LNS; `None` where there are only rules for LACs, too.
     fn own_treatment(&mut self, table: &Table<'_>, lns: &[Prefix]) -> Option<Treatment> {
-        let others = ["address", "lac"];
+        let others = ["address", "expect", "lac"];
         let mut keys = table.keys();
         if table.has("lac") && keys.all(|(key, _)| others.contains(&key)) {
             return None;
@@ -185,8 +197,12 @@ impl Rules<'_> {
         let table = self.reader.table(entry, "a rule, under [[lns.lac]]")?;
         let prefixes = self.prefixes(&table, seen);
         let scope = self.scope(lns);
+        let expect = self.reader.expectation(&table);
         Some(LacRule {
-            treatment: self.reader.treatment(&table, &["address"], scope)?,
+            treatment: self
+                .reader
+                .treatment(&table, &["address", "expect"], scope)?,
+            expect,
             prefixes,
             place: self.source.place(table.span.start),
         })
@@ -233,11 +249,7 @@ impl Rules<'_> {
 
     /// Complains about every key that is not one of these.
     fn check_keys(&mut self, table: &Table<'_>, known: &[&str]) {
-        for (key, span) in table.keys() {
-            if !known.contains(&key) {
-                self.reader.unknown_key(key, span, known);
-            }
-        }
+        self.reader.only_keys(table, known);
     }
 
     /// What a treatment at these LNS addresses is read for.

@@ -3,9 +3,26 @@
 //! `file` reads a text into a [`Scenario`], with `reader` for its values and
 //! `treatment` for its faults, and collects every mistake in it. `print` writes
 //! a scenario as such a text again, and `catalogue` tells what there is to write.
+//!
+//! A rule may say what it expects of the LACs that meet it, beside its fault:
+//!
+//! ```toml
+//! [[lns]]
+//! address = "192.0.2.1"
+//! fault = "refuse"
+//! expect = { reaction = "failover", to = "192.0.2.2", within = "5s", acknowledge = true, lockout = { min = "55s", max = "65s" } }
+//! ```
+//!
+//! Each key may be left out. `reaction` is `failover`, `retry-same`, `give-up` or `ignore`; `to`
+//! is an address, a prefix or a list of them and needs a failover, and `within` needs a failover
+//! or a retry. The name of a [profile](expect::Profile), as in `expect = "cisco-ios"`, stands for
+//! what LACs of that make do. An expectation belongs to a rule under `[[lns]]` or `[[lns.lac]]`
+//! or to `[default]`, not to a fault within another. A rule with a fault expects only what it
+//! says itself; one of an LNS without a fault has the fault and the expectation of the default.
 
 pub mod catalogue;
 pub mod error;
+pub mod expect;
 pub mod fault;
 mod file;
 pub mod garble;
@@ -24,6 +41,7 @@ use std::num::NonZeroU16;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Mistake, ScenarioError};
+pub use expect::Expectation;
 pub use fault::Fault;
 pub(crate) use file::FILE_LIMIT;
 pub use modifiers::Modifiers;
@@ -44,6 +62,8 @@ pub struct Scenario {
     pub seed: u64,
     /// The treatment of everybody at an address without a rule.
     pub default: Treatment,
+    /// What is expected of those.
+    pub default_expect: Option<Expectation>,
     /// The rules for LNS addresses, in the order of the file. No prefix is in two of them.
     pub rules: Vec<LnsRule>,
 }
@@ -55,6 +75,8 @@ pub struct LnsRule {
     pub prefixes: Vec<Prefix>,
     /// The treatment of LACs without a rule; `None` stands for the default of the scenario.
     pub treatment: Option<Treatment>,
+    /// What is expected of them; `None` where nothing is, or where the default holds.
+    pub expect: Option<Expectation>,
     /// The rules for single LACs, in the order of the file. No prefix is in two of them.
     pub lacs: Vec<LacRule>,
     /// Where the rule begins in its file.
@@ -68,6 +90,8 @@ pub struct LacRule {
     pub prefixes: Vec<Prefix>,
     /// The treatment.
     pub treatment: Treatment,
+    /// What is expected of them.
+    pub expect: Option<Expectation>,
     /// Where the rule begins in its file.
     pub place: Place,
 }
@@ -108,6 +132,23 @@ impl Scenario {
         match longest(rule.lacs.iter(), |rule| &rule.prefixes, lac) {
             Some(rule) => &rule.treatment,
             None => rule.treatment.as_ref().unwrap_or(&self.default),
+        }
+    }
+
+    /// What is expected of that LAC at that LNS address, by the rule that [`treatment`] finds.
+    ///
+    /// [`treatment`]: Self::treatment
+    pub fn expectation(&self, lns: IpAddr, lac: IpAddr) -> Option<&Expectation> {
+        let rules = self.rules.iter();
+        let Some(rule) = longest(rules, |rule| &rule.prefixes, lns) else {
+            return self.default_expect.as_ref();
+        };
+        if let Some(rule) = longest(rule.lacs.iter(), |rule| &rule.prefixes, lac) {
+            return rule.expect.as_ref();
+        }
+        match (&rule.expect, &rule.treatment) {
+            (None, None) => self.default_expect.as_ref(),
+            (own, _) => own.as_ref(),
         }
     }
 
@@ -201,6 +242,7 @@ impl From<Refusal> for Scenario {
             assigned_tunnel_id: refusal.assigned_tunnel_id(),
             seed: 0,
             default: refusal.into(),
+            default_expect: None,
             rules: Vec::new(),
         }
     }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::{Fault, LacRule, LnsRule, Modifiers, Prefix, Scenario, Treatment};
+use super::expect::{Lockout, Terms};
+use super::{Expectation, Fault, LacRule, LnsRule, Modifiers, Prefix, Scenario, Treatment};
 use crate::refusal::Refusal;
 
 impl fmt::Display for Scenario {
@@ -13,9 +14,11 @@ impl fmt::Display for Scenario {
         writeln!(f, "assigned_tunnel_id = {}", self.assigned_tunnel_id)?;
         writeln!(f, "seed = {}", self.seed)?;
         writeln!(f, "\n[default]\n{}", lines(&fields(&self.default, id)))?;
+        write_expectation(f, self.default_expect.as_ref())?;
         for LnsRule {
             prefixes,
             treatment,
+            expect,
             lacs,
             ..
         } in &self.rules
@@ -24,14 +27,17 @@ impl fmt::Display for Scenario {
             if let Some(treatment) = treatment {
                 writeln!(f, "{}", lines(&fields(treatment, id)))?;
             }
+            write_expectation(f, expect.as_ref())?;
             for LacRule {
                 prefixes,
                 treatment,
+                expect,
                 ..
             } in lacs
             {
                 writeln!(f, "\n[[lns.lac]]\naddress = {}", addresses(prefixes))?;
                 writeln!(f, "{}", lines(&fields(treatment, id)))?;
+                write_expectation(f, expect.as_ref())?;
             }
         }
         Ok(())
@@ -137,6 +143,40 @@ fn refusal_fields(refusal: &Refusal, usual_id: Option<NonZeroU16>) -> Vec<Field>
     let id = refusal.assigned_tunnel_id();
     if usual_id != Some(id) {
         fields.push(("assigned_tunnel_id", id.to_string()));
+    }
+    fields
+}
+
+/// What a rule expects, if anything, in a line of its own.
+fn write_expectation(f: &mut fmt::Formatter<'_>, expect: Option<&Expectation>) -> fmt::Result {
+    match expect {
+        Some(Expectation::Profile(profile)) => {
+            writeln!(f, "expect = {}", quoted(profile.name()))
+        }
+        Some(Expectation::Terms(terms)) => {
+            writeln!(f, "expect = {{ {} }}", in_a_row(&terms_fields(terms)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What there is to say of the terms of an expectation.
+fn terms_fields(terms: &Terms) -> Vec<Field> {
+    let mut fields = Vec::new();
+    let reaction = terms.reaction.iter();
+    fields.extend(reaction.map(|reaction| ("reaction", quoted(reaction.name()))));
+    if !terms.to.is_empty() {
+        fields.push(("to", addresses(&terms.to)));
+    }
+    fields.extend(terms.within.map(|within| ("within", time(within))));
+    fields.extend(terms.acknowledge.map(|on| ("acknowledge", on.to_string())));
+    if let Some(Lockout { min, max }) = terms.lockout {
+        let min = min.map(|min| ("min", time(min)));
+        let bounds: Vec<_> = min
+            .into_iter()
+            .chain(max.map(|max| ("max", time(max))))
+            .collect();
+        fields.push(("lockout", format!("{{ {} }}", in_a_row(&bounds))));
     }
     fields
 }

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::super::expect::Profile;
 use super::super::fault::UnreachableCode;
 use super::super::garble::GarbleKind;
 use super::super::modifiers::{Chance, Delay, Phase, Probability};
@@ -11,6 +12,7 @@ use super::super::{Place, ScenarioError};
 use super::*;
 use crate::codes::{ErrorCode, ResultCode};
 use crate::refusal::MESSAGE_LEN_MAX;
+use crate::track::findings::Reaction;
 
 const NOWHERE: Place = Place { line: 0, column: 0 };
 
@@ -202,37 +204,84 @@ fn prefix(number: usize) -> Prefix {
     text.parse().expect("a prefix")
 }
 
-fn scenario() -> impl Strategy<Value = Scenario> {
-    let lacs = vec(treatment(), 0..3);
-    let rules = vec((option::of(treatment()), lacs, 1..3_usize), 0..4);
-    (any::<NonZeroU16>(), any::<u64>(), treatment(), rules)
-        .prop_map(|(assigned_tunnel_id, seed, default, rules)| {
-            let mut numbers = 0..;
-            let mut take = |count| numbers.by_ref().take(count).map(prefix).collect::<Vec<_>>();
-            let rules = rules.into_iter().map(|(treatment, lacs, count)| LnsRule {
-                prefixes: take(count),
-                // A rule without any treatment is none.
-                treatment: match (treatment, lacs.is_empty()) {
-                    (None, true) => Some(Fault::Silent.into()),
-                    (treatment, _) => treatment,
-                },
-                lacs: lacs
-                    .into_iter()
-                    .map(|treatment| LacRule {
-                        prefixes: take(1),
-                        treatment,
-                        place: NOWHERE,
-                    })
-                    .collect(),
-                place: NOWHERE,
-            });
-            Scenario {
-                assigned_tunnel_id,
-                seed,
-                default,
-                rules: rules.collect(),
-            }
+fn length() -> impl Strategy<Value = Duration> {
+    (1..=31_536_000_000_000_000_u64).prop_map(Duration::from_nanos)
+}
+
+fn expectation() -> impl Strategy<Value = Expectation> {
+    let lockout = prop_oneof![
+        length().prop_map(|min| (Some(min), None)),
+        length().prop_map(|max| (None, Some(max))),
+        (length(), length()).prop_map(|(one, other)| (Some(one.min(other)), Some(one.max(other)))),
+    ];
+    let lockout = lockout.prop_map(|(min, max)| Lockout { min, max });
+    let to = vec((0..99_usize).prop_map(prefix), 0..3);
+    let reaction = option::of(prop::sample::select(&Reaction::ALL[..]));
+    let terms = (
+        reaction,
+        to,
+        option::of(length()),
+        any::<bool>(),
+        option::of(lockout),
+    );
+    let terms = terms.prop_map(|(reaction, to, within, acknowledge, lockout)| {
+        let moves = matches!(reaction, Some(Reaction::Failover | Reaction::RetrySame));
+        Expectation::Terms(Terms {
+            reaction,
+            to: if reaction == Some(Reaction::Failover) {
+                to
+            } else {
+                Vec::new()
+            },
+            within: within.filter(|_| moves),
+            acknowledge: Some(acknowledge),
+            lockout,
         })
+    });
+    let profile = prop::sample::select(Profile::ALL).prop_map(Expectation::Profile);
+    prop_oneof![profile, terms]
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let lacs = vec((treatment(), option::of(expectation())), 0..3);
+    let own = (option::of(treatment()), option::of(expectation()));
+    let rules = vec((own, lacs, 1..3_usize), 0..4);
+    let default = (treatment(), option::of(expectation()));
+    (any::<NonZeroU16>(), any::<u64>(), default, rules)
+        .prop_map(
+            |(assigned_tunnel_id, seed, (default, default_expect), rules)| {
+                let mut numbers = 0..;
+                let mut take = |count| numbers.by_ref().take(count).map(prefix).collect::<Vec<_>>();
+                let rules = rules
+                    .into_iter()
+                    .map(|((treatment, expect), lacs, count)| LnsRule {
+                        expect,
+                        prefixes: take(count),
+                        // A rule without any treatment is none.
+                        treatment: match (treatment, lacs.is_empty()) {
+                            (None, true) => Some(Fault::Silent.into()),
+                            (treatment, _) => treatment,
+                        },
+                        lacs: lacs
+                            .into_iter()
+                            .map(|(treatment, expect)| LacRule {
+                                expect,
+                                prefixes: take(1),
+                                treatment,
+                                place: NOWHERE,
+                            })
+                            .collect(),
+                        place: NOWHERE,
+                    });
+                Scenario {
+                    assigned_tunnel_id,
+                    seed,
+                    default,
+                    default_expect,
+                    rules: rules.collect(),
+                }
+            },
+        )
         .prop_filter("senders of the right family", |scenario| {
             let mut treatments = scenario.treatments();
             treatments.all(|(place, treatment)| place.is_none() || !names_sender(treatment))
