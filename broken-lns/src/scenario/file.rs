@@ -136,8 +136,9 @@ impl Rules<'_> {
                     None => {
                         let table = self.reader.table(entry, FAULT);
                         table.and_then(|table| {
-                            default_expect = self.reader.expectation(&table);
-                            self.reader.treatment(&table, &["expect"], scope)
+                            let treatment = self.reader.treatment(&table, &["expect"], scope);
+                            default_expect = self.reader.expectation(&table, treatment.as_ref());
+                            treatment
                         })
                     }
                 }
@@ -172,9 +173,10 @@ impl Rules<'_> {
         let lacs = self.list(&table, "lac", "a list of rules, each under [[lns.lac]]");
         let lacs = lacs.filter_map(|entry| self.lac_rule(entry, &prefixes, &mut seen));
         let lacs = lacs.collect();
+        let treatment = self.own_treatment(&table, &prefixes);
         Some(LnsRule {
-            treatment: self.own_treatment(&table, &prefixes),
-            expect: self.reader.expectation(&table),
+            expect: self.reader.expectation(&table, treatment.as_ref()),
+            treatment,
             prefixes,
             lacs,
             place: self.source.place(table.span.start),
@@ -185,7 +187,7 @@ impl Rules<'_> {
     fn own_treatment(&mut self, table: &Table<'_>, lns: &[Prefix]) -> Option<Treatment> {
         let others = ["address", "expect", "lac"];
         let mut keys = table.keys();
-        if table.has("lac") && keys.all(|(key, _)| others.contains(&key)) {
+        if table.has("lac") && keys.all(|(key, _)| ["address", "lac"].contains(&key)) {
             return None;
         }
         let scope = self.scope(lns);
@@ -197,11 +199,10 @@ impl Rules<'_> {
         let table = self.reader.table(entry, "a rule, under [[lns.lac]]")?;
         let prefixes = self.prefixes(&table, seen);
         let scope = self.scope(lns);
-        let expect = self.reader.expectation(&table);
+        let treatment = self.reader.treatment(&table, &["address", "expect"], scope);
+        let expect = self.reader.expectation(&table, treatment.as_ref());
         Some(LacRule {
-            treatment: self
-                .reader
-                .treatment(&table, &["address", "expect"], scope)?,
+            treatment: treatment?,
             expect,
             prefixes,
             place: self.source.place(table.span.start),

@@ -13,12 +13,14 @@
 //! expect = { reaction = "failover", to = "192.0.2.2", within = "5s", acknowledge = true, lockout = { min = "55s", max = "65s" } }
 //! ```
 //!
-//! Each key may be left out. `reaction` is `failover`, `retry-same`, `give-up` or `ignore`; `to`
-//! is an address, a prefix or a list of them and needs a failover, and `within` needs a failover
-//! or a retry. The name of a [profile](expect::Profile), as in `expect = "cisco-ios"`, stands for
-//! what LACs of that make do. An expectation belongs to a rule under `[[lns]]` or `[[lns.lac]]`
-//! or to `[default]`, not to a fault within another. A rule with a fault expects only what it
-//! says itself; one of an LNS without a fault has the fault and the expectation of the default.
+//! Each key may be left out. `reaction` is `failover`, `retry-same`, `give-up` or `ignore`, or a
+//! list of those that are all right; `to` is an address, a prefix or a list of them and needs a
+//! failover, `within` and `lockout` need a failover or a retry. The name of a
+//! [profile](expect::Profile), as in `expect = "cisco-ios"`, stands for what LACs of that make
+//! do. An expectation stands beside the fault of a rule under `[[lns]]` or `[[lns.lac]]` or of
+//! `[default]`, not beside a fault within another, and holds for whoever is treated by that rule.
+//! One that nothing could fulfil is a mistake, as `acknowledge` is beside a fault that sends no
+//! StopCCN.
 
 pub mod catalogue;
 pub mod error;
@@ -26,6 +28,7 @@ pub mod expect;
 pub mod fault;
 mod file;
 pub mod garble;
+mod label;
 pub mod modifiers;
 pub mod prefix;
 mod print;
@@ -75,7 +78,7 @@ pub struct LnsRule {
     pub prefixes: Vec<Prefix>,
     /// The treatment of LACs without a rule; `None` stands for the default of the scenario.
     pub treatment: Option<Treatment>,
-    /// What is expected of them; `None` where nothing is, or where the default holds.
+    /// What is expected of them; nothing without a treatment.
     pub expect: Option<Expectation>,
     /// The rules for single LACs, in the order of the file. No prefix is in two of them.
     pub lacs: Vec<LacRule>,
@@ -94,6 +97,21 @@ pub struct LacRule {
     pub expect: Option<Expectation>,
     /// Where the rule begins in its file.
     pub place: Place,
+}
+
+/// A rule of either kind, or the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnyRule<'s> {
+    /// Where it begins in its file, which the default does not.
+    pub place: Option<Place>,
+    /// The LNS addresses; none in the default, which is for all others.
+    pub lns: &'s [Prefix],
+    /// The LACs; none where it is for all others.
+    pub lac: &'s [Prefix],
+    /// The treatment.
+    pub treatment: &'s Treatment,
+    /// What is expected of whoever is treated so.
+    pub expect: Option<&'s Expectation>,
 }
 
 /// A fault with its modifiers.
@@ -135,32 +153,38 @@ impl Scenario {
         }
     }
 
-    /// What is expected of that LAC at that LNS address, by the rule that [`treatment`] finds.
-    ///
-    /// [`treatment`]: Self::treatment
-    pub fn expectation(&self, lns: IpAddr, lac: IpAddr) -> Option<&Expectation> {
-        let rules = self.rules.iter();
-        let Some(rule) = longest(rules, |rule| &rule.prefixes, lns) else {
-            return self.default_expect.as_ref();
+    /// The default and every rule with a treatment, in the order that numbers them from 0.
+    pub fn in_order(&self) -> impl Iterator<Item = AnyRule<'_>> {
+        let default = AnyRule {
+            place: None,
+            lns: &[],
+            lac: &[],
+            treatment: &self.default,
+            expect: self.default_expect.as_ref(),
         };
-        if let Some(rule) = longest(rule.lacs.iter(), |rule| &rule.prefixes, lac) {
-            return rule.expect.as_ref();
-        }
-        match (&rule.expect, &rule.treatment) {
-            (None, None) => self.default_expect.as_ref(),
-            (own, _) => own.as_ref(),
-        }
+        let rules = self.rules.iter().flat_map(|rule| {
+            let lns = rule.prefixes.as_slice();
+            let own = rule.treatment.iter().map(move |treatment| AnyRule {
+                place: Some(rule.place),
+                lns,
+                lac: &[],
+                treatment,
+                expect: rule.expect.as_ref(),
+            });
+            own.chain(rule.lacs.iter().map(move |rule| AnyRule {
+                place: Some(rule.place),
+                lns,
+                lac: &rule.prefixes,
+                treatment: &rule.treatment,
+                expect: rule.expect.as_ref(),
+            }))
+        });
+        std::iter::once(default).chain(rules)
     }
 
-    /// Every treatment, with the place of its rule, which the default has not.
+    /// Every treatment, in the order of [`in_order`](Self::in_order), with the place of its rule.
     pub fn treatments(&self) -> impl Iterator<Item = (Option<Place>, &Treatment)> {
-        let rules = self.rules.iter().flat_map(|rule| {
-            let own = rule.treatment.iter();
-            let own = own.map(|treatment| (Some(rule.place), treatment));
-            let lacs = rule.lacs.iter();
-            own.chain(lacs.map(|rule| (Some(rule.place), &rule.treatment)))
-        });
-        std::iter::once((None, &self.default)).chain(rules)
+        self.in_order().map(|rule| (rule.place, rule.treatment))
     }
 }
 
@@ -207,6 +231,16 @@ impl Treatment {
     /// Whether it can come to `pass`.
     pub fn passes(&self) -> bool {
         matches!(self.fault, Fault::Pass) || self.nested().any(Self::passes)
+    }
+
+    /// The faults that can come of it, a cycle being none of its own.
+    pub fn faults(&self) -> Vec<&Fault> {
+        let own = match &self.fault {
+            Fault::Cycle(_) => None,
+            fault => Some(fault),
+        };
+        let nested = self.nested().flat_map(Self::faults);
+        own.into_iter().chain(nested).collect()
     }
 
     /// The treatments that stand directly in this one.

@@ -8,7 +8,7 @@ use super::super::expect::Profile;
 use super::super::fault::UnreachableCode;
 use super::super::garble::GarbleKind;
 use super::super::modifiers::{Chance, Delay, Phase, Probability};
-use super::super::{Place, ScenarioError};
+use super::super::{Place, Prefix, ScenarioError};
 use super::*;
 use crate::codes::{ErrorCode, ResultCode};
 use crate::refusal::MESSAGE_LEN_MAX;
@@ -208,7 +208,7 @@ fn length() -> impl Strategy<Value = Duration> {
     (1..=31_536_000_000_000_000_u64).prop_map(Duration::from_nanos)
 }
 
-fn expectation() -> impl Strategy<Value = Expectation> {
+fn terms() -> impl Strategy<Value = Terms> {
     let lockout = prop_oneof![
         length().prop_map(|min| (Some(min), None)),
         length().prop_map(|max| (None, Some(max))),
@@ -216,52 +216,71 @@ fn expectation() -> impl Strategy<Value = Expectation> {
     ];
     let lockout = lockout.prop_map(|(min, max)| Lockout { min, max });
     let to = vec((0..99_usize).prop_map(prefix), 0..3);
-    let reaction = option::of(prop::sample::select(&Reaction::ALL[..]));
-    let terms = (
-        reaction,
-        to,
-        option::of(length()),
-        any::<bool>(),
-        option::of(lockout),
-    );
-    let terms = terms.prop_map(|(reaction, to, within, acknowledge, lockout)| {
-        let moves = matches!(reaction, Some(Reaction::Failover | Reaction::RetrySame));
-        Expectation::Terms(Terms {
-            reaction,
-            to: if reaction == Some(Reaction::Failover) {
-                to
-            } else {
-                Vec::new()
-            },
+    let reactions = vec(prop::sample::select(&Reaction::ALL[..]), 0..3);
+    let within = option::of(length());
+    let terms = (reactions, to, within, any::<bool>(), option::of(lockout));
+    terms.prop_map(|(reactions, to, within, acknowledge, lockout)| {
+        let fails_over = reactions.contains(&Reaction::Failover);
+        let moves = fails_over || reactions.contains(&Reaction::RetrySame);
+        Terms {
+            to: to.into_iter().filter(|_| fails_over).collect(),
             within: within.filter(|_| moves),
             acknowledge: Some(acknowledge),
-            lockout,
-        })
-    });
+            lockout: lockout.filter(|_| moves || reactions.is_empty()),
+            reactions,
+        }
+    })
+}
+
+/// A treatment, and something that can be expected of whoever meets it.
+fn rule() -> impl Strategy<Value = (Treatment, Option<Expectation>)> {
     let profile = prop::sample::select(Profile::ALL).prop_map(Expectation::Profile);
-    prop_oneof![profile, terms]
+    let nothing_to_acknowledge = |(treatment, terms): (Treatment, Terms)| {
+        let all_pass = treatment
+            .faults()
+            .iter()
+            .all(|fault| **fault == Fault::Pass);
+        let mut reactions = terms.reactions;
+        reactions.retain(|reaction| *reaction != Reaction::Ignore);
+        let moves = !reactions.is_empty() && reactions != [Reaction::GiveUp];
+        let terms = Terms {
+            acknowledge: None,
+            lockout: terms.lockout.filter(|_| moves || reactions.is_empty()),
+            reactions,
+            ..terms
+        };
+        let expects = !all_pass && terms != Terms::default();
+        (treatment, expects.then_some(Expectation::Terms(terms)))
+    };
+    let refused = refusal().prop_map(Treatment::from);
+    prop_oneof![
+        treatment().prop_map(|treatment| (treatment, None)),
+        (treatment(), terms()).prop_map(nothing_to_acknowledge),
+        (refused, terms())
+            .prop_map(|(refused, terms)| { (refused, Some(Expectation::Terms(terms))) }),
+        profile.prop_map(|profile| (Fault::Silent.into(), Some(profile))),
+    ]
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
-    let lacs = vec((treatment(), option::of(expectation())), 0..3);
-    let own = (option::of(treatment()), option::of(expectation()));
-    let rules = vec((own, lacs, 1..3_usize), 0..4);
-    let default = (treatment(), option::of(expectation()));
+    let rules = vec((option::of(rule()), vec(rule(), 0..3), 1..3_usize), 0..4);
+    let default = rule();
     (any::<NonZeroU16>(), any::<u64>(), default, rules)
         .prop_map(
             |(assigned_tunnel_id, seed, (default, default_expect), rules)| {
                 let mut numbers = 0..;
                 let mut take = |count| numbers.by_ref().take(count).map(prefix).collect::<Vec<_>>();
-                let rules = rules
-                    .into_iter()
-                    .map(|((treatment, expect), lacs, count)| LnsRule {
-                        expect,
+                let rules = rules.into_iter().map(|(own, lacs, count)| {
+                    // A rule without any treatment is none.
+                    let own = match (own, lacs.is_empty()) {
+                        (None, true) => Some((Fault::Silent.into(), None)),
+                        (own, _) => own,
+                    };
+                    let (treatment, expect) = own.unzip();
+                    LnsRule {
+                        expect: expect.flatten(),
                         prefixes: take(count),
-                        // A rule without any treatment is none.
-                        treatment: match (treatment, lacs.is_empty()) {
-                            (None, true) => Some(Fault::Silent.into()),
-                            (treatment, _) => treatment,
-                        },
+                        treatment,
                         lacs: lacs
                             .into_iter()
                             .map(|(treatment, expect)| LacRule {
@@ -272,7 +291,8 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                             })
                             .collect(),
                         place: NOWHERE,
-                    });
+                    }
+                });
                 Scenario {
                     assigned_tunnel_id,
                     seed,
