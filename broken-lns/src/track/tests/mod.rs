@@ -1,4 +1,5 @@
 mod any;
+mod expected;
 mod population;
 mod single;
 mod wire;

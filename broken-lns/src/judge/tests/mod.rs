@@ -1,0 +1,3 @@
+mod enter;
+mod fixture;
+mod measure;
