@@ -27,16 +27,43 @@ impl Judgements {
             .count() as u64
     }
 
-    /// Whether one failed, which is what a test fails by.
+    /// Whether one failed.
     pub fn any_failed(&self) -> bool {
-        let mut all = self.all.iter();
-        all.any(|judgement| judgement.verdict() == Verdict::Failed)
+        self.count(Verdict::Failed) > 0
+    }
+
+    /// Fails as a test does, for the command to end with.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`], where one failed.
+    pub fn check(&self) -> Result<(), Failed> {
+        let (failed, all) = (self.count(Verdict::Failed), self.all.len() as u64);
+        match failed {
+            0 => Ok(()),
+            failed => Err(Failed { failed, all }),
+        }
     }
 
     /// Whether nothing was expected.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty() && self.left_out == 0
     }
+}
+
+/// LACs did something else than what was expected of them. Everything else went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{failed} of {all} expectations failed; the report says who broke them")]
+pub struct Failed {
+    /// Expectations that failed.
+    pub failed: u64,
+    /// All of them.
+    pub all: u64,
+}
+
+impl Failed {
+    /// What the command exits with, to be told from one that could not do its work.
+    pub const STATUS: u8 = 3;
 }
 
 /// How an expectation ended.
@@ -253,6 +280,15 @@ pub enum Breach {
 }
 
 impl Breach {
+    /// How long it took, where it took too long or was too short.
+    pub fn measured(&self) -> Option<u64> {
+        match *self {
+            Self::Late { after: time } | Self::Quiet { quiet: time } => Some(time),
+            Self::Lockout { length } => Some(length),
+            Self::Reaction { .. } | Self::Target { .. } | Self::Acknowledgement(_) => None,
+        }
+    }
+
     /// What was broken.
     pub fn part(&self) -> Part {
         match self {

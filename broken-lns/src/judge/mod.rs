@@ -26,7 +26,9 @@ use std::time::Duration;
 
 use broken_lns_ebpf::maps;
 
-pub use self::judgement::{Attempts, Breach, Breaker, Judgement, Judgements, Part, Tally, Verdict};
+pub use self::judgement::{
+    Attempts, Breach, Breaker, Failed, Judgement, Judgements, Part, Tally, Verdict,
+};
 use self::measure::Found;
 use crate::scenario::expect::Terms;
 use crate::scenario::{AnyRule, Expectation, Scenario};
@@ -283,4 +285,4 @@ pub fn patience(scenario: &Scenario) -> Duration {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -22,13 +22,13 @@
 //! One that nothing could fulfil is a mistake, as `acknowledge` is beside a fault that sends no
 //! StopCCN.
 
+mod brief;
 pub mod catalogue;
 pub mod error;
 pub mod expect;
 pub mod fault;
 mod file;
 pub mod garble;
-mod label;
 pub mod modifiers;
 pub mod prefix;
 mod print;

@@ -53,6 +53,14 @@ fn only_rules_that_expect_something_are_judged() {
         .collect();
     assert_eq!(rules, [(0, Verdict::Passed), (2, Verdict::Failed)]);
     assert!(judge.judgements().any_failed());
+    let failed = judge.judgements().check().expect_err("one failed");
+    assert_eq!(
+        failed.to_string(),
+        "1 of 2 expectations failed; the report says who broke them"
+    );
+    // Whoever started the run may say more about it.
+    let error = anyhow::Error::from(failed).context("the run is over");
+    assert!(error.is::<crate::judge::Failed>());
     assert_eq!(judge.judgements().count(Verdict::Passed), 1);
 }
 
@@ -73,6 +81,7 @@ fn an_expectation_that_stays_as_it_is_goes_on() {
     judge.hear(&Outcome { fault, ..over() });
     judge.hear(&over());
     assert_eq!(verdicts(&judge), [(0, Verdict::Passed, 3)]);
+    assert_eq!(judge.judgements().check(), Ok(()));
 }
 
 #[test]

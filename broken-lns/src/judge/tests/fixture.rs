@@ -9,30 +9,30 @@ use crate::track::findings::{
     Acknowledgement, Conclusion, Doubt, FaultKey, Lockout, Next, Outcome, Reaction,
 };
 
-pub(super) const MILLISECOND: u64 = 1_000_000;
-pub(super) const SECOND: u64 = 1_000 * MILLISECOND;
+pub(crate) const MILLISECOND: u64 = 1_000_000;
+pub(crate) const SECOND: u64 = 1_000 * MILLISECOND;
 
-pub(super) const FAILOVER: Conclusion = Conclusion::Reaction(Reaction::Failover);
-pub(super) const RETRY: Conclusion = Conclusion::Reaction(Reaction::RetrySame);
-pub(super) const GIVE_UP: Conclusion = Conclusion::Reaction(Reaction::GiveUp);
-pub(super) const IGNORE: Conclusion = Conclusion::Reaction(Reaction::Ignore);
-pub(super) const OPEN: Conclusion = Conclusion::Unknown(Doubt::StillOpen);
+pub(crate) const FAILOVER: Conclusion = Conclusion::Reaction(Reaction::Failover);
+pub(crate) const RETRY: Conclusion = Conclusion::Reaction(Reaction::RetrySame);
+pub(crate) const GIVE_UP: Conclusion = Conclusion::Reaction(Reaction::GiveUp);
+pub(crate) const IGNORE: Conclusion = Conclusion::Reaction(Reaction::Ignore);
+pub(crate) const OPEN: Conclusion = Conclusion::Unknown(Doubt::StillOpen);
 
-pub(super) fn address(text: &str) -> IpAddr {
+pub(crate) fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-pub(super) fn scenario(text: &str) -> Scenario {
+pub(crate) fn scenario(text: &str) -> Scenario {
     Scenario::parse("test.toml", text, &Refusal::default()).expect("all of this is right")
 }
 
 /// A rule for 192.0.2.1 that refuses, and expects this.
-pub(super) fn refusing(expect: &str) -> String {
+pub(crate) fn refusing(expect: &str) -> String {
     format!("[[lns]]\naddress = \"192.0.2.1\"\nfault = \"refuse\"\nresult = 2\nexpect = {expect}\n")
 }
 
 /// Rule 1 of scenario 0, at 192.0.2.1.
-pub(super) const FAULT: FaultKey = FaultKey {
+pub(crate) const FAULT: FaultKey = FaultKey {
     scenario: 0,
     rule: 1,
     lns: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
@@ -40,7 +40,7 @@ pub(super) const FAULT: FaultKey = FaultKey {
 
 /// An attempt of 10.0.0.1 that began after 10 s of the clock, was refused at once, and ended so
 /// for all that is known.
-pub(super) fn outcome(conclusion: Conclusion) -> Outcome {
+pub(crate) fn outcome(conclusion: Conclusion) -> Outcome {
     Outcome {
         lac: address("10.0.0.1"),
         fault: FAULT,
@@ -61,7 +61,7 @@ pub(super) fn outcome(conclusion: Conclusion) -> Outcome {
 
 impl Outcome {
     /// The next attempt was at that LNS, after so long.
-    pub(super) fn then(self, lns: &str, after: u64) -> Self {
+    pub(crate) fn then(self, lns: &str, after: u64) -> Self {
         let (lns, at) = (address(lns), self.began + after);
         Self {
             next: Some(Next { lns, at, after }),
@@ -70,14 +70,14 @@ impl Outcome {
     }
 
     /// There was none for so long.
-    pub(super) fn quiet(self, quiet: u64) -> Self {
+    pub(crate) fn quiet(self, quiet: u64) -> Self {
         Self {
             quiet: Some(quiet),
             ..self
         }
     }
 
-    pub(super) fn acknowledged(self, acknowledgement: Acknowledgement) -> Self {
+    pub(crate) fn acknowledged(self, acknowledgement: Acknowledgement) -> Self {
         Self {
             acknowledgement,
             ..self
@@ -85,7 +85,7 @@ impl Outcome {
     }
 
     /// The LAC had stayed away from the LNS for so long because of that fault.
-    pub(super) fn back(self, fault: FaultKey, length: u64) -> Self {
+    pub(crate) fn back(self, fault: FaultKey, length: u64) -> Self {
         Self {
             lockout: Some(Lockout { fault, length }),
             ..self
@@ -93,7 +93,7 @@ impl Outcome {
     }
 
     /// There was no answer.
-    pub(super) fn unanswered(self) -> Self {
+    pub(crate) fn unanswered(self) -> Self {
         Self {
             answered: None,
             acknowledgement: Acknowledgement::None,
@@ -104,7 +104,7 @@ impl Outcome {
 
 /// A judge of that scenario, who has heard these outcomes; the run started after 9 s of the
 /// clock.
-pub(super) fn judged(text: &str, outcomes: &[Outcome]) -> Judge {
+pub(crate) fn judged(text: &str, outcomes: &[Outcome]) -> Judge {
     let mut judge = Judge::new(9 * SECOND);
     judge.enter(0, &scenario(text));
     outcomes.iter().for_each(|outcome| judge.hear(outcome));

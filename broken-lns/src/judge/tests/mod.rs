@@ -1,3 +1,3 @@
 mod enter;
-mod fixture;
+pub(crate) mod fixture;
 mod measure;
