@@ -31,7 +31,7 @@ pub use self::judgement::{
 };
 use self::measure::Found;
 use crate::scenario::expect::Terms;
-use crate::scenario::{AnyRule, Expectation, Scenario};
+use crate::scenario::{Expectation, Place, Prefix, Scenario, Treatment};
 use crate::track::findings::{FaultKey, Outcome};
 
 /// Expectations that there is room for: those of the largest scenario.
@@ -64,6 +64,50 @@ pub struct Judge {
 /// each other share them where they are the same.
 type Rules = Arc<[(u32, u32)]>;
 
+/// What a scenario expects, by the numbers of its rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectations(Vec<Expected>);
+
+/// A rule that expects something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Expected {
+    rule: u32,
+    place: Option<Place>,
+    lns: Vec<Prefix>,
+    lac: Vec<Prefix>,
+    treatment: Treatment,
+    expectation: Expectation,
+}
+
+impl Expectations {
+    /// What that scenario expects.
+    pub fn of(scenario: &Scenario) -> Self {
+        let rules = (0..).zip(scenario.in_order());
+        let expected = rules.filter_map(|(rule, of)| {
+            Some(Expected {
+                rule,
+                place: of.place,
+                lns: of.lns.to_vec(),
+                lac: of.lac.to_vec(),
+                treatment: of.treatment.clone(),
+                expectation: of.expect?.clone(),
+            })
+        });
+        Self(expected.collect())
+    }
+
+    /// How long a LAC has to be quiet before it may be taken for one that gave up, so that all
+    /// that is expected can be seen: the longest that anything lets LACs wait.
+    pub fn patience(&self) -> Duration {
+        let terms = self.0.iter().filter_map(|of| match &of.expectation {
+            Expectation::Terms(terms) => Some(measure::patience(terms)),
+            // A profile has LACs fail over at once.
+            Expectation::Profile(_) => None,
+        });
+        terms.max().unwrap_or(Duration::ZERO)
+    }
+}
+
 impl Judge {
     /// A judge who has heard nothing. `started` is when the run started, in nanoseconds of the
     /// monotonic clock; breaches are timed from there.
@@ -79,12 +123,11 @@ impl Judge {
     }
 
     /// A scenario came into force under that number, which is higher than all before.
-    pub fn enter(&mut self, number: u32, scenario: &Scenario) {
+    pub fn enter(&mut self, number: u32, expectations: Expectations) {
         let mut rules = Vec::new();
-        for (rule, of) in (0..).zip(scenario.in_order()) {
-            if let Some(expectation) = of.expect
-                && let Some(place) = self.place(number, rule, &of, expectation)
-            {
+        for expected in expectations.0 {
+            let rule = expected.rule;
+            if let Some(place) = self.place(number, expected) {
                 rules.push((rule, place));
             }
         }
@@ -115,14 +158,15 @@ impl Judge {
     }
 
     /// The place of an expectation, new or not; `None` where there is no room.
-    fn place(
-        &mut self,
-        scenario: u32,
-        rule: u32,
-        of: &AnyRule<'_>,
-        expectation: &Expectation,
-    ) -> Option<u32> {
-        let (lns, lac, treatment) = (of.lns, of.lac, of.treatment);
+    fn place(&mut self, scenario: u32, expected: Expected) -> Option<u32> {
+        let Expected {
+            rule,
+            place: line,
+            lns,
+            lac,
+            treatment,
+            expectation,
+        } = expected;
         let identity = format!("{lns:?} {lac:?} {treatment} {expectation}");
         if let Some(place) = self.places.get(&identity) {
             return Some(*place);
@@ -136,11 +180,11 @@ impl Judge {
         all.push(Judgement {
             scenario,
             rule,
-            place: of.place,
-            lns: lns.to_vec(),
-            lac: lac.to_vec(),
-            treatment: treatment.clone(),
-            expectation: expectation.clone(),
+            place: line,
+            lns,
+            lac,
+            treatment,
+            expectation,
             attempts: Attempts::default(),
             parts: [Tally::default(); 5],
             breakers: Vec::new(),
@@ -271,17 +315,6 @@ impl Judgement {
         }
         has_room
     }
-}
-
-/// How long a LAC may be quiet before it is taken for one that gave up, so that all that a
-/// scenario expects can be seen: longer than whatever it lets LACs wait for.
-pub fn patience(scenario: &Scenario) -> Duration {
-    let terms = scenario.in_order().filter_map(|rule| match rule.expect? {
-        Expectation::Terms(terms) => Some(measure::patience(terms)),
-        // A profile has LACs fail over at once.
-        Expectation::Profile(_) => None,
-    });
-    terms.max().unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::fixture::*;
-use crate::judge::{BREAKERS, Judge, Verdict, patience};
+use crate::judge::{BREAKERS, Expectations, Judge, Verdict};
 use crate::track::findings::{FaultKey, Outcome};
 
 const FAIL_OVER: &str = r#"{ reaction = "failover" }"#;
@@ -72,7 +72,7 @@ fn an_expectation_that_stays_as_it_is_goes_on() {
         "[[lns]]\naddress = \"192.0.2.9\"\nfault = \"silent\"\n\n{}",
         refusing(FAIL_OVER)
     );
-    judge.enter(1, &scenario(&text));
+    judge.enter(1, expected(&text));
     let fault = FaultKey {
         scenario: 1,
         rule: 2,
@@ -87,7 +87,7 @@ fn an_expectation_that_stays_as_it_is_goes_on() {
 #[test]
 fn what_came_of_a_scenario_stays_when_it_is_replaced() {
     let mut judge = judged(&refusing(RETRY_SAME), &[over()]);
-    judge.enter(1, &scenario(&refusing(FAIL_OVER)));
+    judge.enter(1, expected(&refusing(FAIL_OVER)));
     judge.hear(&under(1, over()));
     // An attempt of before ends only now.
     judge.hear(&over());
@@ -95,7 +95,7 @@ fn what_came_of_a_scenario_stays_when_it_is_replaced() {
         verdicts(&judge),
         [(0, Verdict::Failed, 2), (1, Verdict::Passed, 1)]
     );
-    judge.enter(2, &scenario(""));
+    judge.enter(2, expected(""));
     judge.hear(&under(2, over()));
     judge.hear(&under(3, over()));
     assert_eq!(judge.judgements().all.len(), 2);
@@ -105,7 +105,7 @@ fn what_came_of_a_scenario_stays_when_it_is_replaced() {
 fn a_lockout_is_judged_by_what_it_was_for() {
     let away = |min| format!(r#"{{ lockout = {{ min = "{min}s" }} }}"#);
     let mut judge = judged(&refusing(&away(50)), &[]);
-    judge.enter(1, &scenario(&refusing(&away(70))));
+    judge.enter(1, expected(&refusing(&away(70))));
     // It was refused under the first scenario, and comes back under the second.
     judge.hear(&under(1, outcome(OPEN)).back(FAULT, 60 * SECOND));
     assert_eq!(
@@ -142,9 +142,10 @@ fn scenarios_of_long_ago_are_forgotten_and_what_comes_of_them_is_counted() {
         let result = 1 + number % 2;
         format!("[default]\nfault = \"refuse\"\nresult = {result}\nexpect = {FAIL_OVER}\n")
     };
-    let [one, other] = [0, 1].map(|number| scenario(&text(number)));
+    let [one, other] = [0, 1].map(|number| expected(&text(number)));
     for number in 1..=super::super::SCENARIOS as u32 + 1 {
-        judge.enter(number, if number % 2 == 0 { &one } else { &other });
+        let entered = if number % 2 == 0 { &one } else { &other };
+        judge.enter(number, entered.clone());
     }
     let fault = |scenario| FaultKey {
         scenario,
@@ -177,11 +178,11 @@ fn there_is_room_for_the_largest_scenario_and_not_for_more() {
                 rule
             })
             .collect();
-        all
+        Expectations::of(&all)
     };
     let mut judge = Judge::new(0);
-    judge.enter(0, &rules(0));
-    judge.enter(1, &rules(1_000_000));
+    judge.enter(0, rules(0));
+    judge.enter(1, rules(1_000_000));
     let judgements = judge.judgements();
     assert_eq!(judgements.all.len(), super::super::EXPECTATIONS);
     assert_eq!(
@@ -204,12 +205,8 @@ fn patience_is_for_whoever_may_wait() {
         ),
         (r#"{ reaction = "retry-same", within = "20m" }"#, 1200),
     ] {
-        let scenario = scenario(&refusing(expect));
-        assert_eq!(
-            patience(&scenario),
-            Duration::from_secs(seconds),
-            "{expect}"
-        );
+        let patience = expected(&refusing(expect)).patience();
+        assert_eq!(patience, Duration::from_secs(seconds), "{expect}");
     }
-    assert_eq!(patience(&scenario("")), Duration::ZERO);
+    assert_eq!(expected("").patience(), Duration::ZERO);
 }

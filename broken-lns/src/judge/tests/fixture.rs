@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::judge::Judge;
+use crate::judge::{Expectations, Judge};
 use crate::refusal::Refusal;
 use crate::scenario::Scenario;
 use crate::track::findings::{
@@ -24,6 +24,11 @@ pub(crate) fn address(text: &str) -> IpAddr {
 
 pub(crate) fn scenario(text: &str) -> Scenario {
     Scenario::parse("test.toml", text, &Refusal::default()).expect("all of this is right")
+}
+
+/// What that scenario expects.
+pub(crate) fn expected(text: &str) -> Expectations {
+    Expectations::of(&scenario(text))
 }
 
 /// A rule for 192.0.2.1 that refuses, and expects this.
@@ -106,7 +111,7 @@ impl Outcome {
 /// clock.
 pub(crate) fn judged(text: &str, outcomes: &[Outcome]) -> Judge {
     let mut judge = Judge::new(9 * SECOND);
-    judge.enter(0, &scenario(text));
+    judge.enter(0, expected(text));
     outcomes.iter().for_each(|outcome| judge.hear(outcome));
     judge
 }

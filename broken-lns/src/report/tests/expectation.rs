@@ -1,6 +1,6 @@
 use super::fixture::{SECOND, judgements};
 use crate::judge::tests::fixture::{
-    FAILOVER, GIVE_UP, IGNORE, OPEN, RETRY, judged, outcome, refusing,
+    FAILOVER, GIVE_UP, IGNORE, OPEN, RETRY, expected, judged, outcome, refusing,
 };
 use crate::judge::{Judge, Verdict};
 use crate::report::{Expected, expectations};
@@ -162,7 +162,7 @@ fn no_two_have_the_same_name() {
     ];
     let mut judge = judged(&text.concat(), &[]);
     let next = [rule("\"192.0.2.3\"", "b")];
-    judge.enter(1, &crate::judge::tests::fixture::scenario(&next.concat()));
+    judge.enter(1, expected(&next.concat()));
     let all = expectations(judge.judgements());
     let names: Vec<_> = all.iter().map(|expected| expected.name.as_str()).collect();
     assert_eq!(

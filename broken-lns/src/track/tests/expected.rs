@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::population::{Manners, Numbers};
 use super::wire::Way;
 use super::*;
-use crate::judge::{Judge, Part, Verdict};
+use crate::judge::{Expectations, Judge, Part, Verdict};
 use crate::refusal::Refusal;
 use crate::scenario::Scenario;
 
@@ -28,7 +28,7 @@ fn scenario(expect: &str, of_silence: &str) -> Scenario {
 fn judge(expect: &Scenario, mut events: Vec<Event>, end: u64) -> Judge {
     events.sort_by_key(|event| event.time);
     let mut judge = Judge::new(0);
-    judge.enter(0, expect);
+    judge.enter(0, Expectations::of(expect));
     let mut tracker = tracker();
     for event in events {
         tracker.observe(&event, &[]);
@@ -225,7 +225,7 @@ fn nothing_is_broken_that_lost_events_would_have_kept() {
     let scenario = scenario(ALL, ALL_OF_SILENCE);
     let mut numbers = Numbers(11);
     let mut judge = Judge::new(0);
-    judge.enter(0, &scenario);
+    judge.enter(0, Expectations::of(&scenario));
     let mut tracker = tracker();
     let mut outcomes = Vec::new();
     for event in &population.events {
