@@ -1,8 +1,13 @@
 //! What was heard of a LAC and what was done about it, as one half tells it to
 //! those who follow what LACs do.
 
+use crate::frame::Frame;
+use crate::parties::Parties;
+use crate::sccrq::{Datagram, IpVersion, Layers};
 use crate::verdict::Verdict;
 use crate::wire::ipv6::Address;
+use crate::wire::l2tp::NumberAvp;
+use crate::wire::{ethernet, l2tp};
 
 /// What an [`Event`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +72,58 @@ impl Event {
     /// In place of a verdict: a worker will reach it, and tell of it.
     pub const HANDED_OVER: u16 = Verdict::COUNT as u16;
 
+    /// What is heard in a datagram, without what only its rule and its verdict tell; `None` where it holds no header of an L2TP control message.
+    ///
+    /// Of the AVPs only the first one is looked at. Whether all is as it should be is for the
+    /// parser.
+    #[inline(always)]
+    pub fn heard(frame: Frame<'_>, layers: Layers, time: u64, frame_len: u32) -> Option<Self> {
+        let datagram = Datagram::at(frame, layers)?;
+        let message = l2tp::Header::at(datagram.udp.payload())?;
+        let flags = message.flags();
+        if !flags.is_control() || flags.version() != 2 || datagram.room() < l2tp::HEADER_LEN as u16
+        {
+            return None;
+        }
+        let first = NumberAvp::behind(message.last());
+        let first = first.filter(|avp| avp.is_message_type(avp.value()));
+        let Parties { lac, lns } = Parties::of(frame, layers.network, layers.version)?;
+        // Of a frame without tags it is the EtherType, and what follows that.
+        let tags = frame.window::<{ ethernet::HEADER_LEN + 2 * ethernet::TAG_LEN }>(0)?;
+        let tags_len = usize::from(layers.network).saturating_sub(ethernet::HEADER_LEN);
+        Some(Self {
+            time,
+            lac,
+            lns,
+            scenario: 0,
+            rule: 0,
+            frame_len,
+            lac_port: datagram.udp.source_port(),
+            vlan: match tags_len {
+                0 => 0,
+                _ => tags.number16::<{ ethernet::HEADER_LEN }>(),
+            },
+            inner_vlan: match tags_len {
+                0..8 => 0,
+                _ => tags.number16::<{ ethernet::HEADER_LEN + ethernet::TAG_LEN }>(),
+            },
+            message_type: match message.len() > l2tp::HEADER_LEN as u16 {
+                true => first.map_or(0, NumberAvp::value),
+                false => 0,
+            },
+            tunnel_id: message.tunnel_id(),
+            assigned_tunnel_id: 0,
+            ns: message.ns(),
+            nr: message.nr(),
+            verdict: Self::HANDED_OVER,
+            ip_version: match layers.version {
+                IpVersion::V4 => 4,
+                IpVersion::V6 => 6,
+            },
+            kind: Kind::Heard as u8,
+        })
+    }
+
     /// How the frame ended; `None` where a worker decides.
     pub fn verdict(&self) -> Option<Verdict> {
         Verdict::ALL.get(usize::from(self.verdict)).copied()
@@ -114,6 +171,88 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::sccrq::{self, Policy};
+
+    /// A StopCCN from 10.0.0.1:1025 to 192.0.2.1 in QinQ, for tunnel 12345.
+    const STOP_CCN: [u8; 70] = [
+        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xa8, 0, 100, 0x81, 0x00, 0x20, 200, 0x08,
+        0x00, // Ethernet
+        0x45, 0, 0, 48, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1, // IPv4
+        0x04, 0x01, 0x06, 0xa5, 0, 28, 0, 0, // UDP
+        0xc8, 0x02, 0, 20, 0x30, 0x39, 0, 0, 0, 1, 0, 2, // L2TP
+        0x80, 8, 0, 0, 0, 0, 0, 4, // Message Type: StopCCN
+    ];
+
+    const POLICY: Policy = Policy {
+        mac: None,
+        verify_checksum: false,
+        avp_limit: u32::MAX,
+    };
+
+    fn heard(octets: &[u8]) -> Option<Event> {
+        let mut copy = octets.to_vec();
+        let frame = Frame::new(&mut copy);
+        let mut heard = None;
+        // The parser finds the datagram; its verdict is nothing to an event.
+        let _ = sccrq::parse_unless(
+            frame,
+            || POLICY,
+            |layers| {
+                heard = Event::heard(frame, layers, 9, octets.len() as u32);
+                Some(frame)
+            },
+        );
+        heard
+    }
+
+    #[test]
+    fn a_control_message_is_heard() {
+        let v4 = |octets: [u8; 4]| [u64::from(u32::from_ne_bytes(octets)), 0];
+        let expected = Event {
+            time: 9,
+            lac: v4([10, 0, 0, 1]),
+            lns: v4([192, 0, 2, 1]),
+            scenario: 0,
+            rule: 0,
+            frame_len: 70,
+            lac_port: 1025,
+            vlan: 100,
+            inner_vlan: 0x20c8,
+            message_type: 4,
+            tunnel_id: 12345,
+            assigned_tunnel_id: 0,
+            ns: 1,
+            nr: 2,
+            verdict: Event::HANDED_OVER,
+            ip_version: 4,
+            kind: 0,
+        };
+        assert_eq!(heard(&STOP_CCN), Some(expected));
+        // Without its inner tag, and without both.
+        let mut octets = STOP_CCN.to_vec();
+        octets.drain(14..18);
+        let single = heard(&octets).unwrap();
+        assert_eq!((single.vlan, single.inner_vlan), (0x20c8, 0));
+        octets.drain(12..16);
+        let untagged = heard(&octets).unwrap();
+        assert_eq!((untagged.vlan, untagged.inner_vlan), (0, 0));
+        assert_eq!(untagged.message_type, 4);
+        // A ZLB, though octets follow it.
+        octets[45] = 12;
+        assert_eq!(heard(&octets).unwrap().message_type, 0);
+    }
+
+    #[test]
+    fn what_is_no_control_message_is_not_heard() {
+        for (at, octet) in [(21, 6), (28, 0x20), (31, 6), (45, 0), (50, 0x48)] {
+            let mut octets = STOP_CCN;
+            octets[at] = octet;
+            assert_eq!(heard(&octets), None, "{at}");
+        }
+        for len in 0..STOP_CCN.len() - 8 {
+            assert_eq!(heard(&STOP_CCN[..len]), None, "{len}");
+        }
+    }
 
     #[test]
     fn an_event_survives_the_way_through_a_map() {

@@ -1,6 +1,7 @@
 //! Entry point, the way of a frame, and verdict to action.
 
 mod lookup;
+mod tell;
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::xdp_action;
@@ -16,13 +17,14 @@ use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::reply;
 use broken_lns_ebpf::rules::{Active, Bank, Course, Leaves, Rule};
-use broken_lns_ebpf::sccrq::{self, IpVersion, KERNEL_AVP_LIMIT, Policy, Sccrq};
+use broken_lns_ebpf::sccrq::{self, KERNEL_AVP_LIMIT, Layers, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::twist::Twist;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::verifier::reread;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use lookup::{Asked, Place};
+use tell::{Begun, listen, tell};
 
 #[map]
 static TEMPLATES: Array<Template> = Array::with_max_entries(2 * maps::MAX_TEMPLATES, 0);
@@ -57,7 +59,10 @@ enum End {
 /// The entry point.
 #[xdp(frags)]
 fn responder(context: XdpContext) -> u32 {
-    match respond(&context) {
+    let mut event = Begun::NOTHING;
+    let end = respond(&context, &mut event);
+    tell(event, &end);
+    match end {
         End::Verdict(verdict) => {
             count(verdict as u32);
             debug!(
@@ -81,7 +86,7 @@ fn responder(context: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn respond(context: &XdpContext) -> End {
+fn respond(context: &XdpContext, event: &mut Begun) -> End {
     let policy = || Policy {
         mac: (ANY_MAC.load() == 0).then(|| MacAddress::from_word(MAC.load())),
         verify_checksum: VERIFY_CHECKSUM.load() != 0,
@@ -91,9 +96,10 @@ fn respond(context: &XdpContext) -> End {
     let mut place = Place::of_default(active);
     let request = frame(context);
     request.fetch();
-    let parsed = sccrq::parse_unless(request, policy, |network, version| {
-        let is_for_us = look(request, network, version, active, &mut place);
+    let parsed = sccrq::parse_unless(request, policy, |layers| {
+        let is_for_us = look(request, layers, active, &mut place);
         place = place.blurred(active);
+        *event = listen(context, layers, place);
         // Taken anew, since the verifier tells the ways that lead here apart by how much of the
         // frame each has seen to be there.
         reread();
@@ -113,6 +119,7 @@ fn respond(context: &XdpContext) -> End {
             return End::Verdict(if is_left { Verdict::Passed } else { verdict });
         }
     };
+    *event = event.of(&sccrq);
     if is_on_path(Path::Redirect) && !place.is_found() {
         return hand_over(context);
     }
@@ -137,22 +144,16 @@ fn respond(context: &XdpContext) -> End {
 /// Looks for the place of the rule, where there are several, and tells whether anything between
 /// these two is for us.
 #[inline(always)]
-fn look(
-    frame: Frame<'_>,
-    network: u16,
-    version: IpVersion,
-    active: Active,
-    place: &mut Place,
-) -> bool {
+fn look(frame: Frame<'_>, layers: Layers, active: Active, place: &mut Place) -> bool {
     // On the redirect path the worker looks for the rule; here it matters what is left to the host.
     if !active.leaves() && (!active.has_rules() || is_on_path(Path::Redirect)) {
         return true;
     }
     let bank = place.bank();
-    let Some(parties) = Parties::of(frame, network, version) else {
+    let Some(parties) = Parties::of(frame, layers.network, layers.version) else {
         return true;
     };
-    let Some(found) = lookup::find(bank, version, &parties) else {
+    let Some(found) = lookup::find(bank, layers.version, &parties) else {
         return true;
     };
     *place = found;

@@ -12,6 +12,7 @@
 extern crate std;
 
 pub mod answer;
+pub mod captured;
 pub mod chance;
 pub mod code_in_address;
 pub mod event;

@@ -35,6 +35,9 @@ pub const SOCKETS: &str = "SOCKETS";
 /// Ring buffer of [`Answer`](crate::answer::Answer)s, while [`ANNOUNCE`] is set.
 pub const ANSWERS: &str = "ANSWERS";
 
+/// Ring buffer of [`Event`](crate::event::Event)s of the LACs in [`SAMPLE`].
+pub const EVENTS: &str = "EVENTS";
+
 /// Global: the path that frames take, a [`Path`] as a number.
 pub const PATH: &str = "PATH";
 /// Global: the MAC address that is answered for, as [`MacAddress::to_word`] gives it.
@@ -43,13 +46,17 @@ pub const MAC: &str = "MAC";
 pub const ANY_MAC: &str = "ANY_MAC";
 /// Global: 1 to refuse control messages whose UDP checksum is wrong.
 pub const VERIFY_CHECKSUM: &str = "VERIFY_CHECKSUM";
+/// Global: which LACs are followed, a [`Sample`](crate::sample::Sample) as a word.
+pub const SAMPLE: &str = "SAMPLE";
 /// Global: 1 to announce answers in [`ANSWERS`].
 pub const ANNOUNCE: &str = "ANNOUNCE";
 
 /// The counter of frames handed to a worker, which counts the verdict.
 pub const HANDED_OVER: u32 = Verdict::COUNT as u32;
+/// The counter of events for which the ring buffer had no room.
+pub const EVENTS_LOST: u32 = HANDED_OVER + 1;
 /// How many counters there are.
-pub const COUNTER_COUNT: u32 = HANDED_OVER + 1;
+pub const COUNTER_COUNT: u32 = EVENTS_LOST + 1;
 /// Rules of a scenario with its default: enough for 65,536 LNSs and as many LACs.
 pub const MAX_RULES: u32 = (1 << 17) + 1;
 /// Entries of [`RULES`] for a bank: a rule with rules for LACs has one more.
@@ -62,6 +69,8 @@ pub const MAX_TEMPLATES: u32 = 4096;
 pub const MAX_MARKS: u32 = 1 << 16;
 /// Receive queues beyond this one have no socket.
 pub const MAX_QUEUES: u32 = 256;
+/// Octets of the ring buffer of events: some 100,000 of them.
+pub const EVENTS_SIZE: u32 = 1 << 23;
 /// Octets of the ring buffer of answers.
 pub const ANSWERS_SIZE: u32 = 1 << 16;
 /// How many answers a CPU announces in a second, at the most.

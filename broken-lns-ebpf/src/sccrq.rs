@@ -71,29 +71,83 @@ impl IpVersion {
 }
 
 /// A UDP datagram to port 1701, all of it in the frame.
-struct Datagram<'m> {
-    network: u16,
-    version: IpVersion,
-    /// How far into the frame its own header begins.
-    transport: u16,
-    udp: udp::Header<'m>,
+pub struct Datagram<'m> {
+    /// Where it begins.
+    pub layers: Layers,
+    /// Its header.
+    pub udp: udp::Header<'m>,
 }
 
-impl Datagram<'_> {
-    /// The same datagram in the same frame, wherever tags, options and the network layer put
-    /// it: so that the verifier walks what follows once, and not once for each of these.
+impl<'m> Datagram<'m> {
+    /// The datagram that begins there in the frame, if its header does not begin beyond the end.
     #[inline(always)]
-    fn blurred(self, frame: Frame<'_>) -> Option<Datagram<'_>> {
-        // Two tags and all options make it 82 octets at the most, which 7 bits hold.
-        const OFFSETS: u16 = 0x7f;
-        let unknown = u32::from(self.udp.len());
-        let transport = blur(self.transport.into(), unknown) as u16 & OFFSETS;
-        Some(Datagram {
-            network: blur(self.network.into(), unknown) as u16 & OFFSETS,
-            version: IpVersion::of_bit(blur(self.version as u32, unknown)),
-            transport,
-            udp: udp::Header::at(frame.place(transport))?,
+    pub fn at(frame: Frame<'m>, layers: Layers) -> Option<Self> {
+        let udp = udp::Header::at(frame.place(layers.transport))?;
+        Some(Self { layers, udp })
+    }
+
+    /// Octets of its payload, as it claims.
+    #[inline(always)]
+    pub fn room(&self) -> u16 {
+        self.udp.len().saturating_sub(udp::HEADER_LEN as u16)
+    }
+}
+
+/// Where in a frame the layers of a datagram begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layers {
+    /// Octets before the network layer: 14, 18 or 22.
+    pub network: u16,
+    /// Which network layer it is.
+    pub version: IpVersion,
+    /// Octets before the header of the datagram.
+    pub transport: u16,
+}
+
+impl Layers {
+    /// Two tags and all options make it 82 octets at the most, which 7 bits hold.
+    const OFFSETS: u16 = 0x7f;
+
+    /// Those of the datagram with an SCCRQ, in a frame that begins like the one it was found in.
+    pub fn of(frame: Frame<'_>, sccrq: &Sccrq) -> Option<Self> {
+        let header_len = match sccrq.version {
+            IpVersion::V4 => ipv4::Header::at(frame.place(sccrq.network))?.header_len(),
+            IpVersion::V6 => ipv6::HEADER_LEN as u16,
+        };
+        Some(Self {
+            network: sccrq.network,
+            version: sccrq.version,
+            transport: sccrq.network + header_len,
         })
+    }
+
+    /// Octets before the payload of the datagram.
+    #[inline(always)]
+    pub const fn message(self) -> u16 {
+        self.transport + udp::HEADER_LEN as u16
+    }
+
+    /// The layers as a number.
+    #[inline(always)]
+    pub const fn to_word(self) -> u32 {
+        self.network as u32 | (self.transport as u32) << 7 | (self.version as u32) << 14
+    }
+
+    /// The layers of which that is the number.
+    #[inline(always)]
+    pub const fn from_word(word: u32) -> Self {
+        Self {
+            network: word as u16 & Self::OFFSETS,
+            version: IpVersion::of_bit(word >> 14),
+            transport: (word >> 7) as u16 & Self::OFFSETS,
+        }
+    }
+
+    /// The same layers, wherever tags, options and the network layer put them: so that the
+    /// verifier walks what follows once, and not once for each of these.
+    #[inline(always)]
+    fn blurred(self, unknown: u32) -> Self {
+        Self::from_word(blur(self.to_word(), unknown))
     }
 }
 
@@ -105,14 +159,14 @@ impl Datagram<'_> {
 /// [`Verdict::Answered`].
 #[inline(always)]
 pub fn parse(frame: Frame<'_>, policy: impl FnOnce() -> Policy) -> Result<Sccrq, Verdict> {
-    parse_unless(frame, policy, |_, _| Some(frame))
+    parse_unless(frame, policy, |_| Some(frame))
 }
 
 /// The same, unless it is not for us.
 ///
 /// `policy` is asked for only where it matters, for a datagram to port 1701:
 /// what passes by anyway costs the kernel half no look at its settings. Then
-/// `look` is told where the network layer begins and which it is. It gives the same
+/// `look` is told where its layers begin. It gives the same
 /// frame once more, if anything between these two is for us.
 ///
 /// # Errors
@@ -122,7 +176,7 @@ pub fn parse(frame: Frame<'_>, policy: impl FnOnce() -> Policy) -> Result<Sccrq,
 pub fn parse_unless<'m>(
     frame: Frame<'m>,
     policy: impl FnOnce() -> Policy,
-    look: impl FnOnce(u16, IpVersion) -> Option<Frame<'m>>,
+    look: impl FnOnce(Layers) -> Option<Frame<'m>>,
 ) -> Result<Sccrq, Verdict> {
     let datagram = find_datagram(frame)?;
     let policy = policy();
@@ -130,11 +184,11 @@ pub fn parse_unless<'m>(
     if !is_addressed(header.destination(), &policy) {
         return Err(Verdict::OtherMac);
     }
-    let frame = look(datagram.network, datagram.version).ok_or(Verdict::Passed)?;
-    let datagram = datagram.blurred(frame).ok_or(Verdict::Truncated)?;
+    let layers = datagram.layers.blurred(datagram.udp.len().into());
+    let frame = look(datagram.layers).ok_or(Verdict::Passed)?;
+    let datagram = Datagram::at(frame, layers).ok_or(Verdict::Truncated)?;
 
-    let room = datagram.udp.len() - udp::HEADER_LEN as u16;
-    let message = find_message(datagram.udp.payload(), room)?;
+    let message = find_message(datagram.udp.payload(), datagram.room())?;
     if policy.verify_checksum && !has_right_checksum(frame, &datagram) {
         return Err(Verdict::BadChecksum);
     }
@@ -142,8 +196,8 @@ pub fn parse_unless<'m>(
         return Err(Verdict::Zlb);
     }
     Ok(Sccrq {
-        network: datagram.network,
-        version: datagram.version,
+        network: layers.network,
+        version: layers.version,
         lac_port: datagram.udp.source_port(),
         tunnel_id: find_tunnel_id(message, policy.avp_limit)?,
         ns: message.ns(),
@@ -204,12 +258,12 @@ fn find_datagram(frame: Frame<'_>) -> Result<Datagram<'_>, Verdict> {
         IpVersion::V4 => header_len,
         IpVersion::V6 => ipv6::HEADER_LEN as u16,
     };
-    Ok(Datagram {
+    let layers = Layers {
         network: payload.offset,
         version,
         transport: payload.offset + header_len,
-        udp,
-    })
+    };
+    Ok(Datagram { layers, udp })
 }
 
 /// Octets of a header that is not plain, if it is that of a whole UDP datagram all the same.
@@ -359,15 +413,19 @@ fn no_sccrq(before: Place<'_>, end: Place<'_>) -> Verdict {
 fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram<'_>) -> bool {
     let udp = datagram.udp;
     if udp.checksum() == 0 {
-        return datagram.version == IpVersion::V4;
+        return datagram.layers.version == IpVersion::V4;
     }
-    let network = frame.place(datagram.network);
-    let addresses = match datagram.version {
+    let network = frame.place(datagram.layers.network);
+    let addresses = match datagram.layers.version {
         IpVersion::V4 => ipv4::Header::at(network).map(ipv4::Header::address_sum),
         IpVersion::V6 => ipv6::Header::at(network).map(ipv6::Header::address_sum),
     };
     let sum = addresses.and_then(|addresses| {
-        let octets = Sum::over(frame, datagram.transport.into(), usize::from(udp.len()))?;
+        let octets = Sum::over(
+            frame,
+            datagram.layers.transport.into(),
+            usize::from(udp.len()),
+        )?;
         Some(udp::pseudo_sum(udp.len()).plus(addresses).plus(octets))
     });
     sum.is_some_and(|sum| sum.fold() == 0xffff)

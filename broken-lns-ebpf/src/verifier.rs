@@ -32,7 +32,7 @@ pub(crate) fn pin_register(pointer: *mut u8) -> *mut u8 {
 /// LLVM would otherwise add the parts of it to a pointer one by one, and the verifier does not
 /// see that a pointer is back within the packet after it was moved before its beginning.
 #[inline(always)]
-pub(crate) fn pin(number: usize) -> usize {
+pub fn pin(number: usize) -> usize {
     #[cfg(target_arch = "bpf")]
     {
         let mut number = number;

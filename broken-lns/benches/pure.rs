@@ -11,6 +11,7 @@ use broken_lns::play::{Orders, Player};
 use broken_lns::respond::Batch;
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::reply;
+use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{self, Policy};
 use broken_lns_ebpf::template::{StopCcn, Template};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -89,6 +90,7 @@ fn batch(criterion: &mut Criterion) {
         policy: POLICY,
         compiled: Arc::new(compiled),
         scenario: 0,
+        sample: Sample::NONE,
     };
     let (mut player, _) = Player::new(orders, None);
     let mut umem = Umem::new(BATCH as u32).expect("a batch of frames fits in memory");

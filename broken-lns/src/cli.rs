@@ -4,12 +4,14 @@
 
 mod control;
 mod metrics;
+mod track;
 
 use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 pub use control::{ControlChoice, Load, Set, Target, Which};
+pub use track::{Report, Track};
 
 use crate::{
     codes::{ErrorCodeChoice, ResultCode},
@@ -50,7 +52,11 @@ pub enum Command {
     /// Show the rules of a running responder, with the hits of each.
     Rules(Target),
 
-    /// Watch a running responder: its rates by verdict and queue, and the hits of its rules.
+    /// Report what LACs have done so far that a running responder follows.
+    Report(Report),
+
+    /// Watch a running responder: its rates by verdict and queue, the hits of its rules, and what
+    /// LACs do.
     Top(Which),
 
     /// Change the refusal of a running responder, everywhere or at some LNS addresses.
@@ -149,6 +155,10 @@ pub struct Run {
     #[arg(long, help_heading = FILTER)]
     pub verify_checksum: bool,
 
+    /// Which LACs are followed, and where that is reported.
+    #[command(flatten)]
+    pub track: Track,
+
     /// Where the socket for `broken-lns status`, `set` and the like is; `none` for no socket
     /// [default: /run/broken-lns/INTERFACE.sock].
     #[arg(long, value_name = "PATH|none", help_heading = OUTPUT)]
@@ -229,7 +239,7 @@ impl Run {
             }
         }
         self.refusal().map_err(usage_error)?;
-        Ok(())
+        self.track.check().map_err(usage_error)
     }
 }
 

@@ -6,7 +6,9 @@
 //! is `queue` to `play`. `banks` puts rules in force in the kernel half. `responder` holds
 //! one interface together, `run` all of them; `control` lets others ask it and change it
 //! while it runs, as `remote` does, and `metrics` lets Prometheus read what is counted.
-//! `top` shows it to people, from the other end of the control socket.
+//! `follow` brings what is heard of LACs to those who want to know what they do. `top` shows
+//! all of it to people, from the other end of the control socket. `capture` writes frames to
+//! files.
 //!
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
@@ -18,12 +20,15 @@
 pub mod af_xdp;
 pub mod attempts;
 mod banks;
+pub mod capture;
 pub mod check;
 pub mod cli;
+pub mod clock;
 pub mod codes;
 pub mod compile;
 pub mod control;
 pub mod decide;
+pub mod follow;
 pub mod garble;
 pub mod interface;
 pub mod judge;

@@ -30,6 +30,7 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Faults => print(&catalogue(columns())),
         Command::Status(target) => remote::ask(target, &Request::Status),
         Command::Rules(target) => remote::ask(target, &Request::Rules),
+        Command::Report(flags) => remote::report(flags),
         Command::Top(which) => top::top(which),
         Command::Set(flags) => remote::set(flags),
         Command::Load(flags) => remote::load(flags),

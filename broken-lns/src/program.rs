@@ -15,6 +15,7 @@ use aya::{Ebpf, EbpfError, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::rules::Mark;
+use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use nix::errno::Errno;
@@ -41,6 +42,10 @@ pub struct ProgramSettings {
     pub mac: Option<[u8; 6]>,
     /// Whether control messages must have a right UDP checksum.
     pub verify_checksum: bool,
+    /// Which LACs are followed, by events in the ring buffer for them.
+    pub sample: Sample,
+    /// Octets of that ring buffer: a power of two, and a page at the least.
+    pub events_size: u32,
     /// Whether answers are announced in the ring buffer.
     pub announce: bool,
     /// The least important messages that the program logs.
@@ -110,6 +115,8 @@ pub struct Program {
     banks: Banks,
     marks: MapData,
     counters: PerCpuArray<MapData, u64>,
+    /// The same, for whoever takes the events.
+    second_counters: Option<MapData>,
     sockets: XskMap<MapData>,
 }
 
@@ -120,6 +127,8 @@ pub struct KernelCounts {
     pub verdicts: VerdictCounts,
     /// The frames handed to a worker.
     pub handed_over: u64,
+    /// The events for which their ring buffer had no room.
+    pub events_lost: u64,
 }
 
 /// A mark as the key of a map.
@@ -146,6 +155,35 @@ impl Marks {
     }
 }
 
+/// The events of the LACs that are followed, for whoever looks at them.
+pub struct Events {
+    ring: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, u64>,
+}
+
+impl Events {
+    /// Hands the octets of up to `limit` events to `take`, in the order in which the program
+    /// told them. Returns whether there were no more.
+    pub fn take(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> bool {
+        for _ in 0..limit {
+            match self.ring.next() {
+                Some(octets) => take(&octets),
+                None => return true,
+            }
+        }
+        false
+    }
+
+    /// How many events found no room so far.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn lost(&self) -> Result<u64, MapError> {
+        sum(&self.counters, maps::EVENTS_LOST)
+    }
+}
+
 impl Program {
     /// Loads the program, and puts the rules of a scenario in force, whose number is 0.
     ///
@@ -159,12 +197,15 @@ impl Program {
         let any_mac = u8::from(settings.mac.is_none());
         let verify_checksum = u8::from(settings.verify_checksum);
         let announce = u8::from(settings.announce);
+        let sample = settings.sample.word();
         let log_level = settings.log_level as u8;
         let mut ebpf = EbpfLoader::new()
+            .map_max_entries(maps::EVENTS, settings.events_size)
             .override_global(maps::PATH, &path, true)
             .override_global(maps::MAC, &mac, true)
             .override_global(maps::ANY_MAC, &any_mac, true)
             .override_global(maps::VERIFY_CHECKSUM, &verify_checksum, true)
+            .override_global(maps::SAMPLE, &sample, true)
             .override_global(maps::ANNOUNCE, &announce, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .load(OBJECT)?;
@@ -174,14 +215,18 @@ impl Program {
         let Some(Map::LruHashMap(marks)) = ebpf.take_map(maps::MARKS) else {
             return Err(LoadError::Missing(maps::MARKS));
         };
-        let counters = take(&mut ebpf, maps::COUNTERS)?;
+        let Some(Map::PerCpuArray(counters)) = ebpf.take_map(maps::COUNTERS) else {
+            return Err(LoadError::Missing(maps::COUNTERS));
+        };
+        let second_counters = second(&counters)?;
         let sockets = take(&mut ebpf, maps::SOCKETS)?;
         let mut program = Self {
             ebpf,
             link: None,
             banks,
             marks,
-            counters,
+            counters: Map::PerCpuArray(counters).try_into()?,
+            second_counters: Some(second_counters),
             sockets,
         };
         program.xdp()?.load()?;
@@ -214,8 +259,7 @@ impl Program {
     ///
     /// Where the process has no file descriptor left.
     pub fn marks(&self) -> Result<Marks, MapError> {
-        let fd = self.marks.fd().as_fd().try_clone_to_owned();
-        let map = MapData::from_fd(fd.map_err(MapError::IoError)?)?;
+        let map = second(&self.marks)?;
         Ok(Marks(HashMap::try_from(Map::LruHashMap(map))?))
     }
 
@@ -275,16 +319,13 @@ impl Program {
     pub fn counts(&self) -> Result<KernelCounts, MapError> {
         let mut verdicts = [0; Verdict::COUNT];
         for (verdict, count) in (0..).zip(&mut verdicts) {
-            *count = self.counter(verdict)?;
+            *count = sum(&self.counters, verdict)?;
         }
         Ok(KernelCounts {
             verdicts,
-            handed_over: self.counter(maps::HANDED_OVER)?,
+            handed_over: sum(&self.counters, maps::HANDED_OVER)?,
+            events_lost: sum(&self.counters, maps::EVENTS_LOST)?,
         })
-    }
-
-    fn counter(&self, index: u32) -> Result<u64, MapError> {
-        Ok(self.counters.get(&index, 0)?.iter().sum())
     }
 
     /// The ring buffer in which the program announces answers; it can be taken once.
@@ -294,6 +335,19 @@ impl Program {
     /// [`LoadError::Missing`] the second time.
     pub fn answers(&mut self) -> Result<RingBuf<MapData>, LoadError> {
         take(&mut self.ebpf, maps::ANSWERS)
+    }
+
+    /// The events of the LACs that are followed; they can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Missing`] the second time.
+    pub fn events(&mut self) -> Result<Events, LoadError> {
+        let ring = take(&mut self.ebpf, maps::EVENTS)?;
+        let counters = self.second_counters.take();
+        let counters = counters.ok_or(LoadError::Missing(maps::COUNTERS))?;
+        let counters = Map::PerCpuArray(counters).try_into()?;
+        Ok(Events { ring, counters })
     }
 
     /// The messages of the program, for `logger`; they can be taken once.
@@ -376,6 +430,17 @@ where
 {
     let map = ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
     Ok(map.try_into()?)
+}
+
+/// A counter over all CPUs.
+fn sum(counters: &PerCpuArray<MapData, u64>, index: u32) -> Result<u64, MapError> {
+    Ok(counters.get(&index, 0)?.iter().sum())
+}
+
+/// The same map once more.
+fn second(map: &MapData) -> Result<MapData, MapError> {
+    let fd = map.fd().as_fd().try_clone_to_owned();
+    MapData::from_fd(fd.map_err(MapError::IoError)?)
 }
 
 fn attach_error(error: ProgramError) -> AttachError {

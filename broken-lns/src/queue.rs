@@ -20,6 +20,7 @@ use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use nix::unistd::Pid;
 
 use crate::af_xdp::{Binding, SetupError, Umem, XskSocket};
+use crate::clock;
 use crate::mode::Wait;
 use crate::play::Player;
 use crate::respond::Batch;
@@ -82,7 +83,8 @@ pub trait Work: Send + 'static {
     /// Turns every packet that was received into a reply or gives its frame back
     /// to the umem, and returns how the packets ended.
     ///
-    /// `now` is a monotonic time in nanoseconds, as it is below.
+    /// `now` is in nanoseconds of the monotonic clock, as it is below, and later than all of
+    /// these packets came.
     fn work(
         &mut self,
         now: u64,
@@ -148,8 +150,6 @@ pub struct Worker<W = Player> {
     options: WorkerOptions,
     tally: Arc<Tally>,
     announcements: Option<SyncSender<Answer>>,
-    /// From when on time is counted.
-    start: Instant,
 }
 
 /// The socket of a worker, for those who watch it from other threads.
@@ -203,7 +203,6 @@ impl<W: Work> Worker<W> {
             options,
             tally: Arc::clone(&tally),
             announcements,
-            start: Instant::now(),
         };
         Ok((worker, Socket { queue, fd, tally }))
     }
@@ -257,7 +256,7 @@ impl<W: Work> Worker<W> {
         // No more than can be sent, so that no reply has to wait.
         let room = self.socket.room();
         batch.room = room as usize;
-        let now = self.now();
+        let now = clock::monotonic();
         let announce = |answer| {
             if let Some(announcements) = &self.announcements {
                 // A full channel means that enough is being shown.
@@ -273,6 +272,8 @@ impl<W: Work> Worker<W> {
         // After receiving, so that no frame that came behind a change is treated as before it.
         self.work.notice();
         if taken > 0 {
+            // The kernel half noted when each of them came: what is done about it comes after.
+            let now = clock::monotonic();
             let counts = self.work.work(now, &mut self.umem, batch, announce);
             self.tally.add(&counts);
         }
@@ -305,15 +306,10 @@ impl<W: Work> Worker<W> {
         Ok(false)
     }
 
-    /// Nanoseconds since the worker was made.
-    fn now(&self) -> u64 {
-        self.start.elapsed().as_nanos() as u64
-    }
-
     /// How long there is nothing to send.
     fn leisure(&self) -> Duration {
         let due = self.work.next_due().unwrap_or(u64::MAX);
-        Duration::from_nanos(due.saturating_sub(self.now()))
+        Duration::from_nanos(due.saturating_sub(clock::monotonic()))
     }
 
     /// Waits for frames, but not long, and not beyond what is due next.

@@ -2,13 +2,14 @@
 
 use std::path::{self, Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
-use crate::cli::{Load, Set, Target};
+use crate::cli::{Load, Report, Set, Target};
 use crate::control::DIRECTORY;
 use crate::control::client::Client;
-use crate::control::protocol::{self, Request};
+use crate::control::protocol::{self, Reply, Request};
 use crate::output::{Palette, print, reply};
+use crate::report;
 use crate::scenario::Scenario;
 
 /// Asks for something, and prints the reply.
@@ -34,6 +35,25 @@ pub fn ask(target: &Target, request: &Request) -> Result<()> {
         print(&reply(&outcome, &palette)).context("cannot write to standard output")?;
     }
     Ok(())
+}
+
+/// Shows what LACs did so far, or writes it to a file.
+///
+/// # Errors
+///
+/// Where no responder is found, where it does not answer or follows no LAC, and where the report
+/// cannot be written.
+pub fn report(flags: &Report) -> Result<()> {
+    let format = flags.format()?;
+    let client = Client::find(&flags.which.whom(), Path::new(DIRECTORY))?;
+    let (response, _) = client.ask(&Request::Report(protocol::Report { format }))?;
+    let Reply::Report(document) = response.outcome()? else {
+        bail!("the responder replied to another question; is it of this version of broken-lns?");
+    };
+    match &flags.output {
+        Some(file) => Ok(report::replace(file, &document.text)?),
+        None => print(&document.text).context("cannot write to standard output"),
+    }
 }
 
 /// Changes the refusal.

@@ -2,34 +2,38 @@
 //! count until it is time to stop.
 
 mod control;
+mod follow;
 mod metrics;
+mod reports;
+mod start;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
-use broken_lns_ebpf::maps;
+use broken_lns_ebpf::sample::Sample;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::cli::Run;
-use crate::compile::Compiled;
 use crate::control::protocol::Refused;
-use crate::interface::Interface;
+use crate::follow::{Follower, Pace};
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, summary};
 use crate::privilege;
 use crate::refusal::Refusal;
-use crate::responder::{Responder, ResponderError, ResponderOptions};
+use crate::report::{Report, outline};
+use crate::responder::{Responder, ResponderError};
 use crate::scenario::Scenario;
 use crate::snapshot::Snapshot;
+use reports::{Reports, Step};
+use start::interfaces;
 
 /// How often answers and messages of the kernel half are fetched.
 const FETCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -39,12 +43,22 @@ const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 /// Everything that runs, and where it is shown.
 struct Session {
     responders: Vec<Responder>,
+    /// The names of their interfaces.
+    interfaces: Vec<String>,
+    /// Who follows the LACs, if anybody does.
+    follower: Option<Follower>,
+    /// The time of the LACs.
+    pace: Pace,
+    /// Which LACs those are.
+    sample: Sample,
     feeds: Vec<Feed>,
     kernel_lines: Receiver<String>,
     answer_log: Option<AnswerLog>,
     status: StatusLine<std::io::Stderr>,
     json: Option<JsonLines<std::io::Stdout>>,
     scenario: Scenario,
+    /// Its number, which is the same on all interfaces, and that of no other one.
+    scenario_number: u32,
     /// What the flags say, for what a scenario leaves out.
     refusal: Refusal,
     /// Where the scenario was read, if it is not that of the flags.
@@ -85,6 +99,7 @@ pub fn run(flags: &Run) -> Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let on_terminal = std::io::stderr().is_terminal();
         let interfaces = interfaces(flags)?;
+        let mut reports = Reports::prepare(&flags.track)?;
         privilege::check()?;
         let (mut control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
         let mut metrics = metrics::listen(flags.metrics)?;
@@ -123,6 +138,10 @@ pub fn run(flags: &Run) -> Result<()> {
                     session.expose(scrape);
                     Ok(())
                 }
+                step = reports.next() => {
+                    session.report(step, &mut reports);
+                    Ok(())
+                }
                 _ = fetch.tick() => {
                     session.fetch();
                     Ok(())
@@ -135,124 +154,25 @@ pub fn run(flags: &Run) -> Result<()> {
         };
         control.close();
         // What was counted is shown, whatever ended the run.
-        let end = session.end();
+        let (report, shown) = session.end();
+        let written = match &report {
+            Some(report) => reports.finish(report).await,
+            None => Ok(()),
+        };
+        let end = shown.and(written);
         if let Some(stop) = stop {
             let told = end
                 .as_ref()
                 .map_err(|error| Refused::because(format_args!("{error:#}")));
             stop.done(told.copied()).await;
         }
-        result.and(end)
+        result.and(end)?;
+        // Whatever else may have gone wrong is worse than what LACs did.
+        report.map_or(Ok(()), |report| Ok(report.judgements.check()?))
     })
 }
 
-/// The interfaces that the flags name.
-fn interfaces(flags: &Run) -> Result<Vec<Interface>> {
-    let mut interfaces: Vec<Interface> = Vec::with_capacity(flags.interfaces.len());
-    for name in &flags.interfaces {
-        let interface = Interface::by_name(name)?;
-        anyhow::ensure!(
-            interfaces
-                .iter()
-                .all(|other| other.index != interface.index),
-            "interface `{name}` is given more than once, under another name"
-        );
-        interfaces.push(interface);
-    }
-    Ok(interfaces)
-}
-
 impl Session {
-    fn start(flags: &Run, interfaces: Vec<Interface>) -> Result<Self> {
-        let refusal = flags.refusal()?;
-        let scenario = match &flags.scenario {
-            Some(file) => Scenario::load(file, &refusal)?,
-            None => refusal.clone().into(),
-        };
-        let compiled = Arc::new(Compiled::new(&scenario)?);
-        for interface in &interfaces {
-            match flags.scenario {
-                Some(_) => compiled.check_mtu(&interface.name, interface.mtu)?,
-                None => refusal.check_mtu(&interface.name, interface.mtu)?,
-            }
-        }
-        let mut status = StatusLine::on_stderr();
-        match &flags.scenario {
-            Some(file) => {
-                let summary = scenario.summary();
-                status.line(format!("{}: {summary}", file.display()));
-                if let Some(remark) = control::remark(&scenario) {
-                    status.line(format!("warning: {remark}"));
-                }
-            }
-            None => {
-                if let Some(warning) = refusal.result().unusual() {
-                    status.line(format!("warning: {warning}"));
-                }
-            }
-        }
-        let options = ResponderOptions {
-            path: flags.path,
-            xdp_mode: flags.xdp_mode,
-            any_mac: flags.any_mac,
-            verify_checksum: flags.verify_checksum,
-            replace: flags.replace,
-            queues: flags.queues,
-            batch_size: flags.batch_size,
-            wait: flags.wait,
-            announce: flags.verbose >= 1,
-            log_level: match flags.verbose {
-                0 | 1 => log::LevelFilter::Off,
-                _ => log::LevelFilter::Debug,
-            },
-        };
-        let (lines, kernel_lines) = channel();
-        let mut responders = Vec::with_capacity(interfaces.len());
-        let mut feeds = Vec::with_capacity(interfaces.len());
-        for interface in interfaces {
-            let (sender, redirected) = sync_channel(maps::ANSWERS_PER_SECOND as usize);
-            let sender = options.announce.then_some(sender);
-            let mut responder = Responder::start(interface, &compiled, &options, sender.as_ref())?;
-            let name = responder.interface().to_owned();
-            let messages = if options.log_level == log::LevelFilter::Off {
-                None
-            } else {
-                let log = KernelLog::new(name.clone(), lines.clone());
-                Some(responder.messages(log)?)
-            };
-            feeds.push(Feed {
-                rewritten: options.announce.then(|| responder.answers()).transpose()?,
-                redirected,
-                messages,
-                interface: name,
-            });
-            responders.push(responder);
-        }
-        for responder in &responders {
-            let name = responder.interface();
-            status.line(format!("{name}: {}", responder.attachment()));
-            for remark in responder.remarks() {
-                status.line(format!("{name}: {remark}"));
-            }
-        }
-        Ok(Self {
-            responders,
-            feeds,
-            kernel_lines,
-            answer_log: options.announce.then(AnswerLog::default),
-            status,
-            json: flags.json.then(|| JsonLines::new(std::io::stdout())),
-            scenario,
-            refusal,
-            file: flags.scenario.clone(),
-            changed: false,
-            started: Instant::now(),
-            started_at: SystemTime::now(),
-            zero: Snapshot::default(),
-            zero_hits: Vec::new(),
-        })
-    }
-
     /// Prints what was told of single frames since the last time.
     fn fetch(&mut self) {
         let at = self.started.elapsed();
@@ -313,30 +233,62 @@ impl Session {
         }
     }
 
-    /// Stops everything and shows the last counters.
-    fn end(mut self) -> Result<()> {
+    /// Writes reports, or says why some could not be written.
+    fn report(&mut self, step: Step, reports: &mut Reports) {
+        match step {
+            Step::Due => match self.report_so_far() {
+                Ok(report) => reports.begin(report),
+                Err(refused) => self.status.line(format!("no report: {refused}")),
+            },
+            Step::Written(errors) => {
+                for error in errors {
+                    self.status
+                        .line(format!("{:#}", anyhow::Error::from(error)));
+                }
+            }
+        }
+    }
+
+    /// Stops everything, shows the last counters, and returns the last report.
+    fn end(mut self) -> (Option<Report>, Result<()>) {
         let responders = std::mem::take(&mut self.responders);
-        let interfaces = responders.into_iter().map(Responder::stop);
-        let snapshot = Snapshot {
-            interfaces: interfaces.collect::<Result<_, _>>()?,
-            elapsed: self.started.elapsed(),
-            last: true,
+        let stopped: Vec<_> = responders.into_iter().map(Responder::stop).collect();
+        // Nothing is heard any more.
+        let (report, followed) = match self.last_report() {
+            Ok(report) => (report, Ok(())),
+            Err(error) => (None, Err(error)),
         };
+        let interfaces = stopped.into_iter().collect::<Result<Vec<_>, _>>();
+        let shown = match interfaces {
+            Ok(interfaces) => self.show_last(
+                Snapshot {
+                    interfaces,
+                    elapsed: self.started.elapsed(),
+                    last: true,
+                },
+                report.as_ref(),
+            ),
+            Err(error) => Err(error.into()),
+        };
+        (report, shown.and(followed.map_err(Into::into)))
+    }
+
+    fn show_last(&mut self, snapshot: Snapshot, report: Option<&Report>) -> Result<()> {
         self.fetch();
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
         self.status.clear();
         match &mut self.json {
-            Some(json) => json
-                .write(&snapshot)
-                .context("cannot write to standard output")?,
+            Some(json) => json.write(&snapshot),
             None => {
                 let palette = Palette::of(&std::io::stdout());
-                std::io::stdout()
-                    .write_all(summary(&snapshot, &palette).as_bytes())
-                    .context("cannot write to standard output")?;
+                let mut text = summary(&snapshot, &palette);
+                if let Some(report) = report {
+                    text.push_str(&outline(report, &palette));
+                }
+                std::io::stdout().write_all(text.as_bytes())
             }
         }
-        Ok(())
+        .context("cannot write to standard output")
     }
 }

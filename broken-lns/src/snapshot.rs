@@ -39,6 +39,8 @@ pub struct InterfaceSnapshot {
     pub redirected: u64,
     /// What the workers did beside answering requests at once.
     pub sent: SentCounts,
+    /// What was heard of LACs that are followed, and found no room on its way to whoever follows.
+    pub events_lost: u64,
     /// The rules that requests met on a worker, in their order.
     pub rules: Vec<RuleSnapshot>,
     /// The queues that have a worker.
@@ -137,6 +139,12 @@ impl Snapshot {
             .sum()
     }
 
+    /// The events that were lost, over all interfaces.
+    pub fn events_lost(&self) -> u64 {
+        let interfaces = self.interfaces.iter();
+        interfaces.map(|interface| interface.events_lost).sum()
+    }
+
     /// The answers that the workers wrote, over all interfaces.
     pub fn redirected(&self) -> u64 {
         self.interfaces
@@ -205,6 +213,7 @@ impl InterfaceSnapshot {
             rewritten: self.rewritten.saturating_sub(earlier.rewritten),
             redirected: self.redirected.saturating_sub(earlier.redirected),
             sent,
+            events_lost: self.events_lost.saturating_sub(earlier.events_lost),
             rules: rules.collect(),
             queues: queues.collect(),
             driver: driver.collect(),
@@ -275,6 +284,7 @@ mod tests {
             rewritten: 3,
             redirected: 4,
             sent: [0; Sent::COUNT],
+            events_lost: 0,
             rules: Vec::new(),
             queues: Vec::new(),
             driver: Vec::new(),

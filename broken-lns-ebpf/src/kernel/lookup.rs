@@ -70,6 +70,18 @@ impl Place {
         Self(blur(self.0, active.to_word()))
     }
 
+    /// The place as a number.
+    #[inline(always)]
+    pub(super) fn to_word(self) -> u32 {
+        self.0
+    }
+
+    /// The place of which that is the number.
+    #[inline(always)]
+    pub(super) fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
     /// The bank that it is in.
     #[inline(always)]
     pub(super) fn bank(self) -> Bank {

@@ -129,6 +129,18 @@ impl<'m> Header<'m> {
         self.len() == 0
     }
 
+    /// The receiver's tunnel id, or 0.
+    #[inline(always)]
+    pub fn tunnel_id(self) -> u16 {
+        self.0.number16::<TUNNEL_ID>()
+    }
+
+    /// The sequence number that the sender expects next.
+    #[inline(always)]
+    pub fn nr(self) -> u16 {
+        self.0.number16::<NR>()
+    }
+
     /// The sender's sequence number.
     #[inline(always)]
     pub fn ns(self) -> u16 {

@@ -12,9 +12,12 @@ use tokio::runtime::Builder;
 use xtask::lab::Scratch;
 
 use super::protocol::tests::{in_force, rule, status};
-use super::protocol::{Changed, Load, Refused, RuleLine, Set, SetTreatment, Status};
+use super::protocol::{
+    Changed, Document, Load, Reactions, Refused, RuleLine, Set, SetTreatment, Status,
+};
 use super::{Controlled, Limits, Server};
 use crate::refusal::Refusal;
+use crate::report::Format;
 use crate::scenario::{Scenario, Treatment};
 
 /// How many rules there are: more than a socket takes without being read.
@@ -62,6 +65,16 @@ impl Controlled for Fake {
 
     fn reload(&mut self) -> Result<Changed, Refused> {
         Err(Refused::because("there is no file"))
+    }
+
+    fn report(&mut self, format: Format) -> Result<Document, Refused> {
+        // More than a socket takes without being read.
+        let text = "a line\n".repeat(1 << 20);
+        Ok(Document { format, text })
+    }
+
+    fn reactions(&mut self) -> Result<Option<Reactions>, Refused> {
+        Ok(None)
     }
 
     fn reset(&mut self) -> Result<(), Refused> {

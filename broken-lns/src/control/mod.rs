@@ -19,7 +19,10 @@ use std::path::{Path, PathBuf};
 pub use server::{Limits, Order, Server, Stop};
 pub use socket::ListenError;
 
-use protocol::{Changed, Load, Refused, Reply, Request, RuleLine, Set, Status};
+use crate::report::Format;
+use protocol::{
+    Changed, Document, Load, Reactions, Refused, Reply, Request, RuleLine, Set, Status,
+};
 
 /// Where the sockets of responders are that nobody gave another place.
 pub const DIRECTORY: &str = "/run/broken-lns";
@@ -68,6 +71,20 @@ pub trait Controlled {
     /// Where there is no file, and everything that is wrong with it.
     fn reload(&mut self) -> Result<Changed, Refused>;
 
+    /// What LACs did so far.
+    ///
+    /// # Errors
+    ///
+    /// Where none is followed, or what is known of them cannot be asked.
+    fn report(&mut self, format: Format) -> Result<Document, Refused>;
+
+    /// What single LACs did last; nothing where none is followed.
+    ///
+    /// # Errors
+    ///
+    /// Where what is known of them cannot be asked.
+    fn reactions(&mut self) -> Result<Option<Reactions>, Refused>;
+
     /// Lets all counters begin at zero again.
     ///
     /// # Errors
@@ -93,6 +110,8 @@ impl Request {
             Self::Set(change) => controlled.set(&change).map(Reply::Changed),
             Self::Load(scenario) => controlled.load(&scenario).map(Reply::Changed),
             Self::Reload => controlled.reload().map(Reply::Changed),
+            Self::Report(report) => controlled.report(report.format).map(Reply::Report),
+            Self::Reactions => controlled.reactions().map(Reply::Reactions),
             Self::Reset => controlled.reset().map(|()| Reply::Reset),
             Self::Stop => return ControlFlow::Break(()),
         };

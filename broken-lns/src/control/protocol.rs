@@ -6,6 +6,8 @@
 //! The keys are an interface for others: one that changes its meaning raises
 //! [`VERSION`].
 
+mod reactions;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,9 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::codes::{ErrorCodeChoice, ResultCode};
 use crate::refusal::{Refusal, RefusalError};
+use crate::report::Format;
 use crate::responder::Attachment;
 use crate::scenario::{Place, Prefix, Scenario, ScenarioError, Summary};
 use crate::snapshot::Snapshot;
+
+pub use reactions::{LacLine, Reacted, Reactions};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -34,6 +39,10 @@ pub enum Request {
     Load(Load),
     /// The file of the scenario once more.
     Reload,
+    /// What LACs did so far.
+    Report(Report),
+    /// What single LACs did last.
+    Reactions,
     /// Counters that begin at zero again.
     Reset,
     /// An end.
@@ -70,6 +79,23 @@ pub struct Load {
     pub text: String,
 }
 
+/// A report in some form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Its form.
+    pub format: Format,
+}
+
+/// A report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// Its form.
+    pub format: Format,
+    /// All of it.
+    pub text: String,
+}
+
 /// What a responder did, or what it knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -80,6 +106,10 @@ pub enum Reply {
     Rules(Vec<RuleLine>),
     /// What is in force after a change.
     Changed(Changed),
+    /// What LACs did so far.
+    Report(Document),
+    /// What single LACs did last; nothing where none is followed.
+    Reactions(Option<Reactions>),
     /// The counters are at zero.
     Reset,
     /// Nothing is attached any more.
@@ -389,10 +419,17 @@ impl Status {
     }
 }
 
+impl InForce {
+    /// What it is called: its name, and whether it is still what has that name.
+    pub fn title(&self) -> String {
+        let changed = if self.changed { ", changed by set" } else { "" };
+        format!("{}{changed}", self.name)
+    }
+}
+
 impl std::fmt::Display for InForce {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let changed = if self.changed { ", changed by set" } else { "" };
-        write!(f, "{}{changed}: {}", self.name, self.summary)
+        write!(f, "{}: {}", self.title(), self.summary)
     }
 }
 

@@ -67,6 +67,14 @@ impl Collector for Exposition {
             }),
         )?;
         families.counters(
+            "broken_lns_events_lost",
+            "Events of LACs that are followed, for which there was no room",
+            interfaces().map(|interface| {
+                let labels = [("interface", interface.name.as_str())];
+                (labels, interface.events_lost)
+            }),
+        )?;
+        families.counters(
             "broken_lns_rule_hits",
             "SCCRQs that a rule was about, on all interfaces",
             self.rules.iter().map(|count| {

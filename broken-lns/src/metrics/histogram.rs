@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::track::Distribution;
+use crate::track::findings::Durations;
+
 /// Bounds for what should take no longer than a round trip, in seconds.
 const ACKNOWLEDGEMENT_BOUNDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -38,14 +41,29 @@ impl Histogram {
         }
     }
 
+    /// All of these durations. Such as are within 3 % of a bound may be counted above it, since
+    /// they are known no better.
+    fn of(bounds: &'static [f64], durations: &Distribution) -> Self {
+        let mut histogram = Self::new(bounds);
+        for (greatest, count) in durations.buckets() {
+            histogram.count_in_class(seconds(greatest), count);
+        }
+        histogram.sum = seconds(durations.sum());
+        histogram
+    }
+
     /// Counts one that took so long.
     pub fn observe(&mut self, duration: Duration) {
         let seconds = duration.as_secs_f64();
+        self.count_in_class(seconds, 1);
+        self.sum += seconds;
+    }
+
+    fn count_in_class(&mut self, seconds: f64, more: u64) {
         let class = self.bounds.partition_point(|bound| *bound < seconds);
         if let Some(count) = self.counts.get_mut(class) {
-            *count += 1;
+            *count += more;
         }
-        self.sum += seconds;
     }
 
     /// How many there were.
@@ -79,6 +97,27 @@ pub struct Times {
     pub lockout: Histogram,
 }
 
+impl Times {
+    /// As whoever follows LACs knows them.
+    pub fn of(durations: &Durations) -> Self {
+        let Durations {
+            acknowledgement,
+            failover,
+            lockout,
+        } = durations;
+        Self {
+            acknowledgement: Histogram::of(ACKNOWLEDGEMENT_BOUNDS, acknowledgement),
+            failover: Histogram::of(FAILOVER_BOUNDS, failover),
+            lockout: Histogram::of(LOCKOUT_BOUNDS, lockout),
+        }
+    }
+}
+
+/// Nanoseconds in seconds.
+fn seconds(nanoseconds: u64) -> f64 {
+    Duration::from_nanos(nanoseconds).as_secs_f64()
+}
+
 impl Default for Times {
     fn default() -> Self {
         Self {
@@ -103,6 +142,29 @@ mod tests {
         assert_eq!(classes, [(0.25, 2), (1.0, 2), (f64::INFINITY, 2)]);
         assert_eq!(histogram.count(), 6);
         assert!((histogram.sum() - 11.502).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_known_of_lacs_is_counted_by_classes() {
+        let mut durations = Durations::default();
+        for milliseconds in [3, 4, 40, 60_000] {
+            durations.acknowledgement.add(milliseconds * 1_000_000);
+        }
+        durations.lockout.add(61_000_000_000);
+        let times = Times::of(&durations);
+        let filled = |histogram: &Histogram| -> Vec<_> {
+            histogram
+                .classes()
+                .filter(|(_, count)| *count > 0)
+                .collect()
+        };
+        assert_eq!(
+            filled(&times.acknowledgement),
+            [(0.005, 2), (0.05, 1), (f64::INFINITY, 1)]
+        );
+        assert!((times.acknowledgement.sum() - 60.047).abs() < 1e-9);
+        assert_eq!(filled(&times.failover), []);
+        assert_eq!(filled(&times.lockout), [(120.0, 1)]);
     }
 
     #[test]

@@ -47,6 +47,7 @@ fn counters_have_names_and_labels_by_the_conventions() {
         "broken_lns_answers_total{interface=\"eth1\",path=\"rewrite\"} 12000",
         "broken_lns_answers_total{interface=\"eth1\",path=\"redirect\"} 345",
         "broken_lns_sent_total{interface=\"eth1\",kind=\"sent-again\"} 0",
+        "broken_lns_events_lost_total{interface=\"eth1\"} 0",
         "broken_lns_rule_hits_total{rule=\"default\",fault=\"refuse\"} 12000",
         "broken_lns_rule_hits_total{rule=\"3:1\",fault=\"silent\"} 345",
         "broken_lns_queue_answers_total{interface=\"eth1\",queue=\"0\"} 345",
@@ -90,7 +91,7 @@ fn every_family_says_what_it_is_and_has_no_series_twice() {
             }
         }
     }
-    assert_eq!(families.len(), 12);
+    assert_eq!(families.len(), 13);
 }
 
 #[test]

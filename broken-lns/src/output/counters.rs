@@ -29,6 +29,9 @@ struct Interface {
     redirected: u64,
     verdicts: BTreeMap<String, u64>,
     sent: BTreeMap<String, u64>,
+    /// Which earlier versions do not count.
+    #[serde(default)]
+    events_lost: u64,
     queues: Vec<QueueSnapshot>,
     driver: BTreeMap<String, u64>,
 }
@@ -72,6 +75,7 @@ impl From<Interface> for InterfaceSnapshot {
             rewritten: interface.rewritten,
             redirected: interface.redirected,
             sent,
+            events_lost: interface.events_lost,
             // Rules have a reply of their own, with all that there is to say of them.
             rules: Vec::new(),
             queues: interface.queues,
@@ -104,7 +108,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let held = Held(one_interface());
+        let mut snapshot = one_interface();
+        snapshot.interfaces[0].events_lost = 7;
+        let held = Held(snapshot);
         let text = serde_json::to_string(&held).expect("an object");
         assert_eq!(serde_json::from_str::<Held>(&text).expect(&text), held);
     }

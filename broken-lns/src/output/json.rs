@@ -26,6 +26,7 @@ pub(super) struct Line<'a> {
     redirected: u64,
     /// The answers a second since the line before; over the whole run in the last line.
     per_second: f64,
+    events_lost: u64,
     verdicts: Verdicts,
     interfaces: Vec<Interface<'a>>,
     #[serde(rename = "final")]
@@ -42,6 +43,7 @@ struct Interface<'a> {
     redirected: u64,
     verdicts: Verdicts,
     sent: Frames<'a>,
+    events_lost: u64,
     rules: Vec<RuleHits>,
     queues: &'a [QueueSnapshot],
     driver: Driver<'a>,
@@ -108,6 +110,7 @@ impl<'a> Line<'a> {
             rewritten: snapshot.rewritten(),
             redirected: snapshot.redirected(),
             per_second: rounded(per_second),
+            events_lost: snapshot.events_lost(),
             verdicts: Verdicts(snapshot.verdicts()),
             interfaces: snapshot.interfaces.iter().map(Interface::of).collect(),
             last: snapshot.last,
@@ -125,6 +128,7 @@ impl<'a> Interface<'a> {
             redirected: interface.redirected,
             verdicts: Verdicts(interface.verdicts),
             sent: Frames(&interface.sent),
+            events_lost: interface.events_lost,
             rules: interface.rules.iter().map(RuleHits::of).collect(),
             queues: &interface.queues,
             driver: Driver(&interface.driver),
@@ -203,6 +207,8 @@ mod tests {
         assert_eq!(line["redirected"], json!(345));
         assert_eq!(line["per_second"], json!(1229.582));
         assert_eq!(line["final"], json!(false));
+        assert_eq!(line["events_lost"], json!(0));
+        assert_eq!(line["interfaces"][0]["events_lost"], json!(0));
         for verdicts in [&line["verdicts"], &line["interfaces"][0]["verdicts"]] {
             assert_eq!(
                 verdicts.as_object().map(|map| map.len()),

@@ -176,6 +176,7 @@ pub(crate) mod tests {
                 rewritten: 12_000,
                 redirected: 345,
                 sent: [0; Sent::COUNT],
+                events_lost: 0,
                 rules: Vec::new(),
                 queues: vec![QueueSnapshot {
                     queue: 0,

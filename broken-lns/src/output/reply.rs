@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::table::{Side, Table};
 use super::{Palette, cell, summary, time};
-use crate::control::protocol::{Changed, Reply, RuleLine, Status};
+use crate::control::protocol::{Changed, Reactions, Reply, RuleLine, Status};
 use crate::scenario::Prefix;
 
 /// The reply of a responder, in one line or in several.
@@ -15,6 +15,8 @@ pub fn reply(reply: &Reply, palette: &Palette) -> String {
         Reply::Status(about) => status(about, palette),
         Reply::Rules(lines) => rules(lines, palette),
         Reply::Changed(change) => changed(change),
+        Reply::Report(document) => document.text.clone(),
+        Reply::Reactions(reactions) => reacted(reactions.as_ref()),
         Reply::Reset => "the counters are at zero\n".to_owned(),
         Reply::Stopped => "stopped\n".to_owned(),
     }
@@ -64,6 +66,14 @@ fn rules(lines: &[RuleLine], palette: &Palette) -> String {
         table.row(row, style);
     }
     table.text(palette)
+}
+
+/// A line for each of the last reactions.
+fn reacted(reactions: Option<&Reactions>) -> String {
+    let last = reactions.map(|reactions| reactions.last.as_slice());
+    let last = last.unwrap_or_default().iter();
+    last.map(|reacted| format!("{} at {}: {reacted}\n", reacted.lac, reacted.lns))
+        .collect()
 }
 
 /// The first of the prefixes, and how many there are more.

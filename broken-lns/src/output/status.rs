@@ -138,6 +138,11 @@ fn parts(snapshot: &Snapshot, per_second: f64, palette: &Palette) -> Vec<(String
     let lost = driver().filter(|(name, _)| loses_replies(name));
     parts.extend(lost.map(|counter| (count(counter), palette.alarming)));
 
+    if snapshot.events_lost() > 0 {
+        let text = format!("events lost {}", thousands(snapshot.events_lost()));
+        parts.push((text, palette.alarming));
+    }
+
     let verdicts = snapshot.verdicts();
     let others = |received: bool| {
         let counts = Verdict::ALL.iter().zip(verdicts);
@@ -203,6 +208,15 @@ mod tests {
             "\r10.0 s  received 13,352  answered 12,345 (1,230/s)  rx_queue_0_xdp_tx_errors 20  \
              zlb 1,005  bad-length 2  other-traffic 77  rx_queue_0_xdp_drops 1,007\x1b[K\r\x1b[K"
         );
+    }
+
+    #[test]
+    fn it_says_that_events_were_lost() {
+        let mut snapshot = one_interface();
+        snapshot.interfaces[0].events_lost = 1_234;
+        let text = written(Some(|| 200), |status| status.update(&snapshot));
+        let lost = "  rx_queue_0_xdp_tx_errors 20  events lost 1,234  zlb 1,005  ";
+        assert!(text.contains(lost), "{text}");
     }
 
     #[test]

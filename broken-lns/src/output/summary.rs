@@ -36,12 +36,23 @@ fn headline(snapshot: &Snapshot, palette: &Palette) -> String {
         time(snapshot.elapsed),
         rate(per_second),
     );
-    format!(
-        "{}\n{} rewritten by the kernel half, {} redirected to a worker\n",
-        styled(&headline, palette.strong),
+    let paths = format!(
+        "{} rewritten by the kernel half, {} redirected to a worker",
         thousands(snapshot.rewritten()),
         thousands(snapshot.redirected()),
-    )
+    );
+    let headline = styled(&headline, palette.strong);
+    match snapshot.events_lost() {
+        0 => format!("{headline}\n{paths}\n"),
+        lost => {
+            let lost = format!(
+                "{} events of LACs were lost, and what became of those LACs is not all known: \
+                 follow fewer of them with --track 1/N",
+                thousands(lost)
+            );
+            format!("{headline}\n{paths}\n{}\n", palette.alarming(&lost))
+        }
+    }
 }
 
 /// The table of all verdicts, with a column for each interface if there are several.
@@ -212,6 +223,16 @@ queue 0 rx_ring_full  9
             text.contains("\nno-room                -  SCCRQ in a buffer"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn events_that_were_lost_come_first() {
+        let mut snapshot = one_interface();
+        snapshot.interfaces[0].events_lost = 1_234;
+        let text = summary(&snapshot, &Palette::default());
+        let lost = "1,234 events of LACs were lost, and what became of those LACs is not all \
+                    known: follow fewer of them with --track 1/N";
+        assert_eq!(text.lines().nth(2), Some(lost));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::owed::Owed;
 use super::sent::{Hits, SentCounts, SentTally};
+use super::tell::WorkerEvents;
 use crate::attempts::Attempts;
 use crate::compile::Compiled;
 use crate::pending::Pending;
@@ -72,6 +73,7 @@ pub(super) struct Acts {
 #[derive(Debug)]
 struct Past {
     compiled: Arc<Compiled>,
+    scenario: u32,
     last_due: u64,
 }
 
@@ -97,6 +99,14 @@ impl Acts {
         }
     }
 
+    /// The number of its scenario, likewise.
+    pub(super) fn scenario(&self, number: u32) -> Option<u32> {
+        match self.past.get(number.wrapping_sub(self.first) as usize) {
+            Some(past) => Some(past.scenario),
+            None => (number == self.number()).then_some(self.current.scenario),
+        }
+    }
+
     /// Something of the act with that number is due then.
     pub(super) fn owe(&mut self, number: u32, due: u64) {
         let past = self.past.get_mut(number.wrapping_sub(self.first) as usize);
@@ -114,6 +124,7 @@ impl Acts {
         let past = std::mem::replace(&mut self.current, act);
         self.past.push_back(Past {
             compiled: past.compiled,
+            scenario: past.scenario,
             last_due: past.last_due,
         });
         self.forget();
@@ -177,20 +188,14 @@ impl Mailbox {
 /// A player as other threads have it: they set its scenario, and read what it counts.
 #[derive(Debug)]
 pub struct Remote {
-    mailbox: Arc<Mailbox>,
-    hits: Arc<Hits>,
-    sent: Arc<SentTally>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) hits: Arc<Hits>,
+    pub(super) sent: Arc<SentTally>,
+    pub(super) events: Option<WorkerEvents>,
+    pub(super) events_lost: Arc<AtomicU64>,
 }
 
 impl Remote {
-    pub(super) fn new(mailbox: Arc<Mailbox>, act: &Act, sent: Arc<SentTally>) -> Self {
-        Self {
-            mailbox,
-            hits: Arc::clone(&act.hits),
-            sent,
-        }
-    }
-
     /// Has the player go on with another scenario from its next batch on. Attempts and hits are
     /// counted anew; what it owes of the old one is still sent.
     ///
@@ -210,5 +215,15 @@ impl Remote {
     /// What was done beside answering at once.
     pub fn sent(&self) -> SentCounts {
         self.sent.counts()
+    }
+
+    /// The events of the LACs that are followed, where any are; they can be taken once.
+    pub fn take_events(&mut self) -> Option<WorkerEvents> {
+        self.events.take()
+    }
+
+    /// The events that found no room, since too many were not taken yet.
+    pub fn events_lost(&self) -> u64 {
+        self.events_lost.load(Ordering::Relaxed)
     }
 }

@@ -9,13 +9,15 @@ mod acknowledgement;
 mod act;
 mod owed;
 mod sent;
+mod tell;
 
 use std::sync::Arc;
 
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::rules::Mark;
-use broken_lns_ebpf::sccrq::{self, Policy, Sccrq};
+use broken_lns_ebpf::sample::Sample;
+use broken_lns_ebpf::sccrq::{self, Layers, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 
@@ -28,9 +30,11 @@ use crate::snapshot::VerdictCounts;
 use acknowledgement::Acknowledgement;
 use act::{Acts, Mailbox};
 use owed::{Owed, Source};
+use tell::Teller;
 
 pub use act::{Act, PENDING, Remote};
 pub use sent::{Hits, Sent, SentCounts, SentTally};
+pub use tell::WorkerEvents;
 
 /// Longer than from one retransmission to the next, in nanoseconds.
 const PAUSE: u64 = 9_000_000_000;
@@ -44,6 +48,8 @@ pub struct Orders {
     pub compiled: Arc<Compiled>,
     /// Its number.
     pub scenario: u32,
+    /// Which LACs are followed.
+    pub sample: Sample,
 }
 
 /// Has the kernel half leave to the host what a mark says, and tells whether it will.
@@ -56,6 +62,7 @@ pub struct Player {
     mailbox: Arc<Mailbox>,
     sent: Arc<SentTally>,
     leave_to_host: Option<LeaveToHost>,
+    teller: Option<Teller>,
     /// A number for each frame, by which frames are lost one by one.
     frame: u32,
     /// Room for a copy of a frame.
@@ -66,24 +73,34 @@ impl Player {
     /// A player at the beginning of the first scenario, with its other end for other threads.
     pub fn new(orders: Orders, leave_to_host: Option<LeaveToHost>) -> (Self, Remote) {
         let act = Act::new(orders.compiled, orders.scenario, PENDING);
-        Self::with_act(orders.policy, act, leave_to_host)
+        Self::with_act(orders.policy, orders.sample, act, leave_to_host)
     }
 
     /// The same for an act that was made before.
     pub fn with_act(
         policy: Policy,
+        sample: Sample,
         act: Act,
         leave_to_host: Option<LeaveToHost>,
     ) -> (Self, Remote) {
         let mailbox = Arc::default();
         let sent = Arc::default();
-        let remote = Remote::new(Arc::clone(&mailbox), &act, Arc::clone(&sent));
+        let events_lost = Arc::default();
+        let (teller, events) = Teller::new(sample, &events_lost).unzip();
+        let remote = Remote {
+            mailbox: Arc::clone(&mailbox),
+            hits: Arc::clone(&act.hits),
+            sent: Arc::clone(&sent),
+            events,
+            events_lost,
+        };
         let player = Self {
             policy,
             acts: Acts::new(act),
             mailbox,
             sent,
             leave_to_host,
+            teller,
             frame: 0,
             copy: vec![0; FRAME_LEN].into(),
         };
@@ -112,11 +129,14 @@ impl Player {
         let compiled = Arc::clone(&self.acts.current.compiled);
         match compiled.only() {
             Some(template) if self.acts.next_due().is_none() => {
-                self.refuse(template, umem, batch, announce)
+                self.refuse(template, now, umem, batch, announce)
             }
             _ => {
                 let counts = batch.each_with(umem, |mut out, packet| {
                     let verdict = self.play(&compiled, now, &mut out, packet, &mut announce);
+                    if let Some(teller) = &mut self.teller {
+                        teller.decided(verdict);
+                    }
                     if verdict != Verdict::Answered {
                         out.umem.give(packet.address);
                     }
@@ -150,7 +170,7 @@ impl Player {
                 break;
             };
             self.acts.owe(again.reply.act, now.saturating_add(PAUSE));
-            self.send_again(&again.reply, &mut out, address);
+            self.send_again(&again.reply, now, &mut out, address);
         }
         self.count_at_bounds();
         if self.acts.has_past() {
@@ -179,15 +199,16 @@ impl Player {
     fn refuse(
         &mut self,
         template: &Template,
+        now: u64,
         umem: &mut Umem,
         batch: &mut Batch,
         mut announce: impl FnMut(Answer),
     ) -> VerdictCounts {
-        let policy = self.policy;
         let mut hits = 0;
-        let counts = batch.each(umem, |room, len| {
+        let mut refuse = |this: &mut Self, room: &mut [u8], len| {
             let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
-            let sccrq = sccrq::parse(frame, || policy)?;
+            let sccrq = this.read(frame, now, len)?;
+            this.note(RuleId::DEFAULT, &sccrq);
             hits += 1;
             let len = owed::write_template(template, &sccrq, room)?;
             let reply = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
@@ -195,9 +216,38 @@ impl Player {
                 announce(answer);
             }
             Ok(len)
+        };
+        let counts = batch.each(umem, |room, len| {
+            let ended = refuse(self, room, len);
+            if let Some(teller) = &mut self.teller {
+                teller.decided(ended.err().unwrap_or(Verdict::Answered));
+            }
+            ended
         });
         self.acts.current.hits.add(RuleId::DEFAULT.index(), hits);
         counts
+    }
+
+    /// Reads the request in a frame of `len` octets; what is to be told of it is begun.
+    #[inline]
+    fn read(&mut self, frame: Frame<'_>, now: u64, len: usize) -> Result<Sccrq, Verdict> {
+        let Self { policy, teller, .. } = self;
+        let listen = |layers| {
+            if let Some(teller) = teller {
+                teller.listen(frame, layers, now, len as u32);
+            }
+            Some(frame)
+        };
+        sccrq::parse_unless(frame, || *policy, listen)
+    }
+
+    /// Notes which rule a request met, for what is told of it.
+    #[inline]
+    fn note(&mut self, rule: RuleId, sccrq: &Sccrq) {
+        if let Some(teller) = &mut self.teller {
+            let scenario = self.acts.current.scenario;
+            teller.note(scenario, rule.index() as u32, sccrq.tunnel_id);
+        }
     }
 
     /// Treats one packet as its rule has it. Its frame was sent if it was answered, and is
@@ -216,8 +266,7 @@ impl Player {
             return Verdict::NoRoom;
         };
         let frame = Frame::new(octets);
-        let policy = self.policy;
-        let sccrq = match sccrq::parse(frame, || policy) {
+        let sccrq = match self.read(frame, now, len) {
             Ok(sccrq) => sccrq,
             Err(verdict) => {
                 self.heed(frame, verdict);
@@ -227,7 +276,7 @@ impl Player {
         let Some(request) = owed::request(frame, &sccrq) else {
             return Verdict::NoRoom;
         };
-        let Some((decision, reply)) = self.decide(compiled, &sccrq, &request, now) else {
+        let Some((rule, decision, reply)) = self.decide(compiled, &sccrq, &request, now) else {
             return Verdict::Silent;
         };
         match reply {
@@ -240,7 +289,7 @@ impl Player {
             let owed = Owed {
                 copies: decision.copies,
                 retransmit: decision.retransmit,
-                ..Owed::new(octets, sccrq, self.acts.number(), decision.leaf)
+                ..Owed::new(octets, sccrq, self.acts.number(), rule, decision.leaf)
             };
             if decision.delay > 0 {
                 return self.defer(owed, now.saturating_add(decision.delay));
@@ -268,8 +317,9 @@ impl Player {
         sccrq: &Sccrq,
         request: &Request,
         now: u64,
-    ) -> Option<(Decision, Reply)> {
+    ) -> Option<(RuleId, Decision, Reply)> {
         let rule = compiled.rule_for(sccrq.version, request.lns, request.lac);
+        self.note(rule, sccrq);
         let act = &mut self.acts.current;
         act.hits.add(rule.index(), 1);
         self.frame = self.frame.wrapping_add(1);
@@ -277,7 +327,7 @@ impl Player {
         let attempts = &mut act.attempts;
         let plan = compiled.plan();
         let decision = plan.decide(treatment, request, now, self.frame, attempts)?;
-        Some((decision, compiled.reply(decision.leaf)?))
+        Some((rule, decision, compiled.reply(decision.leaf)?))
     }
 
     /// Has a request be left to the host when it comes again: what a socket got does not come
@@ -371,12 +421,13 @@ impl Player {
         } else if let Some((len, request)) = self.write_owed(owed, out, address) {
             self.sent.add(Sent::Later, 1);
             self.send(out, address, len, owed.copies);
+            self.tell_sent(owed, now);
             announce(owed::answer(&request, &owed.sccrq));
         }
     }
 
     /// Sends a StopCCN again, unless it is lost.
-    fn send_again(&mut self, owed: &Owed, out: &mut Out<'_>, address: u64) {
+    fn send_again(&mut self, owed: &Owed, now: u64, out: &mut Out<'_>, address: u64) {
         self.frame = self.frame.wrapping_add(1);
         let plan = self.acts.compiled(owed.act).map(Compiled::plan);
         let lost = plan.zip(owed.request()).map_or(0, |(plan, request)| {
@@ -388,6 +439,22 @@ impl Player {
         } else if let Some((len, _)) = self.write_owed(owed, out, address) {
             self.sent.add(Sent::Again, 1);
             out.send(address, len);
+            self.tell_sent(owed, now);
+        }
+    }
+
+    /// Tells that a reply was sent which was owed.
+    fn tell_sent(&mut self, owed: &Owed, now: u64) {
+        let (Some(teller), Some(scenario)) = (&mut self.teller, self.acts.scenario(owed.act))
+        else {
+            return;
+        };
+        let mut beginning = owed.beginning;
+        let frame = Frame::new(&mut beginning);
+        if let Some(layers) = Layers::of(frame, &owed.sccrq) {
+            teller.listen(frame, layers, now, owed.frame_len.into());
+            teller.note(scenario, owed.rule.index() as u32, owed.sccrq.tunnel_id);
+            teller.sent();
         }
     }
 

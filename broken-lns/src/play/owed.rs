@@ -8,14 +8,16 @@ use broken_lns_ebpf::reply;
 use broken_lns_ebpf::sccrq::Sccrq;
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
+use broken_lns_ebpf::wire::{l2tp, udp};
 
-use crate::compile::{Compiled, Reply};
+use crate::compile::{Compiled, Reply, RuleId};
 use crate::decide::{LeafId, Request};
 use crate::retransmission::{Peers, Tunnel};
 use crate::unreachable::UnreachableError;
 
-/// The longest headers up to that of UDP: Ethernet with two tags, IPv4 with all options.
-const BEGINNING: usize = 22 + 60 + 8;
+/// The longest headers, Ethernet with two tags and IPv4 with all options among them, and the
+/// first AVP behind them.
+const BEGINNING: usize = 22 + 60 + udp::HEADER_LEN + l2tp::HEADER_LEN + l2tp::NUMBER_AVP_LEN;
 
 /// A reply that is owed, with the headers of its request. It is decided on, and so
 /// independent of all that changes meanwhile.
@@ -23,16 +25,19 @@ const BEGINNING: usize = 22 + 60 + 8;
 pub(super) struct Owed {
     pub(super) beginning: [u8; BEGINNING],
     pub(super) len: u8,
+    /// Octets of the whole frame.
+    pub(super) frame_len: u16,
     pub(super) sccrq: Sccrq,
     /// The number of the act that decided.
     pub(super) act: u32,
+    pub(super) rule: RuleId,
     pub(super) leaf: LeafId,
     pub(super) copies: u8,
     pub(super) retransmit: bool,
 }
 
 impl Owed {
-    pub(super) fn new(frame: &[u8], sccrq: Sccrq, act: u32, leaf: LeafId) -> Self {
+    pub(super) fn new(frame: &[u8], sccrq: Sccrq, act: u32, rule: RuleId, leaf: LeafId) -> Self {
         let mut beginning = [0; BEGINNING];
         let kept = frame.get(..BEGINNING).unwrap_or(frame);
         for (to, from) in beginning.iter_mut().zip(kept) {
@@ -41,8 +46,10 @@ impl Owed {
         Self {
             beginning,
             len: kept.len() as u8,
+            frame_len: frame.len() as u16,
             sccrq,
             act,
+            rule,
             leaf,
             copies: 1,
             retransmit: false,

@@ -17,10 +17,7 @@ const NAMES: u32 = 64;
 ///
 /// Those of the file system. The file is then as it was, and there is no other one.
 pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(path);
     let (new, mut file) = create_beside(directory)?;
     let written = file
         .write_all(contents)
@@ -34,6 +31,26 @@ pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     // Not every file system can do it, and the contents are whole either way.
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
     Ok(())
+}
+
+/// Whether a file can be given contents, as far as one can tell beforehand.
+///
+/// # Errors
+///
+/// Those of the file system.
+pub(super) fn check(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let (new, _) = create_beside(directory_of(path))?;
+    fs::remove_file(new)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Creates a file in the directory that nobody else has, not even as a link.

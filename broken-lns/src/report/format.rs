@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The form of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// As on a terminal, without colours.
     Text,
     /// For programs, as in [`json`](mod@super::json).
     Json,
     /// With the tables of GitHub.
+    #[serde(rename = "md")]
     Markdown,
     /// A page that needs nothing else.
     Html,
@@ -40,6 +43,27 @@ impl Format {
         Self::Html,
         Self::Junit,
     ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Markdown => "md",
+            Self::Html => "html",
+            Self::Junit => "junit",
+        }
+    }
+
+    /// The form with that name or with that extension, in whatever case it is.
+    pub fn named(name: &str) -> Option<Self> {
+        let is_named = |format: &Self| {
+            let names = format.extensions().iter().copied();
+            let mut names = names.chain([format.name()]);
+            names.any(|known| known.eq_ignore_ascii_case(name))
+        };
+        Self::ALL.into_iter().find(is_named)
+    }
 
     /// The extensions of its files.
     pub const fn extensions(self) -> &'static [&'static str] {

@@ -40,8 +40,9 @@ pub use html::html;
 pub use json::json;
 pub use junit::junit;
 pub use markdown::markdown;
+pub(crate) use quantity::duration;
 pub use sentence::{Sentence, sentences};
-pub use text::{judged, text};
+pub use text::{judged, outline, text};
 
 /// What is known of the LACs after a run, or in the middle of one.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +84,32 @@ pub enum WriteError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// Whether a report can be written there, as far as one can tell beforehand.
+///
+/// # Errors
+///
+/// Those of [`Report::write`].
+pub fn check(path: &Path) -> Result<(), WriteError> {
+    Format::of(path)?;
+    file::check(path).map_err(|source| WriteError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Gives a file a report that is rendered already. It has either its old contents or all of the
+/// new ones, whatever happens.
+///
+/// # Errors
+///
+/// If the file system refuses.
+pub fn replace(path: &Path, document: &str) -> Result<(), WriteError> {
+    file::replace(path, document.as_bytes()).map_err(|source| WriteError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 impl Facts {
@@ -128,11 +155,7 @@ impl Report {
     ///
     /// If the extension is unknown, or the file system refuses.
     pub fn write(&self, path: &Path) -> Result<(), WriteError> {
-        let document = self.render(Format::of(path)?);
-        file::replace(path, document.as_bytes()).map_err(|source| WriteError::File {
-            path: path.to_owned(),
-            source,
-        })
+        replace(path, &self.render(Format::of(path)?))
     }
 
     /// The facts of the run and of what was seen, each with its name, for a list or a table.

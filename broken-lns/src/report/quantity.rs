@@ -13,7 +13,7 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 }
 
 /// A duration in nanoseconds, for people: two digits at the least, and a unit that fits.
-pub(super) fn duration(nanoseconds: u64) -> String {
+pub(crate) fn duration(nanoseconds: u64) -> String {
     let (unit, name) = match nanoseconds {
         0..99_500 => (1e3, "µs"),
         99_500..999_500_000 => (1e6, "ms"),

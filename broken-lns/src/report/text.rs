@@ -4,7 +4,7 @@ use super::quantity::counted;
 use super::sentence::Sentence;
 use super::{Report, caveats, escape, expectation, expectations, message, sentences};
 use crate::judge::{Judgements, Verdict};
-use crate::output::{Palette, time};
+use crate::output::{Palette, thousands, time};
 use crate::track::findings::FaultFindings;
 
 /// What stands between a subject and what is said of it.
@@ -14,10 +14,40 @@ const VERDICT: usize = 10;
 /// Different messages of LACs that are shown for each fault.
 const MESSAGES_SHOWN: usize = 3;
 
+/// Faults that an outline has.
+const OUTLINED: usize = 20;
+
 /// The report as text, several lines long.
 pub fn text(report: &Report, palette: &Palette) -> String {
-    let mut text = headline(report, palette);
+    headline(report, palette) + &body(report, usize::MAX, palette)
+}
+
+/// The report below the summary of its run, if there is anything in it: the first faults, and
+/// what is not known.
+pub fn outline(report: &Report, palette: &Palette) -> String {
+    let findings = &report.findings;
+    if findings.totals.attempts == 0 {
+        return String::new();
+    }
+    let more = match findings.faults.len().saturating_sub(OUTLINED) {
+        0 => String::new(),
+        more => format!(
+            "\n{} more are in the report: --report FILE\n",
+            thousands(more as u64)
+        ),
+    };
+    format!(
+        "\n{}\n{}{more}",
+        seen(report, palette),
+        body(report, OUTLINED, palette)
+    )
+}
+
+/// What became of the first faults and expectations, and what is not known.
+fn body(report: &Report, most: usize, palette: &Palette) -> String {
+    let mut text = String::new();
     let mut sentences = sentences(&report.findings);
+    sentences.truncate(most);
     for (sentence, fault) in sentences.iter_mut().zip(&report.findings.faults) {
         sentence.clauses.extend(messages(fault));
     }
@@ -25,7 +55,7 @@ pub fn text(report: &Report, palette: &Palette) -> String {
         text.push('\n');
         text.push_str(&list(&sentences, palette));
     }
-    text.push_str(&judged(&report.judgements, usize::MAX, palette));
+    text.push_str(&judged(&report.judgements, most, palette));
     let caveats = caveats(report);
     if !caveats.is_empty() {
         text.push('\n');
@@ -39,18 +69,10 @@ pub fn text(report: &Report, palette: &Palette) -> String {
 
 /// What was seen in all, and in which run.
 fn headline(report: &Report, palette: &Palette) -> String {
-    let totals = &report.findings.totals;
     let facts = &report.facts;
-    let seen = format!(
-        "{} made {} and {} in {}",
-        counted(totals.lacs, "LAC"),
-        counted(totals.attempts, "attempt"),
-        counted(totals.retransmissions, "retransmission"),
-        time(facts.duration),
-    );
     format!(
         "{}\n{} on {}, scenario {}, {} followed\n",
-        palette.strong(&seen),
+        seen(report, palette),
         facts.started(),
         escape::plain(&facts.interfaces.join(", ")),
         escape::plain(&facts.scenario),
@@ -89,6 +111,19 @@ pub fn judged(judgements: &Judgements, most: usize, palette: &Palette) -> String
         text.push_str(&format!("{more} in the report\n"));
     }
     text
+}
+
+/// What was seen in all.
+fn seen(report: &Report, palette: &Palette) -> String {
+    let totals = &report.findings.totals;
+    let seen = format!(
+        "{} made {} and {} in {}",
+        counted(totals.lacs, "LAC"),
+        counted(totals.attempts, "attempt"),
+        counted(totals.retransmissions, "retransmission"),
+        time(report.facts.duration),
+    );
+    palette.strong(&seen)
 }
 
 /// A line for each clause, with all clauses at the same column.

@@ -13,6 +13,7 @@ use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::maps;
+use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::Policy;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
@@ -21,8 +22,8 @@ use crate::compile::{Compiled, rule_name};
 use crate::interface::{AttachMode, DriverStatistics, Interface};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Plan, plan};
-use crate::play::{Orders, Sent};
-use crate::program::{AttachError, Program, ProgramSettings};
+use crate::play::{Orders, Remote, Sent, WorkerEvents};
+use crate::program::{AttachError, Events, Program, ProgramSettings};
 use crate::queue::Socket;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot};
 
@@ -49,6 +50,11 @@ pub struct ResponderOptions {
     pub batch_size: u32,
     /// What workers do while there are no frames.
     pub wait: Wait,
+    /// Which LACs are followed.
+    pub sample: Sample,
+    /// Octets of the ring buffer for what is heard of them: a power of two, and a page at the
+    /// least.
+    pub events_size: u32,
     /// Whether answers are announced.
     pub announce: bool,
     /// The least important messages that the program logs.
@@ -66,8 +72,6 @@ pub struct Responder {
     /// The scenario, and behind it those that a worker may still owe replies of: they are
     /// given up here, and not where a worker would have to give the memory back.
     scenarios: Vec<Arc<Compiled>>,
-    /// The number of the scenario, which counts those before it.
-    number: u32,
 }
 
 impl Responder {
@@ -122,12 +126,12 @@ impl Responder {
             workers,
             driver,
             scenarios: vec![Arc::clone(compiled)],
-            number: 0,
         })
     }
 
-    /// Puts another scenario in force. Attempts and the hits of rules are counted anew; what is
-    /// owed of the old one is still sent.
+    /// Puts another scenario in force, by whose number what is told of a frame is known; that of
+    /// the first one is 0. Attempts and the hits of rules are counted anew; what is owed of the
+    /// old one is still sent.
     ///
     /// The workers are told first, so that they have it for whatever the kernel half hands over
     /// because of it. They go on with it from their next batch on, the kernel half at one instant.
@@ -136,9 +140,12 @@ impl Responder {
     ///
     /// As for [`can_play`](Self::can_play), where nothing has changed then; and
     /// [`ResponderError::Install`], where the kernel half goes on with the old one.
-    pub fn set_scenario(&mut self, compiled: Arc<Compiled>) -> Result<(), ResponderError> {
+    pub fn set_scenario(
+        &mut self,
+        compiled: Arc<Compiled>,
+        number: u32,
+    ) -> Result<(), ResponderError> {
         self.can_play(&compiled)?;
-        let number = self.number.wrapping_add(1);
         for player in &mut self.workers.players {
             player.set(Arc::clone(&compiled), number);
         }
@@ -147,7 +154,6 @@ impl Responder {
             interface: self.interface.name.clone(),
             cause,
         })?;
-        self.number = number;
         self.scenarios
             .retain(|scenario| Arc::strong_count(scenario) > 1);
         self.scenarios.insert(0, compiled);
@@ -206,6 +212,23 @@ impl Responder {
         answers.map_err(|cause| ResponderError::load(&self.interface, cause))
     }
 
+    /// The events of the LACs that are followed; they can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Load`] the second time.
+    pub fn events(&mut self) -> Result<Events, ResponderError> {
+        let events = self.program.events();
+        events.map_err(|cause| ResponderError::load(&self.interface, cause))
+    }
+
+    /// What the workers tell of the LACs in the sample, for each worker its own; it can be taken
+    /// once.
+    pub fn worker_events(&mut self) -> Vec<WorkerEvents> {
+        let players = self.workers.players.iter_mut();
+        players.filter_map(Remote::take_events).collect()
+    }
+
     /// The messages of the program, for `logger`; they can be taken once.
     ///
     /// # Errors
@@ -229,6 +252,7 @@ impl Responder {
             rewritten: kernel.verdicts[Verdict::Answered as usize],
             redirected: 0,
             sent: [0; Sent::COUNT],
+            events_lost: kernel.events_lost,
             rules: self.rules()?,
             queues: Vec::with_capacity(self.workers.sockets.len()),
             driver: self.driver.since_start(),
@@ -237,6 +261,7 @@ impl Responder {
             for (sum, count) in snapshot.sent.iter_mut().zip(player.sent()) {
                 *sum += count;
             }
+            snapshot.events_lost += player.events_lost();
         }
         for socket in &self.workers.sockets {
             let counts = socket.tally().counts();
@@ -355,6 +380,8 @@ fn attach(
         path: attempt.path,
         mac,
         verify_checksum: options.verify_checksum,
+        sample: options.sample,
+        events_size: options.events_size,
         announce: options.announce,
         log_level: options.log_level,
     };
@@ -375,6 +402,7 @@ fn attach(
                 },
                 compiled: Arc::clone(compiled),
                 scenario: 0,
+                sample: options.sample,
             };
             let order = WorkerOrder {
                 orders,

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::Session;
+use super::{Session, follow};
 use crate::cli::ControlChoice;
 use crate::compile::Compiled;
 use crate::control::protocol::{
-    Changed, InForce, InterfaceStatus, Load, Refused, RuleLine, Set, SetTreatment, Status,
+    Changed, Document, InForce, InterfaceStatus, Load, Reactions, Refused, RuleLine, Set,
+    SetTreatment, Status,
 };
 use crate::control::{Controlled, DIRECTORY, Limits, ListenError, Server, socket_of};
 use crate::interface::Interface;
+use crate::judge::Expectations;
 use crate::refusal::Refusal;
+use crate::report::Format;
 use crate::scenario::{Fault, LnsRule, Place, Scenario, Treatment};
 
 /// Listens where it was asked for, or else where clients look first. A warning says why nobody
@@ -136,6 +139,14 @@ impl Controlled for Session {
         Ok(self.as_read())
     }
 
+    fn report(&mut self, format: Format) -> Result<Document, Refused> {
+        self.report_as(format)
+    }
+
+    fn reactions(&mut self) -> Result<Option<Reactions>, Refused> {
+        self.noticed()
+    }
+
     fn reset(&mut self) -> Result<(), Refused> {
         self.zero = self.snapshot().map_err(Refused::because)?;
         self.zero_hits = self.hits()?;
@@ -162,8 +173,19 @@ impl Session {
             responder.can_play(&compiled).map_err(Refused::because)?;
         }
         let compiled = Arc::new(compiled);
+        // A number that was tried is used no more, since some of the interfaces may have it.
+        self.scenario_number = self.scenario_number.wrapping_add(1);
+        let number = self.scenario_number;
+        // Before anything of it can happen.
+        if let Some(follower) = &self.follower {
+            follower.enter(
+                number,
+                follow::rules(&scenario),
+                Expectations::of(&scenario),
+            )?;
+        }
         for responder in &mut self.responders {
-            let played = responder.set_scenario(Arc::clone(&compiled));
+            let played = responder.set_scenario(Arc::clone(&compiled), number);
             played.map_err(Refused::because)?;
         }
         self.scenario = scenario;
@@ -181,7 +203,7 @@ impl Session {
         }
     }
 
-    fn in_force(&self) -> InForce {
+    pub(super) fn in_force(&self) -> InForce {
         let file = self.file.as_ref();
         InForce {
             name: file.map_or_else(

@@ -30,7 +30,7 @@ impl Session {
             started: self.started_at,
             snapshot: snapshot.since(&self.zero),
             rules: RuleCount::all(&self.scenario, self.hits_since_zero()?),
-            times: None,
+            times: self.times()?,
         })
     }
 }

@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result, ensure};
 use ratatui::crossterm::event::Event;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use model::{LacLine, Model, Reaction, Reactions, Sample};
+pub use model::{Model, Sample};
 
 use crate::cli::Which;
 use crate::control::DIRECTORY;

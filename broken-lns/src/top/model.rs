@@ -1,13 +1,12 @@
 //! What is known of a responder: what it said last, and how that changed.
 
-use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use broken_lns_ebpf::verdict::Verdict;
 
 use super::flow::Flow;
 use super::panel::Panel;
-use crate::control::protocol::{RuleLine, Status};
+use crate::control::protocol::{LacLine, Reacted, Reactions, RuleLine, Status};
 use crate::snapshot::{InterfaceSnapshot, Snapshot, XdpStatistics};
 
 /// What a responder said at one instant.
@@ -19,39 +18,6 @@ pub struct Sample {
     pub rules: Vec<RuleLine>,
     /// What it saw of single LACs, if it follows them.
     pub reactions: Option<Reactions>,
-}
-
-/// What a responder saw of single LACs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reactions {
-    /// What LACs did, the latest first.
-    pub last: Vec<Reaction>,
-    /// The slowest and the noisiest of them, in any order.
-    pub lacs: Vec<LacLine>,
-}
-
-/// Something that a LAC did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reaction {
-    /// Who did it.
-    pub lac: IpAddr,
-    /// The virtual LNS that it was about.
-    pub lns: IpAddr,
-    /// What it did, in a few words.
-    pub what: String,
-    /// When, from the start of the responder on.
-    pub when: Duration,
-}
-
-/// What is known of one LAC.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LacLine {
-    /// Its address.
-    pub lac: IpAddr,
-    /// The messages that it sent.
-    pub messages: u64,
-    /// The longest that it took to react.
-    pub slowest: Option<Duration>,
 }
 
 /// What is known of a responder.
@@ -215,7 +181,7 @@ impl Model {
         reactions.flat_map(|reactions| &reactions.lacs)
     }
 
-    pub(super) fn reactions(&self) -> impl Iterator<Item = &Reaction> {
+    pub(super) fn reactions(&self) -> impl Iterator<Item = &Reacted> {
         let latest = self.latest.iter();
         let reactions = latest.filter_map(|latest| latest.reactions.as_ref());
         reactions.flat_map(|reactions| &reactions.last)

@@ -1,13 +1,15 @@
 //! The panels: their columns, and the rows that are in them.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use broken_lns_ebpf::verdict::Verdict;
 
 use super::flow::Flow;
-use super::model::{LacLine, Model, Queue, Reaction};
-use crate::control::protocol::RuleLine;
+use super::model::{Model, Queue};
+use crate::control::protocol::{LacLine, Reacted, RuleLine};
 use crate::output::{prefixes, rate, thousands, time};
+use crate::report::duration;
 
 /// A part of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +67,7 @@ pub(super) enum Row<'m> {
     Queue(&'m Queue),
     Rule(&'m RuleLine, f64),
     Lac(&'m LacLine),
-    Reaction(&'m Reaction),
+    Reaction(&'m Reacted),
 }
 
 /// What is in one cell.
@@ -242,15 +244,13 @@ impl Row<'_> {
             Self::Lac(lac) => vec![
                 lac.lac.to_string(),
                 thousands(lac.messages),
-                lac.slowest.map_or("-".to_owned(), |slowest| {
-                    format!("{:.3} s", slowest.as_secs_f64())
-                }),
+                lac.slowest_ns.map_or("-".to_owned(), duration),
             ],
             Self::Reaction(reaction) => vec![
-                time(reaction.when),
+                time(Duration::from_nanos(reaction.at_ns)),
                 reaction.lac.to_string(),
                 reaction.lns.to_string(),
-                reaction.what.clone(),
+                reaction.to_string(),
             ],
         }
     }
@@ -279,9 +279,9 @@ impl Row<'_> {
         }
     }
 
-    fn slowest(&self) -> Option<std::time::Duration> {
+    fn slowest(&self) -> Option<u64> {
         match self {
-            Self::Lac(lac) => lac.slowest,
+            Self::Lac(lac) => lac.slowest_ns,
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::model::Sample;
 use crate::control::client::{Client, ClientError, Whom};
-use crate::control::protocol::{Refused, Reply, Request};
+use crate::control::protocol::{Reactions, Refused, Reply, Request};
 
 /// From one time to the next.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -67,8 +67,18 @@ pub(super) fn ask(whom: &Whom, directory: &Path) -> Result<Sample, PollError> {
     Ok(Sample {
         status: *status,
         rules,
-        reactions: None,
+        reactions: reactions(ask(&Request::Reactions))?,
     })
+}
+
+/// What it says of single LACs; nothing where it cannot tell at the moment, or follows none.
+fn reactions(reply: Result<Reply, PollError>) -> Result<Option<Reactions>, PollError> {
+    match reply {
+        Ok(Reply::Reactions(reactions)) => Ok(reactions),
+        Ok(_) => Err(PollError::OffTopic),
+        Err(PollError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Asks a responder, or the next one in its place, until nobody listens any more.

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::distribution::Distribution;
 use super::findings::{
-    Acknowledged, Acknowledgement, FaultFindings, FaultKey, LacMessage, MessageCount, Reactions,
+    Acknowledged, Acknowledgement, Durations, FaultFindings, FaultKey, LacMessage, MessageCount,
+    Reactions,
 };
 
 /// Addresses that LACs failed over to, each counted apart.
@@ -39,6 +41,8 @@ pub(super) struct Faults {
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) key: FaultKey,
+    /// Its rule, where that was entered.
+    rule: Option<Arc<Rule>>,
     pub(super) lacs: u64,
     pub(super) attempts: u64,
     pub(super) answered: u64,
@@ -59,9 +63,14 @@ pub(super) struct Fault {
 }
 
 impl Faults {
-    /// The fault with that key, new if need be; `None` where it is new and there are
-    /// `limit` octets in use already.
-    pub(super) fn meet(&mut self, key: FaultKey, limit: usize) -> Option<FaultId> {
+    /// The fault with that key, new if need be, and then of that rule; `None` where it is new
+    /// and there are `limit` octets in use already.
+    pub(super) fn meet(
+        &mut self,
+        key: FaultKey,
+        limit: usize,
+        rule: impl FnOnce() -> Option<Arc<Rule>>,
+    ) -> Option<FaultId> {
         if let Some(id) = self.index.get(&key) {
             return Some(*id);
         }
@@ -69,10 +78,11 @@ impl Faults {
             return None;
         }
         let id = FaultId::try_from(self.entries.len()).ok()?;
-        self.entries.push(Fault::new(key));
-        self.index.insert(key, id);
+        let fault = Fault::new(key, rule());
         // A table that grew may be half empty.
-        self.bytes += 2 * size_of::<Fault>() + INDEX_BYTES;
+        self.bytes += 2 * size_of::<Fault>() + INDEX_BYTES + fault.heap_bytes();
+        self.entries.push(fault);
+        self.index.insert(key, id);
         Some(id)
     }
 
@@ -94,24 +104,34 @@ impl Faults {
         }
     }
 
-    /// What is known of them, in the order of their keys, with the names that `name` has.
-    pub(super) fn findings(&self, name: impl Fn(FaultKey) -> String) -> Vec<FaultFindings> {
+    /// How long LACs took, over all of them.
+    pub(super) fn durations(&self) -> Durations {
+        let mut all = Durations::default();
+        for fault in &self.entries {
+            all.acknowledgement.merge(&fault.acknowledged.round_trip);
+            all.failover.merge(&fault.failover_after);
+            all.lockout.merge(&fault.lockout);
+        }
+        all
+    }
+
+    /// What is known of them, in the order of their keys.
+    pub(super) fn findings(&self) -> Vec<FaultFindings> {
         let mut met: Vec<&Fault> = self
             .entries
             .iter()
             .filter(|fault| fault.attempts > 0)
             .collect();
         met.sort_by_key(|fault| fault.key);
-        met.into_iter()
-            .map(|fault| fault.findings(name(fault.key)))
-            .collect()
+        met.into_iter().map(Fault::findings).collect()
     }
 }
 
 impl Fault {
-    fn new(key: FaultKey) -> Self {
+    fn new(key: FaultKey, rule: Option<Arc<Rule>>) -> Self {
         Self {
             key,
+            rule,
             lacs: 0,
             attempts: 0,
             answered: 0,
@@ -129,6 +149,19 @@ impl Fault {
             other_targets: 0,
             messages: Vec::new(),
             messages_left_out: 0,
+        }
+    }
+
+    /// Whether it answers with a StopCCN; one of a rule that nobody entered may.
+    pub(super) fn refuses(&self) -> bool {
+        self.rule.as_ref().is_none_or(|rule| rule.refuses)
+    }
+
+    /// What it is called.
+    fn name(&self) -> String {
+        match &self.rule {
+            Some(rule) => rule.fault.clone(),
+            None => format!("rule {} of scenario {}", self.key.rule, self.key.scenario),
         }
     }
 
@@ -172,7 +205,10 @@ impl Fault {
     fn heap_bytes(&self) -> usize {
         let texts = self.messages.iter().map(|known| &known.message.text);
         let texts: usize = texts.flatten().map(String::capacity).sum();
-        self.acknowledged.round_trip.heap_bytes()
+        // It may be the last one that holds the rule.
+        let rule = self.rule.as_ref();
+        let rule = rule.map_or(0, |rule| size_of::<Rule>() + rule.fault.capacity() + 32);
+        rule + self.acknowledged.round_trip.heap_bytes()
             + self.failover_after.heap_bytes()
             + self.retry_after.heap_bytes()
             + self.lockout.heap_bytes()
@@ -182,7 +218,7 @@ impl Fault {
             + texts
     }
 
-    fn findings(&self, fault: String) -> FaultFindings {
+    fn findings(&self) -> FaultFindings {
         let mut failover_to = self.targets.clone();
         failover_to.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(&other.0)));
         let mut messages = self.messages.clone();
@@ -192,7 +228,7 @@ impl Fault {
         });
         FaultFindings {
             key: self.key,
-            fault,
+            fault: self.name(),
             lacs: self.lacs,
             attempts: self.attempts,
             answered: self.answered,

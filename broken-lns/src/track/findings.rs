@@ -7,12 +7,12 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use super::distribution::Distribution;
 
 /// What a LAC did about the answer of an LNS, or about the lack of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reaction {
     /// It began the next attempt at another LNS.
@@ -190,6 +190,17 @@ pub struct Lockout {
     /// From the answer to its last SCCRQ there, or from that SCCRQ where there was no answer,
     /// until it came back.
     pub length: u64,
+}
+
+/// How long LACs took, over all faults.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Durations {
+    /// As in [`Acknowledged::round_trip`].
+    pub acknowledgement: Distribution,
+    /// As in [`FaultFindings::failover_after`].
+    pub failover: Distribution,
+    /// As in [`FaultFindings::lockout`].
+    pub lockout: Distribution,
 }
 
 /// How many attempts, and how many LACs with at least one of them.
@@ -428,10 +439,15 @@ pub struct LacFindings {
     pub lac: IpAddr,
     /// When it was heard of first, and last.
     pub span: (u64, u64),
+    /// Its messages, of any type and repeated ones, too.
+    pub messages: u64,
     /// Its attempts.
     pub attempts: u64,
     /// SCCRQs that repeated one.
     pub retransmissions: u64,
+    /// The longest that it took for its next attempt after an answer, or after the SCCRQ where
+    /// there was none; of the attempts that are over.
+    pub slowest: Option<u64>,
     /// Its LNSs, in the order of its first attempts at them: its preference, as far as one
     /// can see it.
     pub order: Vec<IpAddr>,

@@ -43,8 +43,11 @@ pub(super) struct Lac {
     last: u64,
     /// When its last SCCRQ came.
     active: u64,
+    messages: u64,
     made: u64,
     retransmissions: u64,
+    /// The longest from an answer to what it did about it.
+    slowest: Option<NonZeroU64>,
     attempts: Vec<Attempt>,
     visits: Vec<Visit>,
     rounds: Rounds,
@@ -61,8 +64,10 @@ impl Lac {
             first: time,
             last: time,
             active: time,
+            messages: 0,
             made: 0,
             retransmissions: 0,
+            slowest: None,
             attempts: Vec::new(),
             visits: Vec::new(),
             rounds: Rounds::default(),
@@ -87,6 +92,7 @@ impl Lac {
     ) {
         self.last = self.last.max(request.time);
         self.active = self.active.max(request.time);
+        self.messages += 1;
         let at = match self.find(request, ledger) {
             Some(at) => {
                 self.repeat(at, request, ledger);
@@ -428,8 +434,12 @@ impl Lac {
             return;
         };
         let is_first = !attempt.is_answered();
+        // An answer that is sent again by itself is none to another SCCRQ, and so is one that
+        // comes late to an SCCRQ before the answer that the LAC already has.
+        let is_due = is_first || attempt.last > attempt.answered;
         let mut joined = None;
         if attempt.stage == Stage::Left
+            && is_due
             && time > attempt.left
             && attempt.left.saturating_sub(attempt.last) < TIMEOUT
         {
@@ -438,8 +448,7 @@ impl Lac {
             self.parallel = true;
             joined = Some(attempt.fault);
         }
-        // An answer that is sent again by itself is none to another SCCRQ.
-        if is_first || attempt.last > attempt.answered {
+        if is_due {
             attempt.answered = time;
         }
         attempt.answers = attempt.answers.saturating_add(1);
@@ -461,8 +470,12 @@ impl Lac {
         }
     }
 
-    pub(super) fn attempts(&self) -> u64 {
-        self.made
+    pub(super) fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    pub(super) fn slowest(&self) -> Option<u64> {
+        self.slowest.map(NonZeroU64::get)
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -483,8 +496,10 @@ impl Lac {
         LacFindings {
             lac: self.address,
             span: (self.first, self.last),
+            messages: self.messages,
             attempts: self.made,
             retransmissions: self.retransmissions,
+            slowest: self.slowest(),
             order,
             selection: self.selection(),
             parallel: self.parallel,

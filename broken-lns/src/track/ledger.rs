@@ -1,14 +1,17 @@
 //! What adds up over all LACs, and the outcomes that wait to be fetched.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::fault::{FaultId, Faults, Rule};
+use super::fault::{Fault, FaultId, Faults, Rule};
 use super::findings::{FaultKey, Outcome, OverTime, Totals};
 
 /// Outcomes that wait to be fetched; the oldest is left out at the bound.
 const OUTCOMES: usize = 65_536;
 /// Steps of the attempts over time; at the bound two become one.
 const STEPS: usize = 1024;
+/// Scenarios whose rules are known: events of one come for a moment after another is in force.
+const SCENARIOS: usize = 4;
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
 
@@ -18,8 +21,8 @@ pub(super) struct Ledger {
     pub(super) faults: Faults,
     pub(super) totals: Totals,
     pub(super) over_time: OverTime,
-    /// The rules of each scenario that was entered.
-    scenarios: HashMap<u32, Vec<Rule>>,
+    /// The rules of the scenarios that were entered last, by their numbers.
+    scenarios: VecDeque<(u32, Vec<Arc<Rule>>)>,
     outcomes: VecDeque<Outcome>,
     /// Until when events may have been lost.
     pub(super) lost_until: Option<u64>,
@@ -33,7 +36,7 @@ impl Ledger {
             faults: Faults::default(),
             totals: Totals::default(),
             over_time: OverTime::default(),
-            scenarios: HashMap::new(),
+            scenarios: VecDeque::new(),
             outcomes: VecDeque::new(),
             lost_until: None,
             patience,
@@ -41,25 +44,28 @@ impl Ledger {
     }
 
     pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>) {
-        self.scenarios.insert(scenario, rules);
+        let rules = rules.into_iter().map(Arc::new).collect();
+        self.scenarios.truncate(SCENARIOS - 1);
+        self.scenarios.push_front((scenario, rules));
     }
 
-    fn rule(&self, key: FaultKey) -> Option<&Rule> {
-        self.scenarios.get(&key.scenario)?.get(key.rule as usize)
+    /// The fault with that key, new if need be, which the scenario has told by then; `None`
+    /// where it is new and faults have `limit` octets already.
+    pub(super) fn meet(&mut self, key: FaultKey, limit: usize) -> Option<FaultId> {
+        let Self {
+            faults, scenarios, ..
+        } = self;
+        faults.meet(key, limit, || {
+            let (_, rules) = scenarios
+                .iter()
+                .find(|(number, _)| *number == key.scenario)?;
+            rules.get(key.rule as usize).cloned()
+        })
     }
 
     /// Whether the fault answers with a StopCCN; one that nobody entered may.
     pub(super) fn refuses(&self, fault: FaultId) -> bool {
-        let fault = self.faults.get(fault);
-        fault.is_some_and(|fault| self.rule(fault.key).is_none_or(|rule| rule.refuses))
-    }
-
-    /// What a fault is called.
-    pub(super) fn name(&self, key: FaultKey) -> String {
-        match self.rule(key) {
-            Some(rule) => rule.fault.clone(),
-            None => format!("rule {} of scenario {}", key.rule, key.scenario),
-        }
+        self.faults.get(fault).is_some_and(Fault::refuses)
     }
 
     /// Whether events may have been lost since a time.

@@ -14,7 +14,7 @@ use broken_lns_ebpf::wire::l2tp;
 use super::attempt::Request;
 use super::fault::{FaultId, Rule};
 use super::findings::{
-    Doubt, FaultKey, Findings, LacFindings, LacMessage, Outcome, Selection, Selections,
+    Doubt, Durations, FaultKey, Findings, LacFindings, LacMessage, Outcome, Selection, Selections,
 };
 use super::lac::Lac;
 use super::ledger::Ledger;
@@ -39,6 +39,8 @@ pub struct Settings {
 impl Settings {
     /// Octets that may be in use where nobody says otherwise.
     pub const MEMORY: usize = 256 << 20;
+    /// Nanoseconds by which events of the kernel half and of workers may be out of order.
+    pub const DISORDER: u64 = 250_000_000;
     /// The least that makes sense: with less, hardly any LAC can be followed.
     pub const LEAST_MEMORY: usize = 32 << 20;
 }
@@ -49,7 +51,7 @@ impl Default for Settings {
             memory: Self::MEMORY,
             sample: Sample::ALL,
             patience: 600_000_000_000,
-            disorder: 50_000_000,
+            disorder: Self::DISORDER,
         }
     }
 }
@@ -201,10 +203,15 @@ impl Tracker {
         Findings {
             span: self.span,
             totals,
-            faults: self.ledger.faults.findings(|key| self.ledger.name(key)),
+            faults: self.ledger.faults.findings(),
             attempts_over_time: self.ledger.over_time.clone(),
             selections,
         }
+    }
+
+    /// How long LACs took, over all faults.
+    pub fn durations(&self) -> Durations {
+        self.ledger.faults.durations()
     }
 
     /// What is known of one LAC.
@@ -220,9 +227,16 @@ impl Tracker {
         lacs.map(|lac| lac.findings(&self.ledger))
     }
 
-    /// The LACs with the most attempts, the noisiest one first.
+    /// The LACs with the most messages, the noisiest one first.
     pub fn noisiest(&self, count: usize) -> Vec<LacFindings> {
-        self.greatest(count, Lac::attempts)
+        self.greatest(count, Lac::messages)
+    }
+
+    /// The LACs that took the longest for their next attempt, the slowest one first.
+    pub fn slowest(&self, count: usize) -> Vec<LacFindings> {
+        let mut slowest = self.greatest(count, |lac| lac.slowest().unwrap_or(0));
+        slowest.retain(|lac| lac.slowest.is_some());
+        slowest
     }
 
     /// The LACs that were heard of last, the latest one first.
@@ -341,7 +355,7 @@ impl Tracker {
             lns: address(event.lns, event.ip_version),
         };
         // LACs get the greater part.
-        self.ledger.faults.meet(key, self.settings.memory / 4)
+        self.ledger.meet(key, self.settings.memory / 4)
     }
 
     /// Begins to follow a LAC.

@@ -24,6 +24,7 @@ mod loaded;
 mod metrics;
 mod packet;
 mod played;
+mod population;
 mod queues;
 mod refusals;
 mod replies;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
         ("played", played::trials()),
+        ("population", population::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
         ("changes", changes::trials()),

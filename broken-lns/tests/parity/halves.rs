@@ -7,15 +7,18 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use broken_lns::af_xdp::{Packet, Umem};
 use broken_lns::compile::Compiled;
 use broken_lns::play::{Orders, Player};
-use broken_lns::program::{Program, ProgramSettings};
+use broken_lns::program::{Events, Program, ProgramSettings};
 use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
+use broken_lns_ebpf::event::Event;
 use broken_lns_ebpf::rules::Mark;
+use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{KERNEL_AVP_LIMIT, Policy};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 
+use broken_lns_ebpf::maps::EVENTS_SIZE;
 pub(crate) use broken_lns_ebpf::maps::Path;
 
 /// The MAC address that both halves answer for.
@@ -72,6 +75,7 @@ impl Worker {
             policy,
             compiled: Arc::new(compiled),
             scenario: 0,
+            sample: Sample::NONE,
         };
         let (player, _) = Player::new(orders, None);
         Self {
@@ -107,6 +111,7 @@ impl Worker {
 /// The kernel half, without an interface.
 pub(crate) struct KernelHalf {
     program: Program,
+    events: Events,
     /// The number of the scenario.
     scenario: u32,
 }
@@ -122,15 +127,28 @@ impl KernelHalf {
     }
 
     pub(crate) fn with_scenario(compiled: &Compiled, path: Path, policy: &Policy) -> Result<Self> {
+        Self::with_sample(compiled, path, policy, Sample::ALL)
+    }
+
+    pub(crate) fn with_sample(
+        compiled: &Compiled,
+        path: Path,
+        policy: &Policy,
+        sample: Sample,
+    ) -> Result<Self> {
         let settings = ProgramSettings {
             path,
             mac: policy.mac.map(|_| OWN_MAC),
             verify_checksum: policy.verify_checksum,
+            sample,
+            events_size: EVENTS_SIZE,
             announce: false,
             log_level: log::LevelFilter::Off,
         };
+        let mut program = Program::load(&settings, compiled)?;
         Ok(Self {
-            program: Program::load(&settings, compiled)?,
+            events: program.events()?,
+            program,
             scenario: 0,
         })
     }
@@ -175,6 +193,31 @@ impl KernelHalf {
             verdict,
             reply: is_reply.then_some(left),
         })
+    }
+
+    /// What was told since the last time, with what follows each event.
+    pub(crate) fn events(&mut self) -> Vec<(Event, Vec<u8>)> {
+        let mut events = Vec::new();
+        self.events.take(usize::MAX, |octets| {
+            let event = Event::from_octets(octets);
+            events.extend(event.map(|(event, rest)| (event, rest.to_vec())));
+        });
+        events
+    }
+
+    /// How many events did not fit.
+    pub(crate) fn events_lost(&self) -> Result<u64> {
+        Ok(self.program.counts()?.events_lost)
+    }
+
+    /// Has the kernel half look at a frame that it leaves as it is, many times.
+    pub(crate) fn repeat(&mut self, frame: &[u8], times: u32) -> Result<()> {
+        self.program.xdp()?.test_run(TestRunOptions {
+            data_in: Some(frame),
+            repeat: times,
+            ..TestRunOptions::new()
+        })?;
+        Ok(())
     }
 
     /// The frame as the kernel half leaves it.

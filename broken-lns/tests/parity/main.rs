@@ -5,6 +5,7 @@
 //! The tests of the kernel half need root. Without it they show as ignored,
 //! except under `cargo xtask test`, where none may be.
 
+mod events;
 mod fixtures;
 mod halves;
 mod mutation;
@@ -57,6 +58,15 @@ fn main() {
         kernel("the worker walks what the kernel half cannot", many_avps),
         kernel("without a socket the frame goes to the host", no_socket),
         kernel("the verifier has room to spare", verifier),
+        kernel(
+            "every control message is told of",
+            events::fixtures_of_both_paths,
+        ),
+        kernel("what an event says", events::fields),
+        kernel("what a LAC says is told with it", events::heads),
+        kernel("an event names scenario and rule", events::rules),
+        kernel("nothing is told of who is not followed", events::sample),
+        kernel("events that do not fit are counted", events::lost),
         kernel("the longest prefixes decide", rules::longest_prefixes),
         kernel("both halves play every fault alike", rules::faults),
         kernel("a quarter of the frames is lost", rules::loss),

@@ -34,7 +34,7 @@ fn worker_policy() -> Policy {
 }
 
 /// The frame of a message between these two.
-fn frame(lac: IpAddr, lns: IpAddr, message: &ControlMessage) -> Vec<u8> {
+pub(crate) fn frame(lac: IpAddr, lns: IpAddr, message: &ControlMessage) -> Vec<u8> {
     let (lac, lns) = (SocketAddr::new(lac, 1025), SocketAddr::new(lns, 1701));
     fixtures::between(lac, lns, message.bytes())
 }

@@ -6,6 +6,7 @@ use crate::codes::ErrorCode;
 use crate::interface::AttachMode;
 use crate::mode::Path;
 use crate::output::tests::one_interface;
+use crate::track::findings::Reaction;
 
 /// A scenario that is in force.
 pub(crate) fn in_force() -> InForce {
@@ -64,6 +65,68 @@ pub(crate) fn rule(
     }
 }
 
+fn reactions() -> Reactions {
+    let lac = "198.51.100.2".parse().expect("an address");
+    let lns = "192.0.2.1".parse().expect("an address");
+    Reactions {
+        last: vec![Reacted {
+            lac,
+            lns,
+            reaction: Reaction::RetrySame,
+            next: Some(lns),
+            after_ns: Some(30_000_000_000),
+            at_ns: 31_000_000_000,
+        }],
+        lacs: vec![LacLine {
+            lac,
+            messages: 4,
+            slowest_ns: None,
+        }],
+    }
+}
+
+#[test]
+fn a_reaction_is_told_in_a_few_words() {
+    let retry = reactions().last.remove(0);
+    let elsewhere = Some("192.0.2.2".parse().expect("an address"));
+    for (reaction, next, after_ns, words) in [
+        (
+            Reaction::RetrySame,
+            retry.next,
+            retry.after_ns,
+            "retry after 30 s",
+        ),
+        (
+            Reaction::Failover,
+            elsewhere,
+            Some(12_000_000),
+            "failover to 192.0.2.2 after 12 ms",
+        ),
+        (Reaction::GiveUp, None, None, "gave up"),
+        (Reaction::Ignore, None, None, "ignored the answer"),
+        (
+            Reaction::Ignore,
+            elsewhere,
+            Some(3_000_000_000),
+            "ignored the answer, then to 192.0.2.2 after 3 s",
+        ),
+        (
+            Reaction::Ignore,
+            retry.next,
+            retry.after_ns,
+            "ignored the answer, then again after 30 s",
+        ),
+    ] {
+        let reacted = Reacted {
+            reaction,
+            next,
+            after_ns,
+            ..retry
+        };
+        assert_eq!(reacted.to_string(), words);
+    }
+}
+
 fn set() -> Set {
     Set {
         result_code: Some(ResultCode(2)),
@@ -101,6 +164,13 @@ fn requests_are_written_as_documented_and_read_again() {
             }}),
         ),
         (Request::Reload, json!("reload")),
+        (
+            Request::Report(Report {
+                format: Format::Markdown,
+            }),
+            json!({"report": {"format": "md"}}),
+        ),
+        (Request::Reactions, json!("reactions")),
         (Request::Reset, json!("reset")),
         (Request::Stop, json!("stop")),
     ] {
@@ -173,7 +243,7 @@ fn a_wrong_line_is_told_what_is_wrong() {
         (
             r#"{"version":1,"request":"dance"}"#,
             "not understood: unknown variant `dance`, expected one of `status`, `rules`, `set`, \
-             `load`, `reload`, `reset`, `stop` at line 1 column 30"
+             `load`, `reload`, `report`, `reactions`, `reset`, `stop` at line 1 column 30"
                 .to_owned(),
         ),
         (
@@ -241,6 +311,31 @@ fn responses_are_written_as_documented_and_read_again() {
                 "scenario": scenario,
                 "set": {"lns": null, "treatment": "fault = \"silent\""},
                 "remarks": [],
+            }}}),
+        ),
+        (
+            Ok(Reply::Report(Document {
+                format: Format::Text,
+                text: "1 LAC\n".to_owned(),
+            })),
+            json!({"version": 1, "ok": {"report": {"format": "text", "text": "1 LAC\n"}}}),
+        ),
+        (
+            Ok(Reply::Reactions(None)),
+            json!({"version": 1, "ok": {"reactions": null}}),
+        ),
+        (
+            Ok(Reply::Reactions(Some(reactions()))),
+            json!({"version": 1, "ok": {"reactions": {
+                "last": [{
+                    "lac": "198.51.100.2",
+                    "lns": "192.0.2.1",
+                    "reaction": "retry-same",
+                    "next": "192.0.2.1",
+                    "after_ns": 30_000_000_000_u64,
+                    "at_ns": 31_000_000_000_u64,
+                }],
+                "lacs": [{"lac": "198.51.100.2", "messages": 4, "slowest_ns": null}],
             }}}),
         ),
         (Ok(Reply::Reset), json!({"version": 1, "ok": "reset"})),

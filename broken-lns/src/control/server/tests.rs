@@ -145,7 +145,7 @@ fn a_wrong_request_is_told_why() {
         (
             "{\"version\":1,\"request\":\"dance\"}\n",
             "not understood: unknown variant `dance`, expected one of `status`, `rules`, `set`, \
-             `load`, `reload`, `reset`, `stop` at line 1 column 30"
+             `load`, `reload`, `report`, `reactions`, `reset`, `stop` at line 1 column 30"
                 .to_owned(),
         ),
         (

@@ -1,8 +1,9 @@
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::control::protocol::tests::{rule, status};
 use crate::snapshot::QueueSnapshot;
+use crate::track::findings::Reaction;
 
 /// What a responder says `seconds` after its start, having answered so many on queue 0.
 pub(in crate::top) fn sample(seconds: u64, answered: u64) -> Sample {
@@ -180,17 +181,19 @@ pub(in crate::top) fn reactions() -> Reactions {
         ("2001:db8:a::2", 3400, None),
     ];
     Reactions {
-        last: vec![Reaction {
+        last: vec![Reacted {
             lac: "198.51.100.2".parse().expect("an address"),
             lns: "192.0.2.1".parse().expect("an address"),
-            what: "failed over to 192.0.2.2".to_owned(),
-            when: Duration::from_millis(3_500),
+            reaction: Reaction::Failover,
+            next: Some("192.0.2.2".parse().expect("an address")),
+            after_ns: Some(12_000_000),
+            at_ns: 3_500_000_000,
         }],
         lacs: lacs
             .map(|(lac, messages, slowest)| LacLine {
                 lac: lac.parse().expect("an address"),
                 messages,
-                slowest: slowest.map(Duration::from_millis),
+                slowest_ns: slowest.map(|milliseconds: u64| milliseconds * 1_000_000),
             })
             .to_vec(),
     }

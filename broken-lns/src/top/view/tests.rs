@@ -109,7 +109,7 @@ fn the_focus_has_the_room_that_others_leave() {
     );
     assert_eq!(
         shown[22],
-        "    3.5 s 198.51.100.2           192.0.2.1              failed over to 192.0.2.2"
+        "    3.5 s 198.51.100.2           192.0.2.1              failover to 192.0.2.2 af"
     );
 
     press(&mut ui, &model, &[KeyCode::Tab, KeyCode::Tab, KeyCode::End]);

@@ -20,6 +20,7 @@ impl Lac {
         ledger: &mut Ledger,
     ) -> bool {
         self.last = self.last.max(request.time);
+        self.messages += 1;
         let latest = self.attempts.iter().enumerate();
         let latest = latest
             .filter(|(_, attempt)| is_at(attempt, request.lns, ledger))

@@ -115,6 +115,9 @@ impl Lac {
         let is_doubted = matches!(ending, Ending::Doubted(_)) || is_lost || unjudged;
         let is_quiet = attempt.stage == Stage::Open && !is_doubted;
         let quiet = is_quiet.then_some(now.saturating_sub(since));
+        if let Some(next) = next {
+            self.slowest = self.slowest.max(NonZeroU64::new(next.after));
+        }
 
         let id = attempt.fault;
         let waits = attempt.is_answered()

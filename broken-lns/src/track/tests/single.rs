@@ -141,6 +141,39 @@ fn an_answer_that_comes_after_the_next_attempt_did_not_cause_it() {
 }
 
 #[test]
+fn who_has_an_answer_does_not_wait_for_the_answers_to_its_retransmissions() {
+    // Each of its SCCRQs is answered four seconds later; it goes on after the first answer.
+    let (first, second) = (at(1, 3, Way::Worker), at(2, 3, Way::Worker));
+    let mut events = Vec::new();
+    for (talk, began, id) in [(first, 0, 7), (second, 4_100, 8), (first, 64_000, 9)] {
+        for (asked, answered) in [(0, 4_000), (1_000, 5_000), (3_500, 7_500)] {
+            talk.request(&mut events, (began + asked) * MILLISECOND, id, Deferred);
+            talk.sent(&mut events, (began + answered) * MILLISECOND, id);
+        }
+    }
+    let (tracker, outcomes) = follow(events, 90 * SECOND);
+    let told: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| (outcome.tunnel_id, outcome.conclusion, outcome.lockout))
+        .collect();
+    let locked_out = Some(60 * SECOND);
+    assert_eq!(
+        told,
+        [
+            (7, FAILOVER, None),
+            (8, FAILOVER, None),
+            (9, OPEN, locked_out)
+        ]
+    );
+    assert!(
+        !tracker
+            .lac(lac_address(1))
+            .expect("it is followed")
+            .parallel
+    );
+}
+
+#[test]
 fn a_retransmission_may_cross_the_answer_but_two_ignore_it() {
     let talk = at(1, 3, Way::Kernel);
     let with = |count: u64| {

@@ -1,0 +1,136 @@
+//! A frame as the kernel half captured it, for those who write it to a file.
+
+use crate::verdict::Verdict;
+
+/// Octets of a frame that are captured at the most: all of one with the MTU of Ethernet and two
+/// VLAN tags.
+pub const SNAP_LEN: usize = 1536;
+
+/// Which way a frame went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum Direction {
+    /// A LAC sent it.
+    Request = 0,
+    /// We did.
+    Reply = 1,
+}
+
+/// What stands before the octets of a captured frame in an entry of a ring buffer.
+///
+/// All numbers are in the byte order of the machine. It has no padding, so that
+/// it can lie in a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Captured {
+    /// Nanoseconds of the monotonic clock.
+    pub time: u64,
+    /// The number of the scenario that was in force, from 0.
+    pub scenario: u32,
+    /// The number of the rule in its scenario; 0 is the default.
+    pub rule: u32,
+    /// The kernel's number of the interface.
+    pub interface: u32,
+    /// Octets of the frame.
+    pub len: u32,
+    /// The octets of it that follow.
+    pub snap_len: u32,
+    /// The verdict as a number, that of the request for a reply.
+    pub verdict: u16,
+    /// The [`Direction`] as a number.
+    pub direction: u16,
+}
+
+impl Captured {
+    /// Octets of the value in a map.
+    pub const LEN: usize = size_of::<Self>();
+
+    /// How the frame ended, or the one that it answers; `None` for a number that is no verdict.
+    pub fn verdict(&self) -> Option<Verdict> {
+        Verdict::ALL.get(usize::from(self.verdict)).copied()
+    }
+
+    /// Which way it went; `None` for a number that none of ours wrote.
+    pub fn direction(&self) -> Option<Direction> {
+        [Direction::Request, Direction::Reply]
+            .into_iter()
+            .find(|direction| *direction as u16 == self.direction)
+    }
+
+    /// What is in a ring buffer's entry: this, and the captured octets of the frame. What follows
+    /// those was reserved for a longer one. `None` where the entry is shorter than it says.
+    pub fn from_octets(octets: &[u8]) -> Option<(Self, &[u8])> {
+        let (captured, rest) = octets.split_at_checked(Self::LEN)?;
+        let word = |at: usize| Some(u64::from_ne_bytes(*captured.get(at..)?.first_chunk()?));
+        let long = |at: usize| Some(u32::from_ne_bytes(*captured.get(at..)?.first_chunk()?));
+        let half = |at: usize| Some(u16::from_ne_bytes(*captured.get(at..)?.first_chunk()?));
+        let captured = Self {
+            time: word(0)?,
+            scenario: long(8)?,
+            rule: long(12)?,
+            interface: long(16)?,
+            len: long(20)?,
+            snap_len: long(24)?,
+            verdict: half(28)?,
+            direction: half(30)?,
+        };
+        let frame = rest.get(..usize::try_from(captured.snap_len).ok()?)?;
+        Some((captured, frame))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// The octets 0 to 31 with another length, and three more.
+    fn entry(snap_len: u32) -> Vec<u8> {
+        let mut octets: Vec<u8> = (0..32).collect();
+        octets[24..28].copy_from_slice(&snap_len.to_ne_bytes());
+        octets.extend([0xc8, 0x02, 0x00]);
+        octets
+    }
+
+    #[test]
+    fn a_frame_survives_the_way_through_a_map() {
+        let octets = entry(2);
+        let (captured, frame) = Captured::from_octets(&octets).unwrap();
+        assert_eq!(frame, [0xc8, 0x02]);
+        assert_eq!(captured.time.to_ne_bytes(), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(captured.scenario.to_ne_bytes(), [8, 9, 10, 11]);
+        assert_eq!(captured.rule.to_ne_bytes(), [12, 13, 14, 15]);
+        assert_eq!(captured.interface.to_ne_bytes(), [16, 17, 18, 19]);
+        assert_eq!(captured.len.to_ne_bytes(), [20, 21, 22, 23]);
+        assert_eq!(captured.snap_len, 2);
+        assert_eq!(captured.verdict.to_ne_bytes(), [28, 29]);
+        assert_eq!(captured.direction.to_ne_bytes(), [30, 31]);
+        assert_eq!((captured.verdict(), captured.direction()), (None, None));
+        assert_eq!(std::mem::offset_of!(Captured, direction), 30);
+        assert_eq!(Captured::LEN, 32);
+    }
+
+    #[test]
+    fn an_entry_that_is_too_short_is_none() {
+        assert_eq!(Captured::from_octets(&entry(0)[..31]), None);
+        assert_eq!(Captured::from_octets(&entry(4)), None);
+        assert_eq!(Captured::from_octets(&entry(u32::MAX)), None);
+        let octets = entry(3);
+        let (_, frame) = Captured::from_octets(&octets).unwrap();
+        assert_eq!(frame, [0xc8, 0x02, 0x00]);
+    }
+
+    #[test]
+    fn numbers_have_their_meaning() {
+        let octets = entry(0);
+        let (captured, _) = Captured::from_octets(&octets).unwrap();
+        let reply = Captured {
+            verdict: Verdict::Silent as u16,
+            direction: Direction::Reply as u16,
+            ..captured
+        };
+        assert_eq!(reply.verdict(), Some(Verdict::Silent));
+        assert_eq!(reply.direction(), Some(Direction::Reply));
+    }
+}

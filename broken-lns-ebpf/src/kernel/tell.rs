@@ -1,0 +1,147 @@
+//! What is told of the control messages of the LACs that are followed.
+//!
+//! An event is begun before the frame is looked at for an answer, which overwrites it, and
+//! told when its verdict is known. Both are functions that the verifier walks on their own,
+//! once, and not on every way that leads to them: it believes nothing of their arguments but
+//! what they are, and nothing of what they return.
+
+use aya_ebpf::Global;
+use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, xdp_md};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_load_bytes};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use aya_ebpf::programs::XdpContext;
+use broken_lns_ebpf::event::Event;
+use broken_lns_ebpf::maps;
+use broken_lns_ebpf::sample::Sample;
+use broken_lns_ebpf::sccrq::{Layers, Sccrq};
+use broken_lns_ebpf::verifier::pin;
+use broken_lns_ebpf::wire::l2tp;
+
+use super::lookup::{self, Place};
+use super::{End, buffer_len, count, frame};
+
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(maps::EVENTS_SIZE, 0);
+#[map]
+static TOLD: PerCpuArray<Told> = PerCpuArray::with_max_entries(1, 0);
+
+#[unsafe(no_mangle)]
+static SAMPLE: Global<u64> = Global::new(0);
+
+/// Octets of a message that are told of it: a power of two.
+const HEAD_LEN: usize = 128;
+
+/// An event, and behind it the beginning of the message, where that is told, too.
+#[repr(C)]
+struct Told {
+    event: Event,
+    head: [u64; HEAD_LEN / 8],
+}
+
+/// The event of a frame that was begun, and what the rest of it is known by.
+#[derive(Clone, Copy)]
+pub(super) struct Begun(u32);
+
+impl Begun {
+    const IS_TOLD: u32 = 1 << 16;
+
+    /// There is none.
+    pub(super) const NOTHING: Self = Self(0);
+
+    /// The same of an SCCRQ, which assigns a tunnel id.
+    #[inline(always)]
+    pub(super) fn of(self, sccrq: &Sccrq) -> Self {
+        Self(self.0 & Self::IS_TOLD | u32::from(sccrq.tunnel_id))
+    }
+}
+
+/// Begins the event of a frame, if its LAC is followed.
+#[inline(always)]
+pub(super) fn listen(context: &XdpContext, layers: Layers, place: Place) -> Begun {
+    // Whether anybody is followed is fixed when the program is loaded.
+    if SAMPLE.load() == 0 {
+        return Begun::NOTHING;
+    }
+    Begun(begin_event(context.ctx, layers.to_word(), place.to_word()) & Begun::IS_TOLD)
+}
+
+/// Tells the event that was begun, if one was.
+#[inline(always)]
+pub(super) fn tell(begun: Begun, end: &End) {
+    if SAMPLE.load() == 0 || begun.0 & Begun::IS_TOLD == 0 {
+        return;
+    }
+    let verdict = match end {
+        End::Verdict(verdict) => *verdict as u16,
+        End::HandedOver => Event::HANDED_OVER,
+    };
+    end_event(begun.0, verdict.into());
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 {
+    let context = XdpContext::new(context);
+    let layers = Layers::from_word(layers);
+    // SAFETY: the helper takes nothing and cannot fail.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let frame_len = buffer_len(&context);
+    let Some(event) = Event::heard(frame(&context), layers, now, frame_len) else {
+        return 0;
+    };
+    if !Sample::from_word(SAMPLE.load()).has(event.lac) {
+        return 0;
+    }
+    let place = Place::from_word(place);
+    let scenario = lookup::scenario(place.bank()).map_or(0, |scenario| scenario.number);
+    let rule = place.rule().map_or(0, |rule| rule.number);
+    let Some(told) = TOLD.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: the value belongs to this CPU, and the program is not preempted by itself.
+    let told = unsafe { &mut *told };
+    told.event = Event {
+        scenario,
+        rule,
+        ..event
+    };
+    if has_head(&told.event) {
+        told.head = [0; HEAD_LEN / 8];
+        let message = u32::from(layers.message());
+        let len = (frame_len.saturating_sub(message) as usize).clamp(1, HEAD_LEN);
+        // A verifier that lost sight of the bounds believes those of a mask.
+        let len = (pin(len - 1) & (HEAD_LEN - 1)) as u32 + 1;
+        // SAFETY: the context is the one that the kernel called us with, and the helper writes
+        // no more than `len` octets, which the head has. It writes none where it fails.
+        unsafe { bpf_xdp_load_bytes(context.ctx, message, told.head.as_mut_ptr().cast(), len) };
+    }
+    Begun::IS_TOLD
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn end_event(begun: u32, verdict: u32) -> u32 {
+    let Some(told) = TOLD.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: as above.
+    let told = unsafe { &mut *told };
+    told.event.assigned_tunnel_id = begun as u16;
+    told.event.verdict = verdict as u16;
+    let flags = u64::from(BPF_RB_NO_WAKEUP);
+    let result = match has_head(&told.event) {
+        true => EVENTS.output::<Told>(&*told, flags),
+        false => EVENTS.output::<Event>(&told.event, flags),
+    };
+    if result.is_err() {
+        count(maps::EVENTS_LOST);
+    }
+    0
+}
+
+/// Whether the beginning of the message is told, too: where it may say what the LAC thinks.
+#[inline(always)]
+fn has_head(event: &Event) -> bool {
+    event.message_type != 0 && event.message_type != l2tp::SCCRQ
+}

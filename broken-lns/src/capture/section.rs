@@ -1,0 +1,82 @@
+//! What stands in a pcapng file: one section, with a block for each interface and each frame.
+
+use std::borrow::Cow;
+
+use pcap_file::DataLink;
+use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
+use pcap_file::pcapng::blocks::interface_description::{
+    InterfaceDescriptionBlock, InterfaceDescriptionOption, InterfaceTsResolution,
+};
+use pcap_file::pcapng::blocks::opt_common::CommonOption;
+use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
+use pcap_file::pcapng::{PcapNgWriteError, PcapNgWriter};
+
+use broken_lns_ebpf::captured::{Direction, SNAP_LEN};
+
+use super::{Frame, WallClock};
+
+/// A section as octets, as far as nobody has taken them.
+pub(super) struct Section {
+    writer: PcapNgWriter<Vec<u8>>,
+    clock: WallClock,
+}
+
+impl Section {
+    /// One without frames.
+    pub(super) fn new(interfaces: &[String], clock: WallClock) -> Result<Self, PcapNgWriteError> {
+        let application = concat!("broken-lns ", env!("CARGO_PKG_VERSION"));
+        let header = SectionHeaderBlock {
+            options: vec![SectionHeaderOption::UserApplication(application.into())],
+            ..SectionHeaderBlock::default()
+        };
+        let mut writer = PcapNgWriter::with_section_header(Vec::new(), header)?;
+        for name in interfaces {
+            writer.write_pcapng_block(InterfaceDescriptionBlock {
+                linktype: DataLink::ETHERNET,
+                snaplen: SNAP_LEN as u32,
+                options: vec![
+                    InterfaceDescriptionOption::IfName(Cow::Borrowed(name)),
+                    InterfaceDescriptionOption::IfTsResol(InterfaceTsResolution::NANO),
+                ],
+            })?;
+        }
+        Ok(Self { writer, clock })
+    }
+
+    /// Adds a frame. One that is an error adds nothing.
+    pub(super) fn add(&mut self, frame: &Frame) -> Result<(), PcapNgWriteError> {
+        // The two lowest bits of the flags are the direction.
+        let flags = match frame.direction {
+            Direction::Request => 0b01,
+            Direction::Reply => 0b10,
+        };
+        let captured = u32::try_from(frame.octets.len()).unwrap_or(u32::MAX);
+        let mut options = vec![EnhancedPacketOption::Flags(flags)];
+        if !frame.comment.is_empty() {
+            let comment = CommonOption::Comment(Cow::Borrowed(&frame.comment));
+            options.push(EnhancedPacketOption::Common(comment));
+        }
+        let had = self.writer.get_ref().len();
+        let added = self.writer.write_pcapng_block(EnhancedPacketBlock {
+            interface_id: frame.interface,
+            timestamp: self.clock.at(frame.time),
+            original_len: frame.len.max(captured),
+            data: Cow::Borrowed(&frame.octets),
+            options,
+        });
+        if added.is_err() {
+            self.writer.get_mut().truncate(had);
+        }
+        added.map(|_| ())
+    }
+
+    /// The octets that nobody has taken.
+    pub(super) fn octets(&self) -> &[u8] {
+        self.writer.get_ref()
+    }
+
+    /// Takes them.
+    pub(super) fn taken(&mut self) {
+        self.writer.get_mut().clear();
+    }
+}

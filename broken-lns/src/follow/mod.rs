@@ -1,0 +1,167 @@
+//! Follows what LACs do: a thread of its own takes the events of all interfaces to a
+//! [`Tracker`](crate::track::Tracker).
+//!
+//! Nothing on the way of a frame waits for it: an event for which there is no room is lost,
+//! and counted. `intake` takes events out of where they wait, and `watch` is what they come
+//! to. A [`Follower`] is the other end, at which others ask what is known.
+
+mod intake;
+mod pace;
+mod watch;
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use pace::Pace;
+pub use watch::{Noticed, Watch};
+
+use crate::judge::Expectations;
+use crate::play::WorkerEvents;
+use crate::program::Events;
+use crate::track::{Rule, Settings};
+use intake::Intake;
+
+/// How long the thread sleeps at the most once it has taken all events there were. At a million
+/// a second the ring buffer has room for ten times as long.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// How long somebody who asks waits for the thread.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Questions that may wait for the thread.
+const QUESTIONS: usize = 16;
+
+/// The thread that follows LACs; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Follower {
+    questions: SyncSender<Question>,
+    thread: JoinHandle<Watch>,
+}
+
+/// Something to be done by the thread.
+type Question = Box<dyn FnOnce(&mut Watch, &mut Intake) + Send>;
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FollowError {
+    /// It has too much to do.
+    #[error(
+        "the thread that follows LACs did not answer within {}; the machine is busy, try again",
+        humantime::format_duration(PATIENCE)
+    )]
+    Late,
+    /// It is not there any more.
+    #[error("the thread that follows LACs ended, which is a mistake in broken-lns")]
+    Gone,
+}
+
+impl Follower {
+    /// Starts the thread, for LACs whose time goes by at that pace. `rules` are those of the
+    /// scenario with the number 0, in their order, the default one first.
+    ///
+    /// # Errors
+    ///
+    /// Where the system has no room for a thread.
+    pub fn start(
+        pace: Pace,
+        settings: Settings,
+        rules: Vec<Rule>,
+        expectations: Expectations,
+    ) -> std::io::Result<Self> {
+        let (questions, asked) = sync_channel(QUESTIONS);
+        let mut watch = Watch::new(settings, pace.began());
+        watch.enter(0, rules, expectations);
+        let thread = std::thread::Builder::new()
+            .name("follow".to_owned())
+            .spawn(move || follow(pace, watch, &asked))?;
+        Ok(Self { questions, thread })
+    }
+
+    /// Takes the events of one more interface from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError`]; they may not be taken then.
+    pub fn hear(&self, kernel: Events, workers: Vec<WorkerEvents>) -> Result<(), FollowError> {
+        self.put(move |_, intake| intake.add(kernel, workers))
+    }
+
+    /// Another scenario comes into force. When this returns its rules are known, so that events
+    /// may name them.
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError`]; the rules may not be known then.
+    pub fn enter(
+        &self,
+        scenario: u32,
+        rules: Vec<Rule>,
+        expectations: Expectations,
+    ) -> Result<(), FollowError> {
+        self.ask(move |watch| watch.enter(scenario, rules, expectations))
+    }
+
+    /// Asks what is known, and waits for the answer, though not for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError`], where there is no answer.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Watch) -> T + Send + 'static,
+    ) -> Result<T, FollowError> {
+        self.put(move |watch, _| question(watch))
+    }
+
+    fn put<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Watch, &mut Intake) -> T + Send + 'static,
+    ) -> Result<T, FollowError> {
+        let (answer, answered) = sync_channel(1);
+        let question: Question = Box::new(move |watch, intake| {
+            // Who asked may have lost patience.
+            let _ = answer.send(question(watch, intake));
+        });
+        self.questions
+            .try_send(question)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => FollowError::Late,
+                TrySendError::Disconnected(_) => FollowError::Gone,
+            })?;
+        answered
+            .recv_timeout(PATIENCE)
+            .map_err(|error| match error {
+                RecvTimeoutError::Timeout => FollowError::Late,
+                RecvTimeoutError::Disconnected => FollowError::Gone,
+            })
+    }
+
+    /// Looks at every event that was told before, and concludes what can be concluded.
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError::Gone`], where there is nobody to do that.
+    pub fn end(self) -> Result<Watch, FollowError> {
+        drop(self.questions);
+        self.thread.join().map_err(|_| FollowError::Gone)
+    }
+}
+
+/// Takes events and answers questions until nobody can ask any more.
+fn follow(pace: Pace, mut watch: Watch, asked: &Receiver<Question>) -> Watch {
+    let mut intake = Intake::new(pace);
+    loop {
+        // While there is more to take, a question waits for a batch, and no batch for a question.
+        let pause = match intake.turn(&mut watch) {
+            true => INTERVAL,
+            false => Duration::ZERO,
+        };
+        match asked.recv_timeout(pause) {
+            Ok(question) => question(&mut watch, &mut intake),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    while !intake.turn(&mut watch) {}
+    watch.finish(pace.now());
+    watch
+}

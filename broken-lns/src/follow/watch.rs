@@ -1,0 +1,101 @@
+//! What events come to: a tracker, and what it tells as it goes along.
+
+use std::collections::VecDeque;
+
+use broken_lns_ebpf::event::Event;
+
+use crate::judge::{Expectations, Judge, Judgements};
+use crate::track::findings::{Durations, Findings, LacFindings, Outcome};
+use crate::track::{Rule, Settings, Tracker};
+
+/// Outcomes that are kept for whoever wants to see the last ones.
+const LATEST: usize = 100;
+
+/// What is known of the LACs that are followed.
+#[derive(Debug)]
+pub struct Watch {
+    tracker: Tracker,
+    /// The last attempts that came to their end with a reaction, the latest first.
+    latest: VecDeque<Outcome>,
+    judge: Judge,
+}
+
+/// What of single LACs is worth a look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Noticed {
+    /// The last attempts that came to their end with a reaction, the latest first.
+    pub latest: Vec<Outcome>,
+    /// The LACs with the most messages, most first.
+    pub noisiest: Vec<LacFindings>,
+    /// The LACs that took the longest to react, the slowest first.
+    pub slowest: Vec<LacFindings>,
+}
+
+impl Watch {
+    /// What is known from `started` on, in nanoseconds of the monotonic clock: nothing.
+    pub(super) fn new(settings: Settings, started: u64) -> Self {
+        Self {
+            tracker: Tracker::new(settings),
+            latest: VecDeque::with_capacity(LATEST),
+            judge: Judge::new(started),
+        }
+    }
+
+    pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>, expectations: Expectations) {
+        self.tracker.enter(scenario, rules);
+        self.judge.enter(scenario, expectations);
+    }
+
+    pub(super) fn observe(&mut self, event: &Event, message: &[u8]) {
+        self.tracker.observe(event, message);
+    }
+
+    pub(super) fn lost(&mut self, count: u64, now: u64) {
+        self.tracker.lost(count, now);
+    }
+
+    pub(super) fn advance(&mut self, now: u64) {
+        self.tracker.advance(now);
+        self.hear();
+    }
+
+    pub(super) fn finish(&mut self, now: u64) {
+        self.tracker.finish(now);
+        self.hear();
+    }
+
+    /// Hands on what came to its end.
+    fn hear(&mut self) {
+        for outcome in self.tracker.take_outcomes() {
+            self.judge.hear(&outcome);
+            if outcome.conclusion.reaction().is_some() {
+                self.latest.truncate(LATEST - 1);
+                self.latest.push_front(outcome);
+            }
+        }
+    }
+
+    /// Whether LACs did what was expected of them.
+    pub fn judgements(&self) -> Judgements {
+        self.judge.judgements().clone()
+    }
+
+    /// What LACs did.
+    pub fn findings(&self) -> Findings {
+        self.tracker.findings()
+    }
+
+    /// What of single LACs is worth a look, `count` of each kind at the most.
+    pub fn noticed(&self, count: usize) -> Noticed {
+        Noticed {
+            latest: self.latest.iter().take(count).copied().collect(),
+            noisiest: self.tracker.noisiest(count),
+            slowest: self.tracker.slowest(count),
+        }
+    }
+
+    /// How long LACs took, over all faults.
+    pub fn durations(&self) -> Durations {
+        self.tracker.durations()
+    }
+}

@@ -1,0 +1,115 @@
+//! What the session knows of the LACs that are followed.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+
+use super::Session;
+use crate::control::protocol::{Document, LacLine, Reacted, Reactions, Refused};
+use crate::follow::{FollowError, Follower, Watch};
+use crate::judge::Judgements;
+use crate::metrics::Times;
+use crate::report::{Facts, Format, Report};
+use crate::scenario::Scenario;
+use crate::track::Rule;
+use crate::track::findings::Findings;
+
+/// Reactions that are told of the last ones, and LACs of the noisiest and of the slowest ones.
+const NOTICED: usize = 50;
+
+/// The rules of a scenario as whoever follows LACs has to know them.
+pub(super) fn rules(scenario: &Scenario) -> Vec<Rule> {
+    let treatments = scenario.treatments();
+    treatments
+        .map(|(_, treatment)| Rule {
+            fault: treatment.brief(),
+            refuses: treatment.refuses(),
+        })
+        .collect()
+}
+
+impl From<FollowError> for Refused {
+    fn from(error: FollowError) -> Self {
+        Self::because(error)
+    }
+}
+
+impl Session {
+    fn follower(&self) -> Result<&Follower, Refused> {
+        self.follower.as_ref().ok_or_else(|| {
+            Refused::because(
+                "no LAC is followed: the responder was started with --track none; start it with \
+                 --track all, or with --track 1/N for one LAC of N",
+            )
+        })
+    }
+
+    /// What LACs did so far.
+    ///
+    /// # Errors
+    ///
+    /// Where none is followed, or nobody answers in time.
+    pub(super) fn report_so_far(&self) -> Result<Report, Refused> {
+        let known = |watch: &mut Watch| (watch.findings(), watch.judgements());
+        let (findings, judgements) = self.follower()?.ask(known)?;
+        Ok(self.report_of(findings, judgements))
+    }
+
+    /// What LACs did in all; nothing where none is followed.
+    ///
+    /// # Errors
+    ///
+    /// Where whoever followed them is gone.
+    pub(super) fn last_report(&mut self) -> Result<Option<Report>, FollowError> {
+        let watch = self.follower.take().map(Follower::end).transpose()?;
+        Ok(watch.map(|watch| self.report_of(watch.findings(), watch.judgements())))
+    }
+
+    fn report_of(&self, findings: Findings, judgements: Judgements) -> Report {
+        let facts = Facts {
+            started: self.started_at,
+            duration: self.started.elapsed(),
+            interfaces: self.interfaces.clone(),
+            scenario: self.in_force().title(),
+            sample: self.sample,
+        };
+        Report {
+            facts,
+            findings,
+            judgements,
+        }
+    }
+
+    pub(super) fn report_as(&self, format: Format) -> Result<Document, Refused> {
+        let text = self.report_so_far()?.render(format);
+        Ok(Document { format, text })
+    }
+
+    /// What single LACs did; nothing where none is followed.
+    pub(super) fn noticed(&self) -> Result<Option<Reactions>, Refused> {
+        let Some(follower) = &self.follower else {
+            return Ok(None);
+        };
+        let noticed = follower.ask(|watch| watch.noticed(NOTICED))?;
+        let start = self.pace.began();
+        let last = noticed.latest.iter();
+        let mut seen = HashSet::new();
+        let lacs = noticed.slowest.iter().chain(&noticed.noisiest);
+        Ok(Some(Reactions {
+            last: last
+                .filter_map(|outcome| Reacted::of(outcome, start))
+                .collect(),
+            lacs: lacs
+                .filter(|lac| seen.insert(lac.lac))
+                .map(LacLine::from)
+                .collect(),
+        }))
+    }
+
+    /// How long LACs took; nothing where none is followed.
+    pub(super) fn times(&self) -> Result<Option<Times>, Refused> {
+        let follower = self.follower.as_ref();
+        let durations = follower.map(|follower| follower.ask(|watch| Watch::durations(watch)));
+        Ok(durations.transpose()?.as_ref().map(Times::of))
+    }
+}

@@ -1,0 +1,149 @@
+//! What has to be there before anything runs, and the start of it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{channel, sync_channel};
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context as _, Result};
+use broken_lns_ebpf::maps;
+
+use super::{Feed, Session, control, follow};
+use crate::cli::Run;
+use crate::compile::Compiled;
+use crate::follow::{Follower, Pace};
+use crate::interface::Interface;
+use crate::judge::Expectations;
+use crate::kernel_log::KernelLog;
+use crate::output::{AnswerLog, JsonLines, StatusLine};
+use crate::responder::{Responder, ResponderOptions};
+use crate::scenario::Scenario;
+use crate::snapshot::Snapshot;
+
+/// The interfaces that the flags name.
+pub(super) fn interfaces(flags: &Run) -> Result<Vec<Interface>> {
+    let mut interfaces: Vec<Interface> = Vec::with_capacity(flags.interfaces.len());
+    for name in &flags.interfaces {
+        let interface = Interface::by_name(name)?;
+        anyhow::ensure!(
+            interfaces
+                .iter()
+                .all(|other| other.index != interface.index),
+            "interface `{name}` is given more than once, under another name"
+        );
+        interfaces.push(interface);
+    }
+    Ok(interfaces)
+}
+
+impl Session {
+    /// Reads the scenario, and starts a responder on every interface.
+    pub(super) fn start(flags: &Run, interfaces: Vec<Interface>) -> Result<Self> {
+        let refusal = flags.refusal()?;
+        let scenario = match &flags.scenario {
+            Some(file) => Scenario::load(file, &refusal)?,
+            None => refusal.clone().into(),
+        };
+        let compiled = Arc::new(Compiled::new(&scenario)?);
+        for interface in &interfaces {
+            match flags.scenario {
+                Some(_) => compiled.check_mtu(&interface.name, interface.mtu)?,
+                None => refusal.check_mtu(&interface.name, interface.mtu)?,
+            }
+        }
+        let mut status = StatusLine::on_stderr();
+        match &flags.scenario {
+            Some(file) => {
+                let summary = scenario.summary();
+                status.line(format!("{}: {summary}", file.display()));
+                if let Some(remark) = control::remark(&scenario) {
+                    status.line(format!("warning: {remark}"));
+                }
+            }
+            None => {
+                if let Some(warning) = refusal.result().unusual() {
+                    status.line(format!("warning: {warning}"));
+                }
+            }
+        }
+        let options = ResponderOptions {
+            path: flags.path,
+            xdp_mode: flags.xdp_mode,
+            any_mac: flags.any_mac,
+            verify_checksum: flags.verify_checksum,
+            replace: flags.replace,
+            queues: flags.queues,
+            batch_size: flags.batch_size,
+            wait: flags.wait,
+            sample: flags.track.track,
+            events_size: flags.track.events_size(),
+            announce: flags.verbose >= 1,
+            log_level: match flags.verbose {
+                0 | 1 => log::LevelFilter::Off,
+                _ => log::LevelFilter::Debug,
+            },
+        };
+        let pace = Pace::new(flags.track.track_clock_rate);
+        let follower = flags.track.settings();
+        let follower = follower.map(|settings| {
+            let expectations = Expectations::of(&scenario);
+            Follower::start(pace, settings, follow::rules(&scenario), expectations)
+        });
+        let follower = follower.transpose();
+        let follower = follower.context("cannot start the thread that follows LACs")?;
+        let (lines, kernel_lines) = channel();
+        let mut responders = Vec::with_capacity(interfaces.len());
+        let mut feeds = Vec::with_capacity(interfaces.len());
+        for interface in interfaces {
+            let (sender, redirected) = sync_channel(maps::ANSWERS_PER_SECOND as usize);
+            let sender = options.announce.then_some(sender);
+            let mut responder = Responder::start(interface, &compiled, &options, sender.as_ref())?;
+            if let Some(follower) = &follower {
+                follower.hear(responder.events()?, responder.worker_events())?;
+            }
+            let name = responder.interface().to_owned();
+            let messages = if options.log_level == log::LevelFilter::Off {
+                None
+            } else {
+                let log = KernelLog::new(name.clone(), lines.clone());
+                Some(responder.messages(log)?)
+            };
+            feeds.push(Feed {
+                rewritten: options.announce.then(|| responder.answers()).transpose()?,
+                redirected,
+                messages,
+                interface: name,
+            });
+            responders.push(responder);
+        }
+        for responder in &responders {
+            let name = responder.interface();
+            status.line(format!("{name}: {}", responder.attachment()));
+            for remark in responder.remarks() {
+                status.line(format!("{name}: {remark}"));
+            }
+        }
+        let interfaces = responders.iter();
+        let interfaces = interfaces.map(|responder| responder.interface().to_owned());
+        Ok(Self {
+            interfaces: interfaces.collect(),
+            responders,
+            follower,
+            pace,
+            sample: flags.track.track,
+            feeds,
+            kernel_lines,
+            answer_log: options.announce.then(AnswerLog::default),
+            status,
+            json: flags.json.then(|| JsonLines::new(std::io::stdout())),
+            scenario,
+            scenario_number: 0,
+            refusal,
+            file: flags.scenario.clone(),
+            changed: false,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            zero: Snapshot::default(),
+            zero_hits: Vec::new(),
+        })
+    }
+}
