@@ -17,6 +17,7 @@ mod dialled;
 mod errors;
 mod fallback;
 mod filters;
+mod followed;
 mod json;
 mod kind;
 mod lifecycle;
@@ -28,6 +29,7 @@ mod population;
 mod queues;
 mod refusals;
 mod replies;
+mod reports;
 mod request;
 mod responder;
 mod scenarios;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
         ("played", played::trials()),
+        ("followed", followed::trials()),
+        ("reports", reports::trials()),
         ("population", population::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
