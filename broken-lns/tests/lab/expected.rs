@@ -101,7 +101,10 @@ fn a_run_fails_when_an_expectation_does(way: Way) -> Result<()> {
     let fulfilled = &report["expectations"][1];
     assert_eq!(fulfilled["parts"]["lockout"]["fulfilled"], 1);
     assert_eq!(fulfilled["attempts"]["fulfilled"], 2);
-    ensure!(tests.contains("tests=\"2\" skipped=\"1\" failures=\"0\""), "{tests}");
+    ensure!(
+        tests.contains("tests=\"2\" skipped=\"1\" failures=\"0\""),
+        "{tests}"
+    );
 
     let (status, said, report, tests) = ends(way, &format!("{SCENARIO}{BROKEN}"))?;
     assert_eq!(status, Some(3), "{said:?}");
