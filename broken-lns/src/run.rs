@@ -170,7 +170,9 @@ pub fn run(flags: &Run) -> Result<()> {
                 .map_err(|error| Refused::because(format_args!("{error:#}")));
             stop.done(told.copied()).await;
         }
-        result.and(end)
+        result.and(end)?;
+        // Whatever else may have gone wrong is worse than what LACs did.
+        report.map_or(Ok(()), |report| Ok(report.judgements.check()?))
     })
 }
 

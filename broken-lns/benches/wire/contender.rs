@@ -449,6 +449,7 @@ fn with_rules(rules: u32) -> Result<Compiled> {
         Ok(LnsRule {
             prefixes: vec![Prefix::new(address.into(), 32)?],
             treatment: Some(refusal.clone().into()),
+            expect: None,
             lacs: Vec::new(),
             place: Place::NOWHERE,
         })

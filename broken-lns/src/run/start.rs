@@ -12,6 +12,7 @@ use crate::cli::Run;
 use crate::compile::Compiled;
 use crate::follow::{Follower, Pace};
 use crate::interface::Interface;
+use crate::judge::Expectations;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, StatusLine};
 use crate::responder::{Responder, ResponderOptions};
@@ -84,8 +85,10 @@ impl Session {
         };
         let pace = Pace::new(flags.track.track_clock_rate);
         let follower = flags.track.settings();
-        let follower =
-            follower.map(|settings| Follower::start(pace, settings, follow::rules(&scenario)));
+        let follower = follower.map(|settings| {
+            let expectations = Expectations::of(&scenario);
+            Follower::start(pace, settings, follow::rules(&scenario), expectations)
+        });
         let follower = follower.transpose();
         let follower = follower.context("cannot start the thread that follows LACs")?;
         let capture = capture::begin(&flags.capture, &interfaces, &scenario)?;
