@@ -1,5 +1,6 @@
 //! Entry point, the way of a frame, and verdict to action.
 
+mod capture;
 mod lookup;
 mod tell;
 
@@ -61,7 +62,7 @@ enum End {
 fn responder(context: XdpContext) -> u32 {
     let mut event = Begun::NOTHING;
     let end = respond(&context, &mut event);
-    tell(event, &end);
+    tell(&context, event, &end);
     match end {
         End::Verdict(verdict) => {
             count(verdict as u32);

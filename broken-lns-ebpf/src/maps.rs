@@ -37,6 +37,9 @@ pub const ANSWERS: &str = "ANSWERS";
 
 /// Ring buffer of [`Event`](crate::event::Event)s of the LACs in [`SAMPLE`].
 pub const EVENTS: &str = "EVENTS";
+/// Ring buffer of frames of these LACs, while [`CAPTURE`] is set: of a
+/// [`Captured`](crate::captured::Captured) each, and the octets behind it.
+pub const CAPTURED: &str = "CAPTURED";
 
 /// Global: the path that frames take, a [`Path`] as a number.
 pub const PATH: &str = "PATH";
@@ -48,6 +51,8 @@ pub const ANY_MAC: &str = "ANY_MAC";
 pub const VERIFY_CHECKSUM: &str = "VERIFY_CHECKSUM";
 /// Global: which LACs are followed, a [`Sample`](crate::sample::Sample) as a word.
 pub const SAMPLE: &str = "SAMPLE";
+/// Global: 1 to capture in [`CAPTURED`].
+pub const CAPTURE: &str = "CAPTURE";
 /// Global: 1 to announce answers in [`ANSWERS`].
 pub const ANNOUNCE: &str = "ANNOUNCE";
 
@@ -55,8 +60,10 @@ pub const ANNOUNCE: &str = "ANNOUNCE";
 pub const HANDED_OVER: u32 = Verdict::COUNT as u32;
 /// The counter of events for which the ring buffer had no room.
 pub const EVENTS_LOST: u32 = HANDED_OVER + 1;
+/// The counter of frames that were not captured, since the ring buffer had no room.
+pub const CAPTURED_LOST: u32 = EVENTS_LOST + 1;
 /// How many counters there are.
-pub const COUNTER_COUNT: u32 = EVENTS_LOST + 1;
+pub const COUNTER_COUNT: u32 = CAPTURED_LOST + 1;
 /// Rules of a scenario with its default: enough for 65,536 LNSs and as many LACs.
 pub const MAX_RULES: u32 = (1 << 17) + 1;
 /// Entries of [`RULES`] for a bank: a rule with rules for LACs has one more.
@@ -71,6 +78,8 @@ pub const MAX_MARKS: u32 = 1 << 16;
 pub const MAX_QUEUES: u32 = 256;
 /// Octets of the ring buffer of events: some 100,000 of them.
 pub const EVENTS_SIZE: u32 = 1 << 23;
+/// Octets of the ring buffer of captured frames where something is captured: some 40,000 of them.
+pub const CAPTURED_SIZE: u32 = 1 << 23;
 /// Octets of the ring buffer of answers.
 pub const ANSWERS_SIZE: u32 = 1 << 16;
 /// How many answers a CPU announces in a second, at the most.

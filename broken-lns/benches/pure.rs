@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use broken_lns::af_xdp::{Packet, Umem};
 use broken_lns::compile::Compiled;
-use broken_lns::play::{Orders, Player};
+use broken_lns::play::{Follow, Orders, Player};
 use broken_lns::respond::Batch;
 use broken_lns::track::{Settings, Tracker};
 use broken_lns_ebpf::event::{Event, Kind};
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::reply;
-use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{self, Policy};
 use broken_lns_ebpf::template::{StopCcn, Template};
 use broken_lns_ebpf::verdict::Verdict;
@@ -94,7 +93,7 @@ fn batch(criterion: &mut Criterion) {
         policy: POLICY,
         compiled: Arc::new(compiled),
         scenario: 0,
-        sample: Sample::NONE,
+        follow: Follow::NOBODY,
     };
     let (mut player, _) = Player::new(orders, None);
     let mut umem = Umem::new(BATCH as u32).expect("a batch of frames fits in memory");

@@ -2,14 +2,17 @@
 //!
 //! A value is validated here once, and nothing downstream reads text again.
 
+mod capture;
 mod control;
 mod metrics;
+mod size;
 mod track;
 
 use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
+pub use capture::CaptureFlags;
 pub use control::{ControlChoice, Load, Set, Target, Which};
 pub use track::{Report, Track};
 
@@ -159,6 +162,10 @@ pub struct Run {
     #[command(flatten)]
     pub track: Track,
 
+    /// Whether frames are captured, and where to.
+    #[command(flatten)]
+    pub capture: CaptureFlags,
+
     /// Where the socket for `broken-lns status`, `set` and the like is; `none` for no socket
     /// [default: /run/broken-lns/INTERFACE.sock].
     #[arg(long, value_name = "PATH|none", help_heading = OUTPUT)]
@@ -239,7 +246,14 @@ impl Run {
             }
         }
         self.refusal().map_err(usage_error)?;
-        self.track.check().map_err(usage_error)
+        self.track.check().map_err(usage_error)?;
+        if self.capture.capture.is_some() && self.track.settings().is_none() {
+            return Err(usage_error(
+                "--capture has nothing to capture, since --track none follows no LAC; follow all \
+                 of them, or some with --track 1/N",
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
+use broken_lns_ebpf::captured::Captured;
 use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sample::Sample;
@@ -21,6 +22,7 @@ use broken_lns_ebpf::wire::ethernet::MacAddress;
 use nix::errno::Errno;
 
 use crate::banks::Banks;
+use crate::capture::Source;
 use crate::compile::Compiled;
 use crate::interface::{AttachMode, AttachedProgram, Interface};
 use crate::snapshot::VerdictCounts;
@@ -32,6 +34,9 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/respond
 
 /// The oldest kernel that has all that the program uses: XDP on multi-buffer frames is of 5.18.
 const OLDEST_KERNEL: KernelVersion = KernelVersion::new(5, 18, 0);
+
+/// Octets of a ring buffer that nothing goes to: a page of any architecture.
+const UNUSED_RING: u32 = 1 << 16;
 
 /// What the program is loaded with; none of it changes afterwards.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,9 @@ pub struct ProgramSettings {
     pub sample: Sample,
     /// Octets of that ring buffer: a power of two, and a page at the least.
     pub events_size: u32,
+    /// Octets of the ring buffer for captured frames of these LACs: a power of two, and a page
+    /// at the least. Nothing is captured without it.
+    pub capture: Option<u32>,
     /// Whether answers are announced in the ring buffer.
     pub announce: bool,
     /// The least important messages that the program logs.
@@ -115,8 +123,8 @@ pub struct Program {
     banks: Banks,
     marks: MapData,
     counters: PerCpuArray<MapData, u64>,
-    /// The same, for whoever takes the events.
-    second_counters: Option<MapData>,
+    /// The same, to be shared.
+    shared_counters: MapData,
     sockets: XskMap<MapData>,
 }
 
@@ -155,23 +163,39 @@ impl Marks {
     }
 }
 
-/// The events of the LACs that are followed, for whoever looks at them.
-pub struct Events {
-    ring: RingBuf<MapData>,
+/// A ring buffer that the program fills, and the counter of what found no room in it.
+struct Ring {
+    entries: RingBuf<MapData>,
     counters: PerCpuArray<MapData, u64>,
+    lost: u32,
 }
 
-impl Events {
-    /// Hands the octets of up to `limit` events to `take`, in the order in which the program
-    /// told them. Returns whether there were no more.
-    pub fn take(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> bool {
+impl Ring {
+    /// Hands the octets of up to `limit` entries to `take`, in their order. Returns whether there
+    /// were no more.
+    fn take(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> bool {
         for _ in 0..limit {
-            match self.ring.next() {
+            match self.entries.next() {
                 Some(octets) => take(&octets),
                 None => return true,
             }
         }
         false
+    }
+
+    fn lost(&self) -> Result<u64, MapError> {
+        sum(&self.counters, self.lost)
+    }
+}
+
+/// The events of the LACs that are followed, for whoever looks at them.
+pub struct Events(Ring);
+
+impl Events {
+    /// Hands the octets of up to `limit` events to `take`, in the order in which the program
+    /// told them. Returns whether there were no more.
+    pub fn take(&mut self, limit: usize, take: impl FnMut(&[u8])) -> bool {
+        self.0.take(limit, take)
     }
 
     /// How many events found no room so far.
@@ -180,7 +204,25 @@ impl Events {
     ///
     /// Those of the kernel.
     pub fn lost(&self) -> Result<u64, MapError> {
-        sum(&self.counters, maps::EVENTS_LOST)
+        self.0.lost()
+    }
+}
+
+/// The frames that the program captured, for whoever writes them.
+pub struct CapturedFrames(Ring);
+
+impl Source for CapturedFrames {
+    fn take(&mut self, limit: usize, take: &mut dyn FnMut(&Captured, &[u8])) -> bool {
+        self.0.take(limit, |octets| {
+            if let Some((captured, octets)) = Captured::from_octets(octets) {
+                take(&captured, octets);
+            }
+        })
+    }
+
+    fn lost(&self) -> u64 {
+        // A map that was read before can be read again.
+        self.0.lost().unwrap_or(0)
     }
 }
 
@@ -199,8 +241,11 @@ impl Program {
         let announce = u8::from(settings.announce);
         let sample = settings.sample.word();
         let log_level = settings.log_level as u8;
+        let capture = u8::from(settings.capture.is_some());
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(maps::EVENTS, settings.events_size)
+            .map_max_entries(maps::CAPTURED, settings.capture.unwrap_or(UNUSED_RING))
+            .override_global(maps::CAPTURE, &capture, true)
             .override_global(maps::PATH, &path, true)
             .override_global(maps::MAC, &mac, true)
             .override_global(maps::ANY_MAC, &any_mac, true)
@@ -218,7 +263,7 @@ impl Program {
         let Some(Map::PerCpuArray(counters)) = ebpf.take_map(maps::COUNTERS) else {
             return Err(LoadError::Missing(maps::COUNTERS));
         };
-        let second_counters = second(&counters)?;
+        let shared_counters = second(&counters)?;
         let sockets = take(&mut ebpf, maps::SOCKETS)?;
         let mut program = Self {
             ebpf,
@@ -226,7 +271,7 @@ impl Program {
             banks,
             marks,
             counters: Map::PerCpuArray(counters).try_into()?,
-            second_counters: Some(second_counters),
+            shared_counters,
             sockets,
         };
         program.xdp()?.load()?;
@@ -343,11 +388,27 @@ impl Program {
     ///
     /// [`LoadError::Missing`] the second time.
     pub fn events(&mut self) -> Result<Events, LoadError> {
-        let ring = take(&mut self.ebpf, maps::EVENTS)?;
-        let counters = self.second_counters.take();
-        let counters = counters.ok_or(LoadError::Missing(maps::COUNTERS))?;
-        let counters = Map::PerCpuArray(counters).try_into()?;
-        Ok(Events { ring, counters })
+        Ok(Events(self.ring(maps::EVENTS, maps::EVENTS_LOST)?))
+    }
+
+    /// The frames that the program captures; they can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Missing`] the second time.
+    pub fn captured(&mut self) -> Result<CapturedFrames, LoadError> {
+        Ok(CapturedFrames(
+            self.ring(maps::CAPTURED, maps::CAPTURED_LOST)?,
+        ))
+    }
+
+    fn ring(&mut self, name: &'static str, lost: u32) -> Result<Ring, LoadError> {
+        let counters = second(&self.shared_counters)?;
+        Ok(Ring {
+            entries: take(&mut self.ebpf, name)?,
+            counters: Map::PerCpuArray(counters).try_into()?,
+            lost,
+        })
     }
 
     /// The messages of the program, for `logger`; they can be taken once.

@@ -1,6 +1,7 @@
 //! `broken-lns run`: starts a responder on every interface, and shows what they
 //! count until it is time to stop.
 
+mod capture;
 mod control;
 mod follow;
 mod metrics;
@@ -21,6 +22,7 @@ use broken_lns_ebpf::sample::Sample;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::capture::Capture;
 use crate::cli::Run;
 use crate::control::protocol::Refused;
 use crate::follow::{Follower, Pace};
@@ -51,6 +53,8 @@ struct Session {
     pace: Pace,
     /// Which LACs those are.
     sample: Sample,
+    /// What writes their frames to a file, if that is asked for.
+    capture: Option<Capture>,
     feeds: Vec<Feed>,
     kernel_lines: Receiver<String>,
     answer_log: Option<AnswerLog>,
@@ -166,7 +170,9 @@ pub fn run(flags: &Run) -> Result<()> {
                 .map_err(|error| Refused::because(format_args!("{error:#}")));
             stop.done(told.copied()).await;
         }
-        result.and(end)
+        result.and(end)?;
+        // Whatever else may have gone wrong is worse than what LACs did.
+        report.map_or(Ok(()), |report| Ok(report.judgements.check()?))
     })
 }
 
@@ -195,6 +201,7 @@ impl Session {
         for line in self.kernel_lines.try_iter() {
             self.status.line(line);
         }
+        self.tell_of_capture();
     }
 
     /// Shows the counters.
@@ -219,6 +226,7 @@ impl Session {
         Ok(Snapshot {
             elapsed: self.started.elapsed(),
             interfaces: interfaces.collect::<Result<_, _>>()?,
+            capture: self.capture.as_ref().map(Capture::counts),
             last: false,
         })
     }
@@ -252,6 +260,7 @@ impl Session {
         let responders = std::mem::take(&mut self.responders);
         let stopped: Vec<_> = responders.into_iter().map(Responder::stop).collect();
         // Nothing is heard any more.
+        let capture = self.end_capture();
         let (report, followed) = match self.last_report() {
             Ok(report) => (report, Ok(())),
             Err(error) => (None, Err(error)),
@@ -262,6 +271,7 @@ impl Session {
                 Snapshot {
                     interfaces,
                     elapsed: self.started.elapsed(),
+                    capture,
                     last: true,
                 },
                 report.as_ref(),

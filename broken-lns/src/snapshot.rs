@@ -9,6 +9,7 @@ use std::time::Duration;
 use broken_lns_ebpf::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
+use crate::capture::CaptureCounts;
 use crate::play::SentCounts;
 use crate::scenario::Place;
 
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub elapsed: Duration,
     /// The interfaces, in the order of the command line.
     pub interfaces: Vec<InterfaceSnapshot>,
+    /// The frames that were captured, where any are.
+    pub capture: Option<CaptureCounts>,
     /// Whether nothing comes after this one.
     pub last: bool,
 }
@@ -111,6 +114,9 @@ impl Snapshot {
         Self {
             elapsed: self.elapsed.saturating_sub(earlier.elapsed),
             interfaces: interfaces.collect(),
+            capture: self
+                .capture
+                .map(|counts| counts.since(&earlier.capture.unwrap_or_default())),
             last: self.last,
         }
     }
@@ -332,6 +338,11 @@ mod tests {
             Snapshot {
                 elapsed: Duration::from_secs(seconds),
                 interfaces: vec![interface],
+                capture: Some(CaptureCounts {
+                    written: answered,
+                    lost: driver,
+                    failed: 0,
+                }),
                 last: false,
             }
         };

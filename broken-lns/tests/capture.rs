@@ -1,15 +1,15 @@
 //! Capture files, as tshark reads them.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use broken_lns::capture::{
-    Capture, CaptureOptions, Direction, FileLimit, Frame, WallClock, comment,
+    Capture, CaptureOptions, Captured, Direction, FileLimit, RuleName, Source, WallClock,
 };
 use broken_lns::scenario::Place;
-use broken_lns::scenario::fault::FaultName;
 use broken_lns_ebpf::verdict::Verdict;
 use xtask::lab::{
     self, Avp, Checksum, ControlMessage, Datagram, Mac, Sccrq, Scratch, attribute, message_type,
@@ -20,6 +20,47 @@ const LNS: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
 fn socket(text: &str) -> SocketAddr {
     text.parse().expect(text)
+}
+
+/// Frames that were captured before.
+struct Frames(VecDeque<(Captured, Vec<u8>)>);
+
+impl Source for Frames {
+    fn take(&mut self, limit: usize, take: &mut dyn FnMut(&Captured, &[u8])) -> bool {
+        for _ in 0..limit {
+            match self.0.pop_front() {
+                Some((captured, octets)) => take(&captured, &octets),
+                None => return true,
+            }
+        }
+        false
+    }
+
+    fn lost(&self) -> u64 {
+        0
+    }
+}
+
+/// A frame that met the rule with that number, and was answered.
+fn captured(time: u64, rule: u32, direction: Direction, octets: &[u8]) -> (Captured, Vec<u8>) {
+    let len = octets.len() as u32;
+    let captured = Captured {
+        time,
+        scenario: 0,
+        rule,
+        len,
+        snap_len: len,
+        verdict: Verdict::Answered as u32,
+        direction: direction as u32,
+    };
+    (captured, octets.to_vec())
+}
+
+fn rule(line: usize, fault: &str) -> RuleName {
+    RuleName {
+        place: Some(Place { line, column: 1 }),
+        fault: fault.into(),
+    }
 }
 
 /// The request of a LAC.
@@ -108,33 +149,27 @@ fn tshark_reads_times_comments_and_directions_as_they_were_given() {
     });
     let capture = capture.expect("it can be written");
     let (request, reply) = (request(), reply());
-    let place = Place {
-        line: 12,
-        column: 1,
-    };
-    let met = Some((Some(place), FaultName::Refuse));
-    let frame = |time, interface, direction, octets: &[u8], comment: &str| Frame {
-        time,
-        interface,
-        direction,
-        len: octets.len() as u32,
-        octets: octets.to_vec(),
-        comment: comment.to_owned(),
-    };
-    let answered = comment(met, Some(Verdict::Answered));
-    let unusual = "rule \u{201e}ä\u{201c}; 100 % \\ \"quoted\"";
-    for frame in [
-        frame(1, 0, Direction::Request, &request, &answered),
-        frame(1_234, 0, Direction::Reply, &reply, &answered),
-        frame(86_400_000_000_001, 1, Direction::Request, &request, unusual),
-        Frame {
-            len: 9000,
-            ..frame(86_400_000_000_002, 1, Direction::Reply, &reply, "")
-        },
-    ] {
-        assert!(capture.offer(frame));
-    }
-    assert_eq!(capture.finish().written, 4);
+    let unusual = "\u{201e}ä\u{201c}; 100 % \\ \"quoted\"";
+    capture.enter(0, vec![rule(12, "refuse"), rule(20, unusual)]);
+    let first = [
+        captured(1, 0, Direction::Request, &request),
+        captured(1_234, 0, Direction::Reply, &reply),
+    ];
+    let later = captured(86_400_000_000_002, 1, Direction::Reply, &reply);
+    let second = [
+        captured(86_400_000_000_001, 1, Direction::Request, &request),
+        (
+            Captured {
+                len: 9000,
+                verdict: Verdict::COUNT as u32,
+                ..later.0
+            },
+            later.1,
+        ),
+    ];
+    capture.hear(1, Box::new(Frames(second.into())));
+    capture.hear(0, Box::new(Frames(first.into())));
+    assert_eq!(capture.finish().0.written, 4);
 
     let fields = [
         "frame.time_epoch",
@@ -148,12 +183,13 @@ fn tshark_reads_times_comments_and_directions_as_they_were_given() {
     let (asked, told) = (request.len().to_string(), reply.len().to_string());
     let (inbound, outbound) = ("0x00000001", "0x00000002");
     let said = "rule 12:1, fault refuse, verdict answered";
+    let unusual = format!("rule 20:1, fault {unusual}, verdict answered");
     let other = "enp129s0f1";
     #[rustfmt::skip]
     let expected = [
         ["1700000000.999999001", "eth1", inbound, &asked, &asked, "1", said],
         ["1700000001.000000234", "eth1", outbound, &told, &told, "4", said],
-        ["1700086400.999999001", other, inbound, &asked, &asked, "1", unusual],
+        ["1700086400.999999001", other, inbound, &asked, &asked, "1", &unusual],
         ["1700086400.999999002", other, outbound, &told, "9000", "4", ""],
     ];
     assert_eq!(tshark(&file, &fields, "frame"), expected);
@@ -170,24 +206,20 @@ fn tshark_reads_every_file_of_several() {
     let file = scratch.file("x.pcapng");
     let capture = Capture::start(CaptureOptions {
         file,
-        limit: Some(FileLimit::new(64_000).expect("it is the least")),
+        limit: Some(FileLimit::new(65_536).expect("it is the least")),
         interfaces: vec!["eth1".to_owned()],
         clock: WallClock::now().expect("every Linux has both clocks"),
     });
     let capture = capture.expect("it can be written");
     let request = request();
-    for number in 0..1000 {
-        let taken = capture.offer(Frame {
-            time: number,
-            interface: 0,
-            direction: Direction::Request,
-            len: request.len() as u32,
-            octets: request.clone(),
-            comment: format!("frame {number}"),
-        });
-        assert!(taken, "{number}");
-    }
-    assert_eq!(capture.finish().written, 1000);
+    let rules = (0..1000).map(|number| rule(number + 1, "refuse"));
+    capture.enter(0, rules.collect());
+    let frames = (0..1000).map(|number| {
+        let rule = number as u32;
+        captured(number, rule, Direction::Request, &request)
+    });
+    capture.hear(0, Box::new(Frames(frames.collect())));
+    assert_eq!(capture.finish().0.written, 1000);
     let mut comments = Vec::new();
     for name in ["x.pcapng", "x.1.pcapng", "x.2.pcapng", "x.3.pcapng"] {
         let file = scratch.file(name);
@@ -196,7 +228,8 @@ fn tshark_reads_every_file_of_several() {
             assert_eq!(tshark(&file, &["frame.number"], WRONG).len(), 0, "{name}");
         }
     }
-    let expected: Vec<_> = (0..1000).map(|number| format!("frame {number}")).collect();
+    let comment = |line| format!("rule {line}:1, fault refuse, verdict answered");
+    let expected: Vec<_> = (1..=1000).map(comment).collect();
     assert_eq!(comments, expected);
     assert!(scratch.file("x.2.pcapng").exists());
 }

@@ -19,7 +19,7 @@ use broken_lns_ebpf::verifier::pin;
 use broken_lns_ebpf::wire::l2tp;
 
 use super::lookup::{self, Place};
-use super::{End, buffer_len, count, frame};
+use super::{End, buffer_len, capture, count, frame};
 
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(maps::EVENTS_SIZE, 0);
@@ -68,15 +68,19 @@ pub(super) fn listen(context: &XdpContext, layers: Layers, place: Place) -> Begu
 
 /// Tells the event that was begun, if one was.
 #[inline(always)]
-pub(super) fn tell(begun: Begun, end: &End) {
+pub(super) fn tell(context: &XdpContext, begun: Begun, end: &End) {
     if SAMPLE.load() == 0 || begun.0 & Begun::IS_TOLD == 0 {
         return;
     }
-    let verdict = match end {
-        End::Verdict(verdict) => *verdict as u16,
-        End::HandedOver => Event::HANDED_OVER,
-    };
-    end_event(begun.0, verdict.into());
+    match end {
+        End::Verdict(verdict) => {
+            end_event(begun.0, *verdict as u32);
+            capture::put_out(context, *verdict);
+        }
+        End::HandedOver => {
+            end_event(begun.0, Event::HANDED_OVER.into());
+        }
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -84,18 +88,17 @@ pub(super) fn tell(begun: Begun, end: &End) {
 extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 {
     let context = XdpContext::new(context);
     let layers = Layers::from_word(layers);
-    // SAFETY: the helper takes nothing and cannot fail.
-    let now = unsafe { bpf_ktime_get_ns() };
+    let sample = Sample::from_word(SAMPLE.load());
     let frame_len = buffer_len(&context);
-    let Some(event) = Event::heard(frame(&context), layers, now, frame_len) else {
+    // SAFETY: the helper takes nothing and cannot fail.
+    let now = || unsafe { bpf_ktime_get_ns() };
+    let Some(event) = Event::heard(frame(&context), layers, sample, now, frame_len) else {
         return 0;
     };
-    if !Sample::from_word(SAMPLE.load()).has(event.lac) {
-        return 0;
-    }
     let place = Place::from_word(place);
     let scenario = lookup::scenario(place.bank()).map_or(0, |scenario| scenario.number);
     let rule = place.rule().map_or(0, |rule| rule.number);
+    capture::keep_request(&context, scenario, rule);
     let Some(told) = TOLD.get_ptr_mut(0) else {
         return 0;
     };

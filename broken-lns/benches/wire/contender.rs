@@ -15,6 +15,7 @@ use broken_lns::codes::{ErrorCode, ResultCode};
 use broken_lns::compile::Compiled;
 use broken_lns::follow::{Follower, Pace};
 use broken_lns::interface::Interface;
+use broken_lns::judge::Expectations;
 use broken_lns::mode::{self, Wait, XdpMode};
 use broken_lns::queue::{Worker, WorkerOptions};
 use broken_lns::refusal::Refusal;
@@ -404,6 +405,7 @@ fn respond(
         wait: waiting,
         sample,
         events_size: EVENTS_SIZE,
+        capture: None,
         announce: false,
         log_level: log::LevelFilter::Off,
     };
@@ -431,7 +433,7 @@ fn follow(responder: &mut Responder, sample: Sample) -> Result<Follower> {
         sample,
         ..Settings::default()
     };
-    let follower = Follower::start(Pace::new(1), settings, vec![rule])?;
+    let follower = Follower::start(Pace::new(1), settings, vec![rule], Expectations::default())?;
     follower.hear(responder.events()?, responder.worker_events())?;
     Ok(follower)
 }
@@ -448,6 +450,7 @@ fn with_rules(rules: u32) -> Result<Compiled> {
         Ok(LnsRule {
             prefixes: vec![Prefix::new(address.into(), 32)?],
             treatment: Some(refusal.clone().into()),
+            expect: None,
             lacs: Vec::new(),
             place: Place::NOWHERE,
         })

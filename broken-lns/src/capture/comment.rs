@@ -2,23 +2,32 @@
 
 use broken_lns_ebpf::verdict::Verdict;
 
+use super::RuleName;
 use crate::scenario::Place;
-use crate::scenario::fault::FaultName;
 
 /// The comment on a frame: the rule that it met with its fault, if it met one, and its verdict, or
-/// that of the request which it answers. A reply that was not due at once has none.
-pub fn comment(rule: Option<(Option<Place>, FaultName)>, verdict: Option<Verdict>) -> String {
-    let rule = rule.map(|(place, fault)| {
+/// that of the request which it answers.
+pub(super) fn comment(rule: Option<&RuleName>, verdict: Option<Verdict>) -> String {
+    let rule = rule.map(|RuleName { place, fault }| {
         let rule = match place {
             Some(Place::NOWHERE) => "set".to_owned(),
             Some(place) => place.to_string(),
             None => "default".to_owned(),
         };
-        format!("rule {rule}, fault {}", fault.name())
+        format!("rule {rule}, fault {fault}")
     });
     let verdict = verdict.map(|verdict| format!("verdict {}", verdict.label()));
     let parts: Vec<_> = rule.into_iter().chain(verdict).collect();
     parts.join(", ")
+}
+
+/// Whether a frame with this verdict met a rule: an SCCRQ that was understood, or what a rule
+/// leaves to the host.
+pub(super) fn meets_rule(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Answered | Verdict::Deferred | Verdict::Lost | Verdict::Silent | Verdict::Passed
+    )
 }
 
 #[cfg(test)]
@@ -31,27 +40,32 @@ mod tests {
             line: 12,
             column: 1,
         };
-        let answered = Some(Verdict::Answered);
+        let rule = |place, fault: &str| {
+            Some(RuleName {
+                place,
+                fault: fault.into(),
+            })
+        };
         for (rule, verdict, expected) in [
             (
-                Some((Some(place), FaultName::Refuse)),
-                answered,
+                rule(Some(place), "refuse"),
+                Some(Verdict::Answered),
                 "rule 12:1, fault refuse, verdict answered",
             ),
             (
-                Some((None, FaultName::Silent)),
+                rule(None, "silent"),
                 Some(Verdict::Silent),
                 "rule default, fault silent, verdict silent",
             ),
             (
-                Some((Some(Place::NOWHERE), FaultName::Refuse)),
+                rule(Some(Place::NOWHERE), "refuse"),
                 None,
                 "rule set, fault refuse",
             ),
             (None, Some(Verdict::Zlb), "verdict zlb"),
             (None, None, ""),
         ] {
-            assert_eq!(comment(rule, verdict), expected);
+            assert_eq!(comment(rule.as_ref(), verdict), expected);
         }
     }
 }

@@ -1,56 +1,59 @@
 //! Writes captured frames to pcapng files, each with a comment on what became of it.
 //!
-//! A [`Sink`] takes frames and never waits: what the writer has no room for is counted, and so is
-//! what the disk has no room for. The writer is a thread of its own; `files` says which file it
-//! writes to, `section` what stands there. Times come as the kernel half takes them, by the
-//! monotonic clock, and are brought to the clock on the wall by one offset for all of them, so
-//! that no step of that clock brings them out of order.
+//! Nothing on the way of a frame waits for it: what finds no room where it was captured is
+//! counted there, and so is what the disk has no room for. A thread of its own takes frames from
+//! every `source` and writes them in the order of time; `files` says to which file, `section`
+//! what stands there, `comment` what is said of each, by the names of the `rules`. Times come by
+//! the monotonic clock, and are brought to the clock on the wall by one offset for all of them,
+//! so that no step of that clock brings them out of order.
 
 mod comment;
 mod files;
 mod limit;
+mod rules;
 mod section;
+mod source;
 mod writer;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub use broken_lns_ebpf::captured::Direction;
-pub use comment::comment;
+use serde::{Deserialize, Serialize};
+
+pub use broken_lns_ebpf::captured::{Captured, Direction};
 pub use files::KEPT;
-pub use limit::{FileLimit, FileLimitError};
+pub use limit::{FileLimit, TooSmall};
+pub use rules::RuleName;
+pub use source::Source;
 
 pub use crate::clock::WallClock;
 
 use files::Files;
 use writer::Writer;
 
-/// Frames that wait for the writer, at the most: six megabytes of the longest.
-const WAITING: usize = 4096;
-
 /// How long no file is begun after one could not be written.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// A captured frame.
+/// A frame with all that a file says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+struct Frame {
     /// Nanoseconds of the monotonic clock.
-    pub time: u64,
+    time: u64,
     /// Which of the interfaces that the capture was started with, from 0.
-    pub interface: u32,
+    interface: u32,
     /// Which way it went.
-    pub direction: Direction,
+    direction: Direction,
     /// Octets that it had on the wire, which may be more than were captured.
-    pub len: u32,
+    len: u32,
     /// The captured octets, from the Ethernet header on.
-    pub octets: Vec<u8>,
-    /// What became of it, as [`comment`] puts it.
-    pub comment: String,
+    octets: Vec<u8>,
+    /// What became of it.
+    comment: String,
 }
 
 /// What to capture to.
@@ -89,45 +92,38 @@ pub enum CaptureError {
 }
 
 /// Frames by what became of them, from the start on. They are monotonic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureCounts {
     /// Written to a file.
     pub written: u64,
-    /// Not taken, since too many waited for the writer.
-    pub no_room: u64,
-    /// Taken and not written, since the file could not be.
+    /// Not captured, since too many waited to be written.
+    pub lost: u64,
+    /// Captured and not written, since the file could not be.
     pub failed: u64,
 }
 
 /// A running capture, ended when dropped.
 #[derive(Debug)]
 pub struct Capture {
-    orders: SyncSender<Order>,
+    /// `None` once it is over.
+    orders: Option<Sender<Order>>,
     counts: Arc<Counts>,
     said: Receiver<String>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Where frames are handed in; it may be cloned, and go to other threads.
-#[derive(Clone, Debug)]
-pub struct Sink {
-    orders: SyncSender<Order>,
-    counts: Arc<Counts>,
-}
-
 /// What the writer is told.
-#[derive(Debug)]
 enum Order {
-    /// To write a frame.
-    Write(Frame),
-    /// To end.
-    End,
+    /// To take the frames of that interface there, too.
+    Hear(u32, Box<dyn Source>),
+    /// The rules of that scenario.
+    Enter(u32, Vec<RuleName>),
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     written: AtomicU64,
-    no_room: AtomicU64,
+    lost: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -144,7 +140,7 @@ impl Capture {
 
     /// Does that, with another pause after a failure.
     fn pausing(options: CaptureOptions, pause: Duration) -> Result<Self, CaptureError> {
-        let (orders, receiver) = sync_channel(WAITING);
+        let (orders, receiver) = channel();
         let (sayer, said) = channel();
         let counts = Arc::new(Counts::default());
         let path = options.file.clone();
@@ -155,23 +151,29 @@ impl Capture {
             .spawn(move || writer.run(&receiver))
             .map_err(CaptureError::Thread)?;
         Ok(Self {
-            orders,
+            orders: Some(orders),
             counts,
             said,
             thread: Some(thread),
         })
     }
 
-    /// Hands in a frame, unless too many wait: then it is counted, and the answer is false.
-    pub fn offer(&self, frame: Frame) -> bool {
-        offer(&self.orders, &self.counts, frame)
+    /// Writes the frames of that source, too. `interface` is the place of its interface among
+    /// those that the capture was started with, from 0.
+    pub fn hear(&self, interface: u32, source: Box<dyn Source>) {
+        self.order(Order::Hear(interface, source));
     }
 
-    /// Another place to hand in frames.
-    pub fn sink(&self) -> Sink {
-        Sink {
-            orders: self.orders.clone(),
-            counts: Arc::clone(&self.counts),
+    /// Another scenario is going to come into force, with its rules in order, the default one
+    /// first. Frames that meet one of them must not be captured before.
+    pub fn enter(&self, scenario: u32, rules: Vec<RuleName>) {
+        self.order(Order::Enter(scenario, rules));
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            // It fails only where the writer panicked, which has been seen then.
+            let _ = orders.send(order);
         }
     }
 
@@ -186,16 +188,16 @@ impl Capture {
         self.said.try_iter()
     }
 
-    /// Writes what was handed in until now, and ends. Sinks take no more then.
-    pub fn finish(mut self) -> CaptureCounts {
+    /// Writes what was captured until now, and ends. What has to be said comes with the counts.
+    pub fn finish(mut self) -> (CaptureCounts, Vec<String>) {
         self.end();
-        self.counts()
+        (self.counts(), self.said().collect())
     }
 
     fn end(&mut self) {
+        self.orders = None;
         if let Some(thread) = self.thread.take() {
-            // Neither fails unless the writer panicked, which has been seen then.
-            let _ = self.orders.send(Order::End);
+            // As above.
             let _ = thread.join();
         }
     }
@@ -207,19 +209,16 @@ impl Drop for Capture {
     }
 }
 
-impl Sink {
-    /// Hands in a frame, unless too many wait: then it is counted, and the answer is false.
-    pub fn offer(&self, frame: Frame) -> bool {
-        offer(&self.orders, &self.counts, frame)
+impl CaptureCounts {
+    /// What was counted since an earlier time.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            written: self.written.saturating_sub(earlier.written),
+            lost: self.lost.saturating_sub(earlier.lost),
+            failed: self.failed.saturating_sub(earlier.failed),
+        }
     }
-}
-
-fn offer(orders: &SyncSender<Order>, counts: &Counts, frame: Frame) -> bool {
-    let taken = orders.try_send(Order::Write(frame)).is_ok();
-    if !taken {
-        counts.no_room.fetch_add(1, Ordering::Relaxed);
-    }
-    taken
 }
 
 impl Counts {
@@ -227,7 +226,7 @@ impl Counts {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         CaptureCounts {
             written: count(&self.written),
-            no_room: count(&self.no_room),
+            lost: count(&self.lost),
             failed: count(&self.failed),
         }
     }

@@ -2,26 +2,71 @@ use std::fs::{self, File};
 use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::Path;
 
+use broken_lns_ebpf::verdict::Verdict;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use pcap_file::pcapng::{Block, PcapNgReader};
 use xtask::lab::Scratch;
 
+use super::rules::Rules;
 use super::*;
+use crate::clock;
 
-/// A frame with that number in it, and in its comment.
-fn frame(number: u32) -> Frame {
+/// A source that never has no room.
+struct Feed(Receiver<(Captured, Vec<u8>)>);
+
+impl Source for Feed {
+    fn take(&mut self, limit: usize, take: &mut dyn FnMut(&Captured, &[u8])) -> bool {
+        let mut count = 0;
+        for (captured, octets) in self.0.try_iter().take(limit) {
+            take(&captured, &octets);
+            count += 1;
+        }
+        count < limit
+    }
+
+    fn lost(&self) -> u64 {
+        7
+    }
+}
+
+/// A capture of `eth1`, and where frames of it go.
+fn start(options: CaptureOptions) -> Result<Running, CaptureError> {
+    pausing(options, PAUSE)
+}
+
+fn pausing(options: CaptureOptions, pause: Duration) -> Result<Running, CaptureError> {
+    let capture = Capture::pausing(options, pause)?;
+    let (sender, feed) = channel();
+    capture.hear(0, Box::new(Feed(feed)));
+    Ok(Running { capture, sender })
+}
+
+#[derive(Debug)]
+struct Running {
+    capture: Capture,
+    sender: Sender<(Captured, Vec<u8>)>,
+}
+
+/// What is known of a frame with that number, which is its time, too.
+fn captured(number: u32) -> Captured {
+    Captured {
+        time: u64::from(number),
+        scenario: 0,
+        rule: 0,
+        len: 1000,
+        snap_len: 1000,
+        verdict: Verdict::Zlb as u32,
+        direction: Direction::Request as u32,
+    }
+}
+
+/// A frame with that number in it.
+fn octets(number: u32) -> Vec<u8> {
     let mut octets = vec![0; 1000];
     octets[..4].copy_from_slice(&number.to_be_bytes());
-    Frame {
-        time: u64::from(number),
-        interface: 0,
-        direction: Direction::Request,
-        len: 1000,
-        octets,
-        comment: format!("frame {number}"),
-    }
+    octets
 }
 
 fn options(file: &Path, limit: Option<u64>) -> CaptureOptions {
@@ -33,26 +78,33 @@ fn options(file: &Path, limit: Option<u64>) -> CaptureOptions {
     }
 }
 
-/// Hands in frames no faster than they are taken.
-fn hand_in(capture: &Capture, numbers: impl IntoIterator<Item = u32>) {
-    for number in numbers {
-        capture
-            .orders
-            .send(Order::Write(frame(number)))
-            .expect("the writer lives");
-    }
-}
-
-/// Waits until so many frames came to an end.
-fn wait_for(capture: &Capture, frames: u64) -> CaptureCounts {
-    for _ in 0..1000 {
-        let counts = capture.counts();
-        if counts.written + counts.failed >= frames {
-            return counts;
+impl Running {
+    fn hand_in(&self, numbers: impl IntoIterator<Item = u32>) {
+        for number in numbers {
+            let frame = (captured(number), octets(number));
+            self.sender.send(frame).expect("the writer lives");
         }
-        thread::sleep(Duration::from_millis(10));
     }
-    panic!("only {:?} of {frames}", capture.counts());
+
+    /// Waits until so many frames came to an end.
+    fn wait_for(&self, frames: u64) -> CaptureCounts {
+        for _ in 0..1000 {
+            let counts = self.capture.counts();
+            if counts.written + counts.failed >= frames {
+                return counts;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("only {:?} of {frames}", self.capture.counts());
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.capture.said().collect()
+    }
+
+    fn finish(self) -> CaptureCounts {
+        self.capture.finish().0
+    }
 }
 
 /// The numbers of the frames in a file, of which every block can be read.
@@ -85,89 +137,82 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn all_that_is_handed_in_is_written_in_order() {
+fn all_that_is_captured_is_written_in_order() {
     let scratch = Scratch::new("capture").expect("a directory");
     let file = scratch.file("x.pcapng");
-    let capture = Capture::start(options(&file, None)).expect("it can be written");
-    hand_in(&capture, 0..10_000);
-    let counts = capture.finish();
-    assert_eq!(
-        counts,
-        CaptureCounts {
-            written: 10_000,
-            ..CaptureCounts::default()
-        }
-    );
+    let running = start(options(&file, None)).expect("it can be written");
+    running.hand_in(0..10_000);
+    let expected = CaptureCounts {
+        written: 10_000,
+        lost: 7,
+        failed: 0,
+    };
+    assert_eq!(running.finish(), expected);
     assert!(numbers(&file).into_iter().eq(0..10_000));
+}
+
+#[test]
+fn frames_of_several_sources_are_in_the_order_of_time() {
+    let scratch = Scratch::new("capture").expect("a directory");
+    let file = scratch.file("x.pcapng");
+    let running = start(options(&file, None)).expect("it can be written");
+    let (other, feed) = channel();
+    running.capture.hear(0, Box::new(Feed(feed)));
+    let now = clock::monotonic();
+    let send = |sender: &Sender<_>, numbers: &[u32]| {
+        for number in numbers {
+            let captured = Captured {
+                // Two of them have the same time.
+                time: now + u64::from(number / 2 * 2),
+                ..captured(*number)
+            };
+            sender
+                .send((captured, octets(*number)))
+                .expect("the writer lives");
+        }
+    };
+    send(&running.sender, &[4, 5, 2, 3]);
+    // The writer has turns meanwhile.
+    thread::sleep(Duration::from_millis(20));
+    send(&other, &[0, 1, 6]);
+    let counts = running.wait_for(7);
+    assert_eq!((counts.written, counts.lost), (7, 14));
+    assert_eq!(numbers(&file), [0, 1, 2, 3, 4, 5, 6]);
 }
 
 #[test]
 fn a_file_can_be_read_while_it_is_written() {
     let scratch = Scratch::new("capture").expect("a directory");
     let file = scratch.file("x.pcapng");
-    let capture = Capture::start(options(&file, None)).expect("it can be written");
+    let running = start(options(&file, None)).expect("it can be written");
     assert!(numbers(&file).is_empty());
-    assert!(capture.offer(frame(1)));
-    wait_for(&capture, 1);
-    assert_eq!(numbers(&file), [1]);
-    assert!(capture.sink().offer(frame(2)));
-    wait_for(&capture, 2);
-    assert_eq!(numbers(&file), [1, 2]);
+    for number in 1..=2 {
+        running.hand_in([number]);
+        running.wait_for(number.into());
+        assert!(numbers(&file).into_iter().eq(1..=number));
+    }
 }
 
 #[test]
 fn the_newest_files_are_kept() {
     let scratch = Scratch::new("capture").expect("a directory");
     let file = scratch.file("x.pcapng");
-    let capture = Capture::start(options(&file, Some(64_000))).expect("it can be written");
-    // A block has 1,064 octets, so that a file has 61 frames: a few octets go to its begin.
-    hand_in(&capture, 0..61 * 12 + 5);
-    assert_eq!(capture.finish().written, 61 * 12 + 5);
+    let running = start(options(&file, Some(65_536))).expect("it can be written");
+    // A block has 1,064 octets, so that a file has 62 frames: a few octets go to its begin.
+    running.hand_in(0..62 * 12 + 5);
+    assert_eq!(running.finish().written, 62 * 12 + 5);
     let mut expected: Vec<_> = (3..=12)
         .map(|number| format!("x.{number}.pcapng"))
         .collect();
     expected.sort();
     assert_eq!(names(&scratch.file("")), expected);
-    assert!(
-        numbers(&scratch.file("x.3.pcapng"))
-            .into_iter()
-            .eq(61 * 3..61 * 4)
-    );
-    assert!(
-        numbers(&scratch.file("x.12.pcapng"))
-            .into_iter()
-            .eq(61 * 12..61 * 12 + 5)
-    );
+    let of = |number: u32| numbers(&scratch.file(&format!("x.{number}.pcapng")));
+    assert!(of(3).into_iter().eq(62 * 3..62 * 4));
+    assert!(of(12).into_iter().eq(62 * 12..62 * 12 + 5));
     let len = fs::metadata(scratch.file("x.3.pcapng"))
         .expect("it is there")
         .len();
-    assert!((64_000..66_000).contains(&len), "{len}");
-}
-
-#[test]
-fn what_does_not_fit_is_counted() {
-    let scratch = Scratch::new("capture").expect("a directory");
-    let (orders, receiver) = sync_channel(WAITING);
-    let counts = Arc::new(Counts::default());
-    // The writer has not begun.
-    let sink = Sink {
-        orders,
-        counts: Arc::clone(&counts),
-    };
-    let taken = (0..5000)
-        .filter(|number| sink.offer(frame(*number)))
-        .count();
-    assert_eq!(
-        (taken, counts.read().no_room),
-        (WAITING, 5000 - WAITING as u64)
-    );
-    drop(sink);
-    let file = scratch.file("x.pcapng");
-    let files = Files::begin(options(&file, None)).expect("it can be written");
-    let (sayer, _said) = channel();
-    Writer::new(files, Arc::clone(&counts), sayer, PAUSE).run(&receiver);
-    assert_eq!(counts.read().written, WAITING as u64);
-    assert!(numbers(&file).into_iter().eq(0..WAITING as u32));
+    assert!((65_536..67_000).contains(&len), "{len}");
 }
 
 #[test]
@@ -177,33 +222,32 @@ fn a_full_disk_is_said_once_and_stops_nobody() {
     let full = scratch.file("x.1.pcapng");
     symlink("/dev/full", &full).expect("the name is free");
     let pause = Duration::from_millis(300);
-    let options = options(&file, Some(64_000));
-    let capture = Capture::pausing(options, pause).expect("it can be written");
-    hand_in(&capture, 0..100);
-    let counts = wait_for(&capture, 100);
-    assert_eq!((counts.written, counts.failed), (61, 39));
-    let said: Vec<_> = capture.said().collect();
+    let options = options(&file, Some(65_536));
+    let running = pausing(options, pause).expect("it can be written");
+    running.hand_in(0..100);
+    let counts = running.wait_for(100);
+    assert_eq!((counts.written, counts.failed), (62, 38));
     let line = format!(
         "cannot capture to {}: No space left on device (os error 28); \
          frames are counted as failed until that is over",
         full.display()
     );
-    assert_eq!(said, [line]);
+    assert_eq!(running.said(), [line]);
     // While it stays so it is said no more.
     thread::sleep(pause + Duration::from_millis(100));
-    hand_in(&capture, 200..210);
-    assert_eq!(wait_for(&capture, 110).failed, 49);
-    assert_eq!(capture.said().count(), 0);
+    running.hand_in(200..210);
+    assert_eq!(running.wait_for(110).failed, 48);
+    assert_eq!(running.said(), [""; 0]);
     // Then there is room again.
     fs::remove_file(&full).expect("it is there");
     thread::sleep(pause + Duration::from_millis(100));
-    hand_in(&capture, 300..310);
-    wait_for(&capture, 120);
+    running.hand_in(300..310);
+    running.wait_for(120);
     let line = format!("captures again, to {}", full.display());
-    assert_eq!(capture.said().collect::<Vec<_>>(), [line]);
-    let counts = capture.finish();
-    assert_eq!((counts.written, counts.failed), (71, 49));
-    assert!(numbers(&file).into_iter().eq(0..61));
+    assert_eq!(running.said(), [line]);
+    let counts = running.finish();
+    assert_eq!((counts.written, counts.failed), (72, 48));
+    assert!(numbers(&file).into_iter().eq(0..62));
     assert!(numbers(&full).into_iter().eq(300..310));
 }
 
@@ -211,20 +255,32 @@ fn a_full_disk_is_said_once_and_stops_nobody() {
 fn a_frame_that_cannot_be_written_spoils_no_other() {
     let scratch = Scratch::new("capture").expect("a directory");
     let file = scratch.file("x.pcapng");
-    let capture = Capture::start(options(&file, None)).expect("it can be written");
-    let stranger = Frame {
-        interface: 7,
-        ..frame(1)
+    let running = start(options(&file, None)).expect("it can be written");
+    let talkative = RuleName {
+        place: None,
+        fault: "x".repeat(70_000).into(),
     };
-    let shorter = Frame { len: 3, ..frame(2) };
-    let talkative = Frame {
-        comment: "x".repeat(70_000),
-        ..frame(3)
+    running.capture.enter(0, vec![talkative]);
+    let (other, feed) = channel();
+    running.capture.hear(1, Box::new(Feed(feed)));
+    running.hand_in([0]);
+    // There is no such interface.
+    let stranger = (captured(1), octets(1));
+    other.send(stranger).expect("the writer lives");
+    let shorter = Captured {
+        len: 3,
+        ..captured(2)
     };
-    for frame in [frame(0), stranger, shorter, talkative, frame(4)] {
-        assert!(capture.offer(frame));
+    let talkative = Captured {
+        verdict: Verdict::Answered as u32,
+        ..captured(3)
+    };
+    for (number, captured) in [(2, shorter), (3, talkative)] {
+        let frame = (captured, octets(number));
+        running.sender.send(frame).expect("the writer lives");
     }
-    let counts = capture.finish();
+    running.hand_in([4]);
+    let counts = running.finish();
     assert_eq!((counts.written, counts.failed), (3, 2));
     assert_eq!(numbers(&file), [0, 2, 4]);
 }
@@ -234,7 +290,7 @@ fn a_pipe_without_a_reader_holds_nobody_up() {
     let scratch = Scratch::new("capture").expect("a directory");
     let pipe = scratch.file("x.pcapng");
     mkfifo(&pipe, Mode::S_IRWXU).expect("the name is free");
-    let error = Capture::start(options(&pipe, None)).expect_err("nobody reads");
+    let error = start(options(&pipe, None)).expect_err("nobody reads");
     assert!(
         error.to_string().contains("No such device or address"),
         "{error}"
@@ -245,39 +301,75 @@ fn a_pipe_without_a_reader_holds_nobody_up() {
         .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(&pipe);
     let reader = reader.expect("it can be read");
-    let capture = Capture::pausing(options(&pipe, None), Duration::ZERO).expect("somebody reads");
-    hand_in(&capture, [0]);
-    assert_eq!(wait_for(&capture, 1).written, 1);
+    let running = pausing(options(&pipe, None), Duration::ZERO).expect("somebody reads");
+    running.hand_in([0]);
+    assert_eq!(running.wait_for(1).written, 1);
     drop(reader);
-    hand_in(&capture, [1]);
-    assert_eq!(wait_for(&capture, 2).failed, 1);
-    let said: Vec<_> = capture.said().collect();
+    running.hand_in([1]);
+    assert_eq!(running.wait_for(2).failed, 1);
+    let said = running.said();
     let start = format!("cannot capture to {}: Broken pipe", pipe.display());
     assert!(said.len() == 1 && said[0].starts_with(&start), "{said:?}");
-    hand_in(&capture, 2..10);
-    assert_eq!(wait_for(&capture, 10).written, 1 + 8);
+    running.hand_in(2..10);
+    assert_eq!(running.wait_for(10).written, 1 + 8);
 }
 
 #[test]
-fn nothing_is_taken_after_the_end() {
-    let scratch = Scratch::new("capture").expect("a directory");
-    let capture = Capture::start(options(&scratch.file("x.pcapng"), None));
-    let capture = capture.expect("it can be written");
-    let sink = capture.sink();
-    capture.finish();
-    assert!(!sink.offer(frame(0)));
-    assert_eq!(sink.counts.read().no_room, 1);
+fn a_comment_names_the_rule_of_its_scenario() {
+    let mut rules = Rules::default();
+    let rule = |fault: &str| RuleName {
+        place: None,
+        fault: fault.into(),
+    };
+    let comment = |rules: &Rules, scenario, rule, verdict| {
+        rules.comment(&Captured {
+            scenario,
+            rule,
+            verdict: verdict as u32,
+            ..captured(0)
+        })
+    };
+    rules.enter(0, vec![rule("refuse"), rule("silent")]);
+    rules.enter(1, vec![rule("pass")]);
+    for (scenario, number, verdict, expected) in [
+        (
+            0,
+            1,
+            Verdict::Silent,
+            "rule default, fault silent, verdict silent",
+        ),
+        (
+            1,
+            0,
+            Verdict::Passed,
+            "rule default, fault pass, verdict passed",
+        ),
+        // No rule says what becomes of it.
+        (0, 0, Verdict::Zlb, "verdict zlb"),
+        (1, 1, Verdict::Answered, "verdict answered"),
+        (2, 0, Verdict::Answered, "verdict answered"),
+    ] {
+        assert_eq!(comment(&rules, scenario, number, verdict), expected);
+    }
+    // Replies of a former scenario may be owed for a while, but not for ever.
+    for scenario in 2..16 {
+        rules.enter(scenario, vec![rule("refuse")]);
+    }
+    let first = "rule default, fault silent, verdict silent";
+    assert_eq!(comment(&rules, 0, 1, Verdict::Silent), first);
+    rules.enter(16, vec![rule("refuse")]);
+    assert_eq!(comment(&rules, 0, 1, Verdict::Silent), "verdict silent");
 }
 
 #[test]
 fn a_place_that_is_none_is_named() {
-    let error = Capture::start(options(Path::new("/dev/full"), None)).expect_err("it is full");
+    let error = start(options(Path::new("/dev/full"), None)).expect_err("it is full");
     assert_eq!(
         error.to_string(),
         "cannot write the capture file /dev/full: No space left on device (os error 28); \
          choose another place with --capture FILE"
     );
-    let error = Capture::start(options(Path::new("/nowhere/x"), None)).expect_err("no directory");
+    let error = start(options(Path::new("/nowhere/x"), None)).expect_err("no directory");
     assert!(
         error.to_string().contains("/nowhere/x: No such file"),
         "{error}"

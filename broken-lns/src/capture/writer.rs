@@ -4,14 +4,25 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::files::Files;
-use super::{Counts, Frame, Order};
+use super::rules::Rules;
+use super::source::{Intake, Taken};
+use super::{Counts, Direction, Frame, Order};
+use crate::clock;
 
-/// Writes frames as they come, and goes on whatever happens to the files.
+/// How long the thread sleeps at the most once it has taken all frames there were.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Nanoseconds by which a frame may come after one of a later time from another source.
+const DISORDER: u64 = 50_000_000;
+
+/// Writes frames in the order of time, and goes on whatever happens to the files.
 pub(super) struct Writer {
+    intake: Intake,
+    rules: Rules,
     files: Files,
     counts: Arc<Counts>,
     said: Sender<String>,
@@ -29,6 +40,8 @@ impl Writer {
         pause: Duration,
     ) -> Self {
         Self {
+            intake: Intake::default(),
+            rules: Rules::default(),
             files,
             counts,
             said,
@@ -37,21 +50,64 @@ impl Writer {
         }
     }
 
-    /// Writes until it is told to end, or nobody is left who could tell.
+    /// Writes until nobody is left who could tell anything, and all that waits then.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(Order::Write(frame)) = orders.recv() {
-            self.write(&frame);
-            // As long as more is there it is written together, and at once after that.
-            for order in orders.try_iter() {
-                match order {
-                    Order::Write(frame) => self.write(&frame),
-                    Order::End => {
-                        self.flush();
-                        return;
-                    }
-                }
+        let mut pause = INTERVAL;
+        loop {
+            let is_over = self.heed(orders, pause);
+            let began = clock::monotonic();
+            let is_all = self.intake.take();
+            // The rules that these frames met were entered before they met them.
+            self.heed(orders, Duration::ZERO);
+            let is_last = is_over && is_all;
+            let settled = match is_last {
+                true => u64::MAX,
+                false => began.saturating_sub(DISORDER),
+            };
+            while let Some(taken) = self.intake.pop_before(settled) {
+                self.write(&self.frame(taken));
             }
             self.flush();
+            self.counts
+                .lost
+                .store(self.intake.lost(), Ordering::Relaxed);
+            if is_last {
+                return;
+            }
+            pause = match is_all {
+                true => INTERVAL,
+                false => Duration::ZERO,
+            };
+        }
+    }
+
+    /// Does what it is told within that time. Returns whether nobody is left who could tell.
+    fn heed(&mut self, orders: &Receiver<Order>, mut pause: Duration) -> bool {
+        loop {
+            match orders.recv_timeout(pause) {
+                Ok(Order::Hear(interface, source)) => self.intake.add(interface, source),
+                Ok(Order::Enter(scenario, rules)) => self.rules.enter(scenario, rules),
+                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
+            pause = Duration::ZERO;
+        }
+    }
+
+    fn frame(&self, taken: Taken) -> Frame {
+        let Taken {
+            interface,
+            captured,
+            octets,
+            ..
+        } = taken;
+        Frame {
+            time: captured.time,
+            interface,
+            direction: captured.direction().unwrap_or(Direction::Request),
+            len: captured.len,
+            octets,
+            comment: self.rules.comment(&captured),
         }
     }
 

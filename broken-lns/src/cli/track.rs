@@ -7,14 +7,12 @@ use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 use clap::Args;
 
+use super::size::{LEAST_RING, parse_ring, parse_size};
 use super::{OUTPUT, Which, parse_duration};
 use crate::report::Format;
 use crate::track::Settings;
 
 const TRACK: &str = "What LACs do";
-
-/// The least ring buffer: a page of this architecture.
-const LEAST_RING: u32 = 4096;
 
 /// The flags of `broken-lns run` about LACs that are followed.
 #[derive(Debug, Args)]
@@ -181,21 +179,6 @@ fn parse_sample(text: &str) -> Result<Sample, String> {
     }
 }
 
-/// Reads a size in octets.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
-        "" | "b" => Some(0),
-        "k" | "kib" => Some(10),
-        "m" | "mib" => Some(20),
-        "g" | "gib" => Some(30),
-        _ => None,
-    };
-    let size = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
-    size.ok_or_else(|| "not a size; give a number and a unit, such as 256MiB or 1GiB".to_owned())
-}
-
 /// Reads the memory for what is known of LACs.
 fn parse_memory(text: &str) -> Result<usize, String> {
     let size = parse_size(text)?;
@@ -209,13 +192,6 @@ fn parse_memory(text: &str) -> Result<usize, String> {
                 least >> 20
             )
         })
-}
-
-/// Reads the size of the ring buffer.
-fn parse_ring(text: &str) -> Result<u32, String> {
-    let size = u32::try_from(parse_size(text)?).ok();
-    let size = size.filter(|size| size.is_power_of_two() && (LEAST_RING..=1 << 30).contains(size));
-    size.ok_or_else(|| "takes a power of two from 4KiB to 1GiB".to_owned())
 }
 
 /// Reads the name of a file, which has to tell the form of a report.

@@ -16,6 +16,7 @@ use std::time::Duration;
 pub use pace::Pace;
 pub use watch::{Noticed, Watch};
 
+use crate::judge::Expectations;
 use crate::play::WorkerEvents;
 use crate::program::Events;
 use crate::track::{Rule, Settings};
@@ -60,10 +61,15 @@ impl Follower {
     /// # Errors
     ///
     /// Where the system has no room for a thread.
-    pub fn start(pace: Pace, settings: Settings, rules: Vec<Rule>) -> std::io::Result<Self> {
+    pub fn start(
+        pace: Pace,
+        settings: Settings,
+        rules: Vec<Rule>,
+        expectations: Expectations,
+    ) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUESTIONS);
-        let mut watch = Watch::new(settings);
-        watch.enter(0, rules);
+        let mut watch = Watch::new(settings, pace.began());
+        watch.enter(0, rules, expectations);
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
             .spawn(move || follow(pace, watch, &asked))?;
@@ -85,8 +91,13 @@ impl Follower {
     /// # Errors
     ///
     /// [`FollowError`]; the rules may not be known then.
-    pub fn enter(&self, scenario: u32, rules: Vec<Rule>) -> Result<(), FollowError> {
-        self.ask(move |watch| watch.enter(scenario, rules))
+    pub fn enter(
+        &self,
+        scenario: u32,
+        rules: Vec<Rule>,
+        expectations: Expectations,
+    ) -> Result<(), FollowError> {
+        self.ask(move |watch| watch.enter(scenario, rules, expectations))
     }
 
     /// Asks what is known, and waits for the answer, though not for ever.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use broken_lns_ebpf::event::Event;
 
+use crate::judge::{Expectations, Judge, Judgements};
 use crate::track::findings::{Durations, Findings, LacFindings, Outcome};
 use crate::track::{Rule, Settings, Tracker};
 
@@ -16,6 +17,7 @@ pub struct Watch {
     tracker: Tracker,
     /// The last attempts that came to their end with a reaction, the latest first.
     latest: VecDeque<Outcome>,
+    judge: Judge,
 }
 
 /// What of single LACs is worth a look.
@@ -30,15 +32,18 @@ pub struct Noticed {
 }
 
 impl Watch {
-    pub(super) fn new(settings: Settings) -> Self {
+    /// What is known from `started` on, in nanoseconds of the monotonic clock: nothing.
+    pub(super) fn new(settings: Settings, started: u64) -> Self {
         Self {
             tracker: Tracker::new(settings),
             latest: VecDeque::with_capacity(LATEST),
+            judge: Judge::new(started),
         }
     }
 
-    pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>) {
+    pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>, expectations: Expectations) {
         self.tracker.enter(scenario, rules);
+        self.judge.enter(scenario, expectations);
     }
 
     pub(super) fn observe(&mut self, event: &Event, message: &[u8]) {
@@ -62,11 +67,17 @@ impl Watch {
     /// Hands on what came to its end.
     fn hear(&mut self) {
         for outcome in self.tracker.take_outcomes() {
+            self.judge.hear(&outcome);
             if outcome.conclusion.reaction().is_some() {
                 self.latest.truncate(LATEST - 1);
                 self.latest.push_front(outcome);
             }
         }
+    }
+
+    /// Whether LACs did what was expected of them.
+    pub fn judgements(&self) -> Judgements {
+        self.judge.judgements().clone()
     }
 
     /// What LACs did.

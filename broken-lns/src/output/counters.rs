@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
 
 use super::Progress;
 use super::json::Line;
+use crate::capture::CaptureCounts;
 use crate::play::Sent;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, Snapshot};
 
@@ -18,6 +19,7 @@ use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, Snapshot};
 struct Counters {
     elapsed_s: f64,
     interfaces: Vec<Interface>,
+    capture: Option<CaptureCounts>,
     #[serde(rename = "final")]
     last: bool,
 }
@@ -53,6 +55,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     Ok(Snapshot {
         elapsed: Duration::try_from_secs_f64(counters.elapsed_s).map_err(D::Error::custom)?,
         interfaces: counters.interfaces.into_iter().map(Into::into).collect(),
+        capture: counters.capture,
         last: counters.last,
     })
 }

@@ -6,6 +6,7 @@ use broken_lns_ebpf::verdict::Verdict;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::Progress;
+use crate::capture::CaptureCounts;
 use crate::play::{Sent, SentCounts};
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot, Snapshot, VerdictCounts};
 
@@ -29,6 +30,8 @@ pub(super) struct Line<'a> {
     events_lost: u64,
     verdicts: Verdicts,
     interfaces: Vec<Interface<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capture: Option<CaptureCounts>,
     #[serde(rename = "final")]
     last: bool,
 }
@@ -113,6 +116,7 @@ impl<'a> Line<'a> {
             events_lost: snapshot.events_lost(),
             verdicts: Verdicts(snapshot.verdicts()),
             interfaces: snapshot.interfaces.iter().map(Interface::of).collect(),
+            capture: snapshot.capture,
             last: snapshot.last,
         }
     }

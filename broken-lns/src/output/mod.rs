@@ -191,6 +191,7 @@ pub(crate) mod tests {
                     ("rx_queue_0_xdp_tx_errors".to_owned(), 20),
                 ],
             }],
+            capture: None,
             last: false,
         }
     }

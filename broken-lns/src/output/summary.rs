@@ -23,6 +23,7 @@ pub fn summary(snapshot: &Snapshot, palette: &Palette) -> String {
         text.push_str(&played(interface, palette));
         text.push_str(&losses(interface, palette));
     }
+    text.push_str(&captured(snapshot, palette));
     text
 }
 
@@ -159,6 +160,22 @@ fn losses(interface: &InterfaceSnapshot, palette: &Palette) -> String {
     driver + &sockets
 }
 
+/// What became of captured frames; nothing where there are none.
+fn captured(snapshot: &Snapshot, palette: &Palette) -> String {
+    let counts = snapshot.capture.unwrap_or_default();
+    let counts = [
+        ("written", counts.written, Style::new()),
+        ("lost, since too many waited", counts.lost, palette.alarming),
+        (
+            "lost, since the file could not be written",
+            counts.failed,
+            palette.alarming,
+        ),
+    ];
+    let counts = counts.map(|(name, count, style)| (name.to_owned(), count, style));
+    list("captured frames", counts.into_iter(), palette)
+}
+
 /// The counters that are not zero, under a title; nothing if all of them are.
 fn list(
     title: &str,
@@ -186,6 +203,7 @@ fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::CaptureCounts;
     use crate::output::tests::one_interface;
     use crate::scenario::Place;
     use crate::snapshot::RuleSnapshot;
@@ -233,6 +251,23 @@ queue 0 rx_ring_full  9
         let lost = "1,234 events of LACs were lost, and what became of those LACs is not all \
                     known: follow fewer of them with --track 1/N";
         assert_eq!(text.lines().nth(2), Some(lost));
+    }
+
+    #[test]
+    fn a_capture_says_what_became_of_its_frames() {
+        let mut snapshot = one_interface();
+        snapshot.capture = Some(CaptureCounts {
+            written: 12_345,
+            lost: 7,
+            failed: 0,
+        });
+        let end = "
+captured frames
+written                      12,345
+lost, since too many waited       7
+";
+        let text = summary(&snapshot, &Palette::default());
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]

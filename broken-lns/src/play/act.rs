@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::owed::Owed;
+use super::record::WorkerFrames;
 use super::sent::{Hits, SentCounts, SentTally};
 use super::tell::WorkerEvents;
 use crate::attempts::Attempts;
@@ -192,6 +193,7 @@ pub struct Remote {
     pub(super) hits: Arc<Hits>,
     pub(super) sent: Arc<SentTally>,
     pub(super) events: Option<WorkerEvents>,
+    pub(super) frames: Option<WorkerFrames>,
     pub(super) events_lost: Arc<AtomicU64>,
 }
 
@@ -220,6 +222,11 @@ impl Remote {
     /// The events of the LACs that are followed, where any are; they can be taken once.
     pub fn take_events(&mut self) -> Option<WorkerEvents> {
         self.events.take()
+    }
+
+    /// The frames of these LACs, where they are captured; they can be taken once.
+    pub fn take_frames(&mut self) -> Option<WorkerFrames> {
+        self.frames.take()
     }
 
     /// The events that found no room, since too many were not taken yet.

@@ -7,7 +7,9 @@
 
 mod acknowledgement;
 mod act;
+mod later;
 mod owed;
+mod record;
 mod sent;
 mod tell;
 
@@ -16,8 +18,7 @@ use std::sync::Arc;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::rules::Mark;
-use broken_lns_ebpf::sample::Sample;
-use broken_lns_ebpf::sccrq::{self, Layers, Policy, Sccrq};
+use broken_lns_ebpf::sccrq::{self, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 
@@ -30,11 +31,12 @@ use crate::snapshot::VerdictCounts;
 use acknowledgement::Acknowledgement;
 use act::{Acts, Mailbox};
 use owed::{Owed, Source};
-use tell::Teller;
+use tell::{Teller, Told};
 
 pub use act::{Act, PENDING, Remote};
+pub use record::WorkerFrames;
 pub use sent::{Hits, Sent, SentCounts, SentTally};
-pub use tell::WorkerEvents;
+pub use tell::{Follow, WorkerEvents};
 
 /// Longer than from one retransmission to the next, in nanoseconds.
 const PAUSE: u64 = 9_000_000_000;
@@ -48,8 +50,8 @@ pub struct Orders {
     pub compiled: Arc<Compiled>,
     /// Its number.
     pub scenario: u32,
-    /// Which LACs are followed.
-    pub sample: Sample,
+    /// Which LACs are followed, and how.
+    pub follow: Follow,
 }
 
 /// Has the kernel half leave to the host what a mark says, and tells whether it will.
@@ -73,25 +75,30 @@ impl Player {
     /// A player at the beginning of the first scenario, with its other end for other threads.
     pub fn new(orders: Orders, leave_to_host: Option<LeaveToHost>) -> (Self, Remote) {
         let act = Act::new(orders.compiled, orders.scenario, PENDING);
-        Self::with_act(orders.policy, orders.sample, act, leave_to_host)
+        Self::with_act(orders.policy, orders.follow, act, leave_to_host)
     }
 
     /// The same for an act that was made before.
     pub fn with_act(
         policy: Policy,
-        sample: Sample,
+        follow: Follow,
         act: Act,
         leave_to_host: Option<LeaveToHost>,
     ) -> (Self, Remote) {
         let mailbox = Arc::default();
         let sent = Arc::default();
         let events_lost = Arc::default();
-        let (teller, events) = Teller::new(sample, &events_lost).unzip();
+        let (teller, told) = Teller::new(follow, &events_lost).unzip();
+        let (events, frames) = match told {
+            Some(Told { events, frames }) => (Some(events), frames),
+            None => (None, None),
+        };
         let remote = Remote {
             mailbox: Arc::clone(&mailbox),
             hits: Arc::clone(&act.hits),
             sent: Arc::clone(&sent),
             events,
+            frames,
             events_lost,
         };
         let player = Self {
@@ -148,36 +155,6 @@ impl Player {
         }
     }
 
-    /// Sends what is due at `now`, as far as there is room.
-    pub fn send_due(
-        &mut self,
-        now: u64,
-        umem: &mut Umem,
-        batch: &mut Batch,
-        mut announce: impl FnMut(Answer),
-    ) {
-        let mut out = batch.out(umem);
-        // A debt is taken only with a frame in hand, so that it waits for one.
-        while let Some(address) = out.take() {
-            let pending = self.acts.current.pending.as_mut();
-            if let Some(owed) = pending.and_then(|pending| pending.pop_due(now)) {
-                self.pay(&owed, now, &mut out, address, &mut announce);
-                continue;
-            }
-            let waiting = self.acts.current.waiting.as_mut();
-            let Some(again) = waiting.and_then(|waiting| waiting.due(now)) else {
-                out.umem.give(address);
-                break;
-            };
-            self.acts.owe(again.reply.act, now.saturating_add(PAUSE));
-            self.send_again(&again.reply, now, &mut out, address);
-        }
-        self.count_at_bounds();
-        if self.acts.has_past() {
-            self.acts.forget();
-        }
-    }
-
     /// When something is due next.
     #[inline]
     pub fn next_due(&self) -> Option<u64> {
@@ -206,12 +183,13 @@ impl Player {
     ) -> VerdictCounts {
         let mut hits = 0;
         let mut refuse = |this: &mut Self, room: &mut [u8], len| {
-            let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
-            let sccrq = this.read(frame, now, len)?;
+            let sccrq = this.read(room.get_mut(..len).ok_or(Verdict::NoRoom)?, now)?;
             this.note(RuleId::DEFAULT, &sccrq);
             hits += 1;
             let len = owed::write_template(template, &sccrq, room)?;
-            let reply = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
+            let octets = room.get_mut(..len).ok_or(Verdict::NoRoom)?;
+            this.replied(Verdict::Answered, octets);
+            let reply = Frame::new(octets);
             if let Some(answer) = Answer::of_reply(reply, &sccrq) {
                 announce(answer);
             }
@@ -228,17 +206,31 @@ impl Player {
         counts
     }
 
-    /// Reads the request in a frame of `len` octets; what is to be told of it is begun.
+    /// Reads the request in a frame; what is to be told of it is begun.
     #[inline]
-    fn read(&mut self, frame: Frame<'_>, now: u64, len: usize) -> Result<Sccrq, Verdict> {
+    fn read(&mut self, octets: &mut [u8], now: u64) -> Result<Sccrq, Verdict> {
+        let len = octets.len() as u32;
+        let frame = Frame::new(octets);
         let Self { policy, teller, .. } = self;
         let listen = |layers| {
             if let Some(teller) = teller {
-                teller.listen(frame, layers, now, len as u32);
+                teller.listen(frame, layers, now, len);
             }
             Some(frame)
         };
-        sccrq::parse_unless(frame, || *policy, listen)
+        let sccrq = sccrq::parse_unless(frame, || *policy, listen);
+        if let Some(teller) = &mut self.teller {
+            teller.keep(octets);
+        }
+        sccrq
+    }
+
+    /// Captures a reply, where that is wanted, with the verdict on its request.
+    #[inline]
+    fn replied(&mut self, verdict: Verdict, reply: &[u8]) {
+        if let Some(teller) = &mut self.teller {
+            teller.replied(verdict, reply);
+        }
     }
 
     /// Notes which rule a request met, for what is told of it.
@@ -265,15 +257,14 @@ impl Player {
         let Some(octets) = room.get_mut(..len) else {
             return Verdict::NoRoom;
         };
-        let frame = Frame::new(octets);
-        let sccrq = match self.read(frame, now, len) {
+        let sccrq = match self.read(octets, now) {
             Ok(sccrq) => sccrq,
             Err(verdict) => {
-                self.heed(frame, verdict);
+                self.heed(Frame::new(octets), verdict);
                 return verdict;
             }
         };
-        let Some(request) = owed::request(frame, &sccrq) else {
+        let Some(request) = owed::request(Frame::new(octets), &sccrq) else {
             return Verdict::NoRoom;
         };
         let Some((rule, decision, reply)) = self.decide(compiled, &sccrq, &request, now) else {
@@ -289,6 +280,11 @@ impl Player {
             let owed = Owed {
                 copies: decision.copies,
                 retransmit: decision.retransmit,
+                verdict: match (decision.copies, decision.delay) {
+                    (0, _) => Verdict::Lost,
+                    (_, 0) => Verdict::Answered,
+                    _ => Verdict::Deferred,
+                },
                 ..Owed::new(octets, sccrq, self.acts.number(), rule, decision.leaf)
             };
             if decision.delay > 0 {
@@ -302,7 +298,8 @@ impl Player {
         let source = Source::InPlace(len, &mut self.copy);
         match owed::write(compiled, reply, &request, &sccrq, source, room) {
             Ok(len) => {
-                self.send(out, packet.address, len, decision.copies);
+                let copies = decision.copies;
+                self.send(out, packet.address, len, copies, Verdict::Answered);
                 announce(owed::answer(&request, &sccrq));
                 Verdict::Answered
             }
@@ -376,6 +373,7 @@ impl Player {
 
     /// Owes a reply until it is due.
     fn defer(&mut self, owed: Owed, due: u64) -> Verdict {
+        let verdict = owed.verdict;
         let Some(pending) = &mut self.acts.current.pending else {
             self.sent.add(Sent::Dropped, 1);
             return Verdict::Deferred;
@@ -383,10 +381,7 @@ impl Player {
         let dropped = pending.push(due, owed);
         self.sent.add(Sent::Dropped, dropped.map_or(0, |_| 1));
         self.acts.owe(owed.act, due);
-        match owed.copies {
-            0 => Verdict::Lost,
-            _ => Verdict::Deferred,
-        }
+        verdict
     }
 
     /// Has a StopCCN that is sent now be sent again until it is acknowledged.
@@ -397,86 +392,10 @@ impl Player {
         }
     }
 
-    /// Sends a reply that is due, from the free frame at `address`.
-    fn pay(
-        &mut self,
-        owed: &Owed,
-        now: u64,
-        out: &mut Out<'_>,
-        address: u64,
-        announce: &mut impl FnMut(Answer),
-    ) {
-        let reply = self
-            .acts
-            .compiled(owed.act)
-            .and_then(|it| it.reply(owed.leaf));
-        if owed.retransmit
-            && let Some(request) = owed.request()
-            && let Some(reply) = reply
-        {
-            self.wait_for_acknowledgement(owed, &request, reply, now);
-        }
-        if owed.copies == 0 {
-            out.umem.give(address);
-        } else if let Some((len, request)) = self.write_owed(owed, out, address) {
-            self.sent.add(Sent::Later, 1);
-            self.send(out, address, len, owed.copies);
-            self.tell_sent(owed, now);
-            announce(owed::answer(&request, &owed.sccrq));
-        }
-    }
-
-    /// Sends a StopCCN again, unless it is lost.
-    fn send_again(&mut self, owed: &Owed, now: u64, out: &mut Out<'_>, address: u64) {
-        self.frame = self.frame.wrapping_add(1);
-        let plan = self.acts.compiled(owed.act).map(Compiled::plan);
-        let lost = plan.zip(owed.request()).map_or(0, |(plan, request)| {
-            plan.lost(owed.leaf, &request, self.frame, 1)
-        });
-        if lost > 0 {
-            self.sent.add(Sent::Lost, 1);
-            out.umem.give(address);
-        } else if let Some((len, _)) = self.write_owed(owed, out, address) {
-            self.sent.add(Sent::Again, 1);
-            out.send(address, len);
-            self.tell_sent(owed, now);
-        }
-    }
-
-    /// Tells that a reply was sent which was owed.
-    fn tell_sent(&mut self, owed: &Owed, now: u64) {
-        let (Some(teller), Some(scenario)) = (&mut self.teller, self.acts.scenario(owed.act))
-        else {
-            return;
-        };
-        let mut beginning = owed.beginning;
-        let frame = Frame::new(&mut beginning);
-        if let Some(layers) = Layers::of(frame, &owed.sccrq) {
-            teller.listen(frame, layers, now, owed.frame_len.into());
-            teller.note(scenario, owed.rule.index() as u32, owed.sccrq.tunnel_id);
-            teller.sent();
-        }
-    }
-
-    /// Writes a reply that is owed into a free frame, which is given back where that fails.
-    fn write_owed(&self, owed: &Owed, out: &mut Out<'_>, address: u64) -> Option<(usize, Request)> {
-        let room = out.umem.room(address);
-        let written = self.acts.compiled(owed.act).and_then(|compiled| {
-            let reply = compiled.reply(owed.leaf)?;
-            let request = owed.request()?;
-            let source = Source::Kept(owed.beginning());
-            let len = owed::write(compiled, reply, &request, &owed.sccrq, source, room).ok()?;
-            Some((len, request))
-        });
-        if written.is_none() {
-            self.sent.add(Sent::NotWritten, 1);
-            out.umem.give(address);
-        }
-        written
-    }
-
-    /// Sends a reply, and its copies from free frames.
-    fn send(&mut self, out: &mut Out<'_>, address: u64, len: usize, copies: u8) {
+    /// Sends a reply, and its copies from free frames. The verdict is that on its request.
+    fn send(&mut self, out: &mut Out<'_>, address: u64, len: usize, copies: u8, verdict: Verdict) {
+        let reply = out.umem.room(address).get(..len);
+        self.replied(verdict, reply.unwrap_or_default());
         out.send(address, len);
         if copies <= 1 {
             return;
@@ -494,6 +413,9 @@ impl Player {
             };
             if let Some(room) = out.umem.room(address).get_mut(..len) {
                 room.copy_from_slice(copy);
+            }
+            if let Some(teller) = &mut self.teller {
+                teller.replied(verdict, copy);
             }
             out.send(address, len);
             self.sent.add(Sent::Copies, 1);

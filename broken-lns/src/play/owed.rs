@@ -34,6 +34,8 @@ pub(super) struct Owed {
     pub(super) leaf: LeafId,
     pub(super) copies: u8,
     pub(super) retransmit: bool,
+    /// The verdict on the request.
+    pub(super) verdict: Verdict,
 }
 
 impl Owed {
@@ -53,6 +55,7 @@ impl Owed {
             leaf,
             copies: 1,
             retransmit: false,
+            verdict: Verdict::Deferred,
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The kernel half tells that it handed a message over, and the worker what became of it. An
 //! event is begun before its frame is looked at for an answer, which overwrites it, and told
-//! when the verdict is known. It takes neither a lock nor memory to tell one.
+//! when the verdict is known. It takes neither a lock nor memory to tell one. Where frames are
+//! captured, that goes along with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,9 +15,35 @@ use broken_lns_ebpf::sccrq::Layers;
 use broken_lns_ebpf::verdict::Verdict;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::record::{Recorder, WorkerFrames};
+
 /// Events of one worker that wait to be taken, at the most. The system provides the memory as
 /// it is used.
 const WAITING: usize = 1 << 16;
+
+/// Whom a worker follows, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follow {
+    /// Which LACs are followed.
+    pub sample: Sample,
+    /// Octets of the ring for captured frames of these LACs; nothing is captured without it.
+    pub capture: Option<u32>,
+}
+
+impl Follow {
+    /// Nobody.
+    pub const NOBODY: Self = Self {
+        sample: Sample::NONE,
+        capture: None,
+    };
+}
+
+/// The other end of a [`Teller`].
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) events: WorkerEvents,
+    pub(super) frames: Option<WorkerFrames>,
+}
 
 /// Tells what one worker does about the LACs that are followed.
 pub(super) struct Teller {
@@ -25,6 +52,7 @@ pub(super) struct Teller {
     begun: Option<Event>,
     events: Producer<Event>,
     lost: Arc<AtomicU64>,
+    recorder: Option<Recorder>,
 }
 
 /// What one worker tells of the LACs that are followed, for whoever follows them.
@@ -55,28 +83,36 @@ impl WorkerEvents {
 
 impl Teller {
     /// Both ends; `None` where nobody is followed. Events that find no room add to `lost`.
-    pub(super) fn new(sample: Sample, lost: &Arc<AtomicU64>) -> Option<(Self, WorkerEvents)> {
-        if sample == Sample::NONE {
+    pub(super) fn new(follow: Follow, lost: &Arc<AtomicU64>) -> Option<(Self, Told)> {
+        if follow.sample == Sample::NONE {
             return None;
         }
         let (events, told) = RingBuffer::new(WAITING);
+        let (recorder, frames) = follow.capture.map(Recorder::new).unzip();
         let teller = Self {
-            sample,
+            sample: follow.sample,
             begun: None,
             events,
             lost: Arc::clone(lost),
+            recorder,
         };
         let events = WorkerEvents {
             told,
             lost: Arc::clone(lost),
         };
-        Some((teller, events))
+        Some((teller, Told { events, frames }))
     }
 
     /// Begins the event of a frame of `len` octets.
     pub(super) fn listen(&mut self, frame: Frame<'_>, layers: Layers, now: u64, len: u32) {
-        let heard = Event::heard(frame, layers, now, len);
-        self.begun = heard.filter(|event| self.sample.has(event.lac));
+        self.begun = Event::heard(frame, layers, self.sample, || now, len);
+    }
+
+    /// Keeps the request of the event that was begun as it came, where it is captured.
+    pub(super) fn keep(&mut self, request: &[u8]) {
+        if let (Some(recorder), Some(_)) = (&mut self.recorder, &self.begun) {
+            recorder.keep(request);
+        }
     }
 
     /// Completes it with the rule that was met, and the tunnel id of the SCCRQ.
@@ -88,8 +124,18 @@ impl Teller {
         }
     }
 
+    /// Captures a reply to the SCCRQ of the event that was begun, with the verdict on that.
+    pub(super) fn replied(&mut self, verdict: Verdict, reply: &[u8]) {
+        if let (Some(recorder), Some(event)) = (&mut self.recorder, &self.begun) {
+            recorder.reply(event, verdict, reply);
+        }
+    }
+
     /// Tells the event that was begun, if one was.
     pub(super) fn decided(&mut self, verdict: Verdict) {
+        if let (Some(recorder), Some(event)) = (&mut self.recorder, &self.begun) {
+            recorder.request(event, verdict);
+        }
         self.tell(Kind::Decided, verdict);
     }
 

@@ -20,6 +20,7 @@
 //! | `selection` | LACs by how they choose an LNS: `unknown`, `single`, `preference`, `round_robin` |
 //! | `attempts_over_time` | `counts` of attempts in steps of `step_s` each; the first event is in the first step |
 //! | `caveats` | what the numbers do not have, a sentence each |
+//! | `expectations` | an object for each expectation, in the order in which they came into force |
 //! | `faults` | an object for each fault that was met, ordered by scenario, rule and LNS |
 //!
 //! In a fault:
@@ -46,17 +47,42 @@
 //! | `messages` | what LACs sent beside SCCRQs, most first: `message_type`, `result`, `error`, `text`, `count` |
 //! | `messages_left_out` | messages that are not listed |
 //!
+//! In an expectation, which ends with its rule when another scenario comes into force, unless it
+//! is there as well with the same addresses, treatment and terms:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `scenario`, `rule` | the numbers of the first rule that it belonged to |
+//! | `place` | `line` and `column` of that rule in its file; `null` in the default, and in what was set on a running responder |
+//! | `lns`, `lac` | lists of prefixes that the rule is for; an empty one is for all that have no rule |
+//! | `fault` | what it is called |
+//! | `expect` | what is expected, as a scenario has it |
+//! | `sentence` | all of that, for people: its wording may change |
+//! | `verdict` | `passed`: every part was seen, and none was broken; `failed`: some part was broken for certain; `not-seen` otherwise |
+//! | `attempts` | `seen` in all, `fulfilled` what was expected, were `broken`; `unknown` by the reason, as in a fault |
+//! | `parts` | `reaction`, `to`, `within`, `acknowledge` and `lockout`: attempts of which it was `expected`, and how often it was `fulfilled` and `broken`. A lockout is when a LAC came back |
+//! | `breakers` | the first that broke it |
+//! | `breakers_left_out` | how often it was broken beside those |
+//!
+//! A breaker has `lac`, the `lns` and `at_s`, the seconds from the start to the attempt, the
+//! number of `times` that it broke the same parts, and in `broken` an object for each part with
+//! `part`, what was `measured_ns` where that is a time, and for people what was `seen` and what was
+//! `expected`.
+//!
 //! Durations that were counted have `count`, `min_ns`, `median_ns`, `p99_ns` and `max_ns`.
 //! The median and the 99th percentile are at most 1.6 % off. Addresses are texts. So are the
 //! words of LACs, which are as they came: whoever shows them has to escape them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::sentence::Sentence;
-use super::{Report, caveats, sentences};
+use super::{Expected, Report, caveats, expectation, expectations, sentences};
+use crate::judge::{self, Judgement, Tally};
+use crate::scenario::{Place, Prefix};
 use crate::track::findings::{
     Acknowledged, Distribution, Doubt, FaultFindings, FaultKey, LacMessage, MessageCount, OverTime,
     Reaction, Selections, Share, Totals,
@@ -92,7 +118,57 @@ struct Document<'r> {
     selection: Selection,
     attempts_over_time: Steps<'r>,
     caveats: Vec<String>,
+    expectations: Vec<Expectation<'r>>,
     faults: Vec<Fault<'r>>,
+}
+
+#[derive(Serialize)]
+struct Expectation<'r> {
+    scenario: u32,
+    rule: u32,
+    place: Option<Place>,
+    lns: &'r [Prefix],
+    lac: &'r [Prefix],
+    fault: String,
+    expect: String,
+    sentence: String,
+    verdict: &'static str,
+    attempts: Judged,
+    parts: BTreeMap<&'static str, Part>,
+    breakers: Vec<Breaker>,
+    breakers_left_out: u64,
+}
+
+#[derive(Serialize)]
+struct Judged {
+    seen: u64,
+    fulfilled: u64,
+    broken: u64,
+    unknown: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct Part {
+    expected: u64,
+    fulfilled: u64,
+    broken: u64,
+}
+
+#[derive(Serialize)]
+struct Breaker {
+    lac: IpAddr,
+    lns: IpAddr,
+    at_s: f64,
+    times: u64,
+    broken: Vec<Broken>,
+}
+
+#[derive(Serialize)]
+struct Broken {
+    part: &'static str,
+    measured_ns: Option<u64>,
+    seen: String,
+    expected: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -210,7 +286,11 @@ struct Message<'r> {
 
 impl<'r> Document<'r> {
     fn of(report: &'r Report) -> Self {
-        let Report { facts, findings } = report;
+        let Report {
+            facts,
+            findings,
+            judgements,
+        } = report;
         let Totals {
             events,
             events_lost,
@@ -241,10 +321,11 @@ impl<'r> Document<'r> {
             ref counts,
         } = findings.attempts_over_time;
         let faults = findings.faults.iter().zip(sentences(findings));
+        let expectations = judgements.all.iter().zip(expectations(judgements));
         Self {
             schema: SCHEMA,
             started: facts.started(),
-            duration_s: (facts.duration.as_secs_f64() * 1e3).round() / 1e3,
+            duration_s: seconds(facts.duration),
             interfaces: &facts.interfaces,
             scenario: &facts.scenario,
             followed_one_of: facts.followed_one_of(),
@@ -283,10 +364,83 @@ impl<'r> Document<'r> {
                 step_s: step_seconds,
                 counts,
             },
-            caveats: caveats(findings),
+            caveats: caveats(report),
+            expectations: expectations
+                .map(|(judgement, expected)| Expectation::of(judgement, expected))
+                .collect(),
             faults: faults
                 .map(|(fault, sentence)| Fault::of(fault, &sentence))
                 .collect(),
+        }
+    }
+}
+
+/// Seconds to a thousandth.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e3).round() / 1e3
+}
+
+impl<'r> Expectation<'r> {
+    fn of(judgement: &'r Judgement, expected: Expected) -> Self {
+        let attempts = judgement.attempts;
+        let parts = judge::Part::ALL.map(|part| {
+            let Tally {
+                expected,
+                fulfilled,
+                broken,
+            } = judgement.part(part);
+            let counts = Part {
+                expected,
+                fulfilled,
+                broken,
+            };
+            (part.name(), counts)
+        });
+        let breakers = judgement.breakers.iter();
+        Self {
+            scenario: judgement.scenario,
+            rule: judgement.rule,
+            place: judgement.place.filter(|place| *place != Place::NOWHERE),
+            lns: &judgement.lns,
+            lac: &judgement.lac,
+            fault: judgement.treatment.brief(),
+            expect: judgement.expectation.to_string(),
+            sentence: expected.name,
+            verdict: expected.verdict.name(),
+            attempts: Judged {
+                seen: attempts.seen,
+                fulfilled: attempts.fulfilled,
+                broken: attempts.broken,
+                unknown: Doubt::ALL
+                    .map(|doubt| (doubt.name(), attempts.unknown(doubt)))
+                    .into(),
+            },
+            parts: parts.into(),
+            breakers: breakers
+                .map(|breaker| Breaker::of(breaker, judgement))
+                .collect(),
+            breakers_left_out: judgement.breakers_left_out,
+        }
+    }
+}
+
+impl Breaker {
+    fn of(breaker: &judge::Breaker, judgement: &Judgement) -> Self {
+        let terms = judgement.terms(breaker.lns);
+        let broken = breaker.breaches.iter().map(|breach| Broken {
+            part: breach.part().name(),
+            measured_ns: breach.measured(),
+            seen: expectation::seen(breach),
+            expected: terms
+                .as_ref()
+                .map(|terms| expectation::expected(breach.part(), terms)),
+        });
+        Self {
+            lac: breaker.lac,
+            lns: breaker.lns,
+            at_s: seconds(Duration::from_nanos(breaker.at)),
+            times: breaker.times,
+            broken: broken.collect(),
         }
     }
 }

@@ -18,11 +18,12 @@ use broken_lns_ebpf::sccrq::Policy;
 use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 
+use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
 use crate::interface::{AttachMode, DriverStatistics, Interface};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Plan, plan};
-use crate::play::{Orders, Remote, Sent, WorkerEvents};
+use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};
 use crate::program::{AttachError, Events, Program, ProgramSettings};
 use crate::queue::Socket;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot};
@@ -55,6 +56,9 @@ pub struct ResponderOptions {
     /// Octets of the ring buffer for what is heard of them: a power of two, and a page at the
     /// least.
     pub events_size: u32,
+    /// Octets of each ring for captured frames of these LACs: a power of two, and a page at the
+    /// least. Nothing is captured without it.
+    pub capture: Option<u32>,
     /// Whether answers are announced.
     pub announce: bool,
     /// The least important messages that the program logs.
@@ -229,6 +233,23 @@ impl Responder {
         players.filter_map(Remote::take_events).collect()
     }
 
+    /// Where the frames of the LACs in the sample wait that are captured; they can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Load`] the second time.
+    pub fn captured(&mut self) -> Result<Vec<Box<dyn Source>>, ResponderError> {
+        let kernel = self.program.captured();
+        let kernel = kernel.map_err(|cause| ResponderError::load(&self.interface, cause))?;
+        let mut sources: Vec<Box<dyn Source>> = vec![Box::new(kernel)];
+        for player in &mut self.workers.players {
+            if let Some(frames) = player.take_frames() {
+                sources.push(Box::new(frames));
+            }
+        }
+        Ok(sources)
+    }
+
     /// The messages of the program, for `logger`; they can be taken once.
     ///
     /// # Errors
@@ -382,6 +403,7 @@ fn attach(
         verify_checksum: options.verify_checksum,
         sample: options.sample,
         events_size: options.events_size,
+        capture: options.capture,
         announce: options.announce,
         log_level: options.log_level,
     };
@@ -402,7 +424,10 @@ fn attach(
                 },
                 compiled: Arc::clone(compiled),
                 scenario: 0,
-                sample: options.sample,
+                follow: Follow {
+                    sample: options.sample,
+                    capture: options.capture,
+                },
             };
             let order = WorkerOrder {
                 orders,

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::Session;
 use crate::control::protocol::{Document, LacLine, Reacted, Reactions, Refused};
 use crate::follow::{FollowError, Follower, Watch};
+use crate::judge::Judgements;
 use crate::metrics::Times;
 use crate::report::{Facts, Format, Report};
 use crate::scenario::Scenario;
@@ -49,7 +50,9 @@ impl Session {
     ///
     /// Where none is followed, or nobody answers in time.
     pub(super) fn report_so_far(&self) -> Result<Report, Refused> {
-        Ok(self.report_of(self.follower()?.ask(|watch| watch.findings())?))
+        let known = |watch: &mut Watch| (watch.findings(), watch.judgements());
+        let (findings, judgements) = self.follower()?.ask(known)?;
+        Ok(self.report_of(findings, judgements))
     }
 
     /// What LACs did in all; nothing where none is followed.
@@ -59,10 +62,10 @@ impl Session {
     /// Where whoever followed them is gone.
     pub(super) fn last_report(&mut self) -> Result<Option<Report>, FollowError> {
         let watch = self.follower.take().map(Follower::end).transpose()?;
-        Ok(watch.map(|watch| self.report_of(watch.findings())))
+        Ok(watch.map(|watch| self.report_of(watch.findings(), watch.judgements())))
     }
 
-    fn report_of(&self, findings: Findings) -> Report {
+    fn report_of(&self, findings: Findings, judgements: Judgements) -> Report {
         let facts = Facts {
             started: self.started_at,
             duration: self.started.elapsed(),
@@ -70,7 +73,11 @@ impl Session {
             scenario: self.in_force().title(),
             sample: self.sample,
         };
-        Report { facts, findings }
+        Report {
+            facts,
+            findings,
+            judgements,
+        }
     }
 
     pub(super) fn report_as(&self, format: Format) -> Result<Document, Refused> {

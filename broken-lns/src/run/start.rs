@@ -7,11 +7,12 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context as _, Result};
 use broken_lns_ebpf::maps;
 
-use super::{Feed, Session, control, follow};
+use super::{Feed, Session, capture, control, follow};
 use crate::cli::Run;
 use crate::compile::Compiled;
 use crate::follow::{Follower, Pace};
 use crate::interface::Interface;
+use crate::judge::Expectations;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, StatusLine};
 use crate::responder::{Responder, ResponderOptions};
@@ -75,6 +76,7 @@ impl Session {
             wait: flags.wait,
             sample: flags.track.track,
             events_size: flags.track.events_size(),
+            capture: flags.capture.ring(),
             announce: flags.verbose >= 1,
             log_level: match flags.verbose {
                 0 | 1 => log::LevelFilter::Off,
@@ -83,19 +85,25 @@ impl Session {
         };
         let pace = Pace::new(flags.track.track_clock_rate);
         let follower = flags.track.settings();
-        let follower =
-            follower.map(|settings| Follower::start(pace, settings, follow::rules(&scenario)));
+        let follower = follower.map(|settings| {
+            let expectations = Expectations::of(&scenario);
+            Follower::start(pace, settings, follow::rules(&scenario), expectations)
+        });
         let follower = follower.transpose();
         let follower = follower.context("cannot start the thread that follows LACs")?;
+        let capture = capture::begin(&flags.capture, &interfaces, &scenario)?;
         let (lines, kernel_lines) = channel();
         let mut responders = Vec::with_capacity(interfaces.len());
         let mut feeds = Vec::with_capacity(interfaces.len());
-        for interface in interfaces {
+        for (place, interface) in interfaces.into_iter().enumerate() {
             let (sender, redirected) = sync_channel(maps::ANSWERS_PER_SECOND as usize);
             let sender = options.announce.then_some(sender);
             let mut responder = Responder::start(interface, &compiled, &options, sender.as_ref())?;
             if let Some(follower) = &follower {
                 follower.hear(responder.events()?, responder.worker_events())?;
+            }
+            if let Some(capture) = &capture {
+                capture::hear(capture, place, &mut responder)?;
             }
             let name = responder.interface().to_owned();
             let messages = if options.log_level == log::LevelFilter::Off {
@@ -127,6 +135,7 @@ impl Session {
             follower,
             pace,
             sample: flags.track.track,
+            capture,
             feeds,
             kernel_lines,
             answer_log: options.announce.then(AnswerLog::default),

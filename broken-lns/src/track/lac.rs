@@ -196,13 +196,14 @@ impl Lac {
             self.rounds = Rounds::default();
         }
         let number = self.number_of(request.lns, ledger);
-        self.rounds.ask(number, quiet, lockout);
+        let away = lockout.map(|(_, away)| away.get());
+        self.rounds.ask(number, quiet, away);
         self.made += 1;
         ledger.count_attempt(time);
         ledger.totals.attempts_open += 1;
 
         let mut attempt = Attempt::new(request);
-        attempt.lockout = lockout.and_then(NonZeroU64::new);
+        attempt.lockout = lockout;
         attempt.reuses = self
             .attempts
             .iter()
@@ -334,8 +335,13 @@ impl Lac {
         }
     }
 
-    /// The LAC is at an LNS again from which it had turned away; returns for how long.
-    fn return_to(&mut self, request: &Request, ledger: &mut Ledger) -> Option<u64> {
+    /// The LAC is at an LNS again from which it had turned away; returns the fault for which it
+    /// had, and for how long.
+    fn return_to(
+        &mut self,
+        request: &Request,
+        ledger: &mut Ledger,
+    ) -> Option<(FaultId, NonZeroU64)> {
         let mut lockout = None;
         for visit in &mut self.visits {
             if key(visit.fault, ledger).is_none_or(|key| key.lns != request.lns) {
@@ -349,7 +355,7 @@ impl Lac {
             }
             let away = request.time.saturating_sub(left);
             visit.lockout = NonZeroU64::new(away);
-            lockout = Some(away);
+            lockout = visit.lockout.map(|away| (visit.fault, away));
             ledger
                 .faults
                 .update(visit.fault, |fault| fault.lockout.add(away));

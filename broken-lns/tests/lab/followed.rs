@@ -84,19 +84,19 @@ const SILENT: [u8; 4] = [192, 0, 2, 2];
 const OTHER: [u8; 4] = [192, 0, 2, 3];
 
 /// Within this nobody takes two requests for parallel ones.
-const PAUSE: Duration = Duration::from_millis(60);
+pub(crate) const PAUSE: Duration = Duration::from_millis(60);
 /// After this, that a LAC turned to another LNS is certain.
-const CERTAIN: Duration = Duration::from_secs(11);
+pub(crate) const CERTAIN: Duration = Duration::from_secs(11);
 
 /// A LAC at the other end of the cable.
 #[derive(Clone, Copy)]
-struct Lac<'p> {
+pub(crate) struct Lac<'p> {
     port: &'p RawPort,
     address: SocketAddr,
 }
 
 impl<'p> Lac<'p> {
-    fn new(port: &'p RawPort, number: u8) -> Self {
+    pub(crate) fn new(port: &'p RawPort, number: u8) -> Self {
         Self {
             port,
             address: ([203, 0, 113, number], 1701).into(),
@@ -128,7 +128,7 @@ impl<'p> Lac<'p> {
     }
 
     /// Is refused, and acknowledges it as it should.
-    fn is_refused(&self, lns: [u8; 4], tunnel_id: u16) -> Result<()> {
+    pub(crate) fn is_refused(&self, lns: [u8; 4], tunnel_id: u16) -> Result<()> {
         self.is_answered(lns, tunnel_id)?;
         self.acknowledge(lns, 1)
     }

@@ -15,6 +15,7 @@ mod control;
 mod decoded;
 mod dialled;
 mod errors;
+mod expected;
 mod fallback;
 mod filters;
 mod followed;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         ("verbose", verbose::trials()),
         ("json", json::trials()),
         ("errors", errors::trials()),
+        ("expected", expected::trials()),
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
         ("played", played::trials()),

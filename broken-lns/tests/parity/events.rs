@@ -19,8 +19,8 @@ use crate::rules::frame;
 /// Octets of a message that are told with an event.
 const HEAD: usize = 128;
 
-const LAC: &str = "10.77.0.1";
-const LNS: &str = "192.0.2.1";
+pub(crate) const LAC: &str = "10.77.0.1";
+pub(crate) const LNS: &str = "192.0.2.1";
 
 /// The one event since the last time, with what follows it.
 fn only(kernel: &mut KernelHalf) -> Result<(Event, Vec<u8>)> {
@@ -41,7 +41,7 @@ fn message(
     only(kernel)
 }
 
-fn scenario(text: &str) -> Result<Compiled> {
+pub(crate) fn scenario(text: &str) -> Result<Compiled> {
     let scenario = Scenario::parse("events", text, &Refusal::default())?;
     Ok(Compiled::new(&scenario)?)
 }

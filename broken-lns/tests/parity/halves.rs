@@ -5,9 +5,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::{TestRun as _, TestRunOptions};
 use broken_lns::af_xdp::{Packet, Umem};
+use broken_lns::capture::{Captured, Source as _};
 use broken_lns::compile::Compiled;
-use broken_lns::play::{Orders, Player};
-use broken_lns::program::{Events, Program, ProgramSettings};
+use broken_lns::play::{Follow, Orders, Player};
+use broken_lns::program::{CapturedFrames, Events, Program, ProgramSettings};
 use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
 use broken_lns_ebpf::event::Event;
@@ -75,7 +76,7 @@ impl Worker {
             policy,
             compiled: Arc::new(compiled),
             scenario: 0,
-            sample: Sample::NONE,
+            follow: Follow::NOBODY,
         };
         let (player, _) = Player::new(orders, None);
         Self {
@@ -112,6 +113,7 @@ impl Worker {
 pub(crate) struct KernelHalf {
     program: Program,
     events: Events,
+    frames: CapturedFrames,
     /// The number of the scenario.
     scenario: u32,
 }
@@ -136,18 +138,40 @@ impl KernelHalf {
         policy: &Policy,
         sample: Sample,
     ) -> Result<Self> {
+        Self::with_settings(compiled, path, policy, sample, None)
+    }
+
+    /// One that captures frames in a ring buffer of this size.
+    pub(crate) fn capturing(
+        compiled: &Compiled,
+        path: Path,
+        policy: &Policy,
+        size: u32,
+    ) -> Result<Self> {
+        Self::with_settings(compiled, path, policy, Sample::ALL, Some(size))
+    }
+
+    fn with_settings(
+        compiled: &Compiled,
+        path: Path,
+        policy: &Policy,
+        sample: Sample,
+        capture: Option<u32>,
+    ) -> Result<Self> {
         let settings = ProgramSettings {
             path,
             mac: policy.mac.map(|_| OWN_MAC),
             verify_checksum: policy.verify_checksum,
             sample,
             events_size: EVENTS_SIZE,
+            capture,
             announce: false,
             log_level: log::LevelFilter::Off,
         };
         let mut program = Program::load(&settings, compiled)?;
         Ok(Self {
             events: program.events()?,
+            frames: program.captured()?,
             program,
             scenario: 0,
         })
@@ -208,6 +232,21 @@ impl KernelHalf {
     /// How many events did not fit.
     pub(crate) fn events_lost(&self) -> Result<u64> {
         Ok(self.program.counts()?.events_lost)
+    }
+
+    /// What was captured since the last time.
+    pub(crate) fn captured(&mut self) -> Vec<(Captured, Vec<u8>)> {
+        let mut frames = Vec::new();
+        let mut take = |captured: &Captured, octets: &[u8]| {
+            frames.push((*captured, octets.to_vec()));
+        };
+        self.frames.take(usize::MAX, &mut take);
+        frames
+    }
+
+    /// How many frames did not fit.
+    pub(crate) fn captured_lost(&self) -> u64 {
+        self.frames.lost()
     }
 
     /// Has the kernel half look at a frame that it leaves as it is, many times.

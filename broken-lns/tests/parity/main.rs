@@ -5,6 +5,7 @@
 //! The tests of the kernel half need root. Without it they show as ignored,
 //! except under `cargo xtask test`, where none may be.
 
+mod captured;
 mod events;
 mod fixtures;
 mod halves;
@@ -67,6 +68,23 @@ fn main() {
         kernel("an event names scenario and rule", events::rules),
         kernel("nothing is told of who is not followed", events::sample),
         kernel("events that do not fit are counted", events::lost),
+        kernel(
+            "every control message is captured with its verdict",
+            captured::fixtures_of_both_paths,
+        ),
+        kernel("a captured frame names scenario and rule", captured::names),
+        kernel(
+            "a frame is captured as far as there is room",
+            captured::lengths,
+        ),
+        kernel(
+            "nothing is captured unless it is wanted",
+            captured::only_where_it_is_wanted,
+        ),
+        kernel(
+            "captured frames that do not fit are counted",
+            captured::lost,
+        ),
         kernel("the longest prefixes decide", rules::longest_prefixes),
         kernel("both halves play every fault alike", rules::faults),
         kernel("a quarter of the frames is lost", rules::loss),
@@ -94,7 +112,9 @@ fn verifier() -> Result<()> {
                 verify_checksum,
                 ..kernel_policy
             };
-            let mut kernel = KernelHalf::with_policy(template(&REPLIES[0]), path, &policy)?;
+            let compiled = Compiled::of_template(template(&REPLIES[0]))?;
+            // With all that can be had of it.
+            let mut kernel = KernelHalf::capturing(&compiled, path, &policy, 1 << 16)?;
             let walked = kernel.verified_instructions()?;
 
             ensure!(

@@ -1,4 +1,5 @@
 mod at_once;
+mod captured;
 mod later;
 mod told;
 
@@ -67,25 +68,25 @@ struct Stage {
 
 impl Stage {
     fn new(compiled: Arc<Compiled>) -> Self {
-        Self::with_sample(compiled, Sample::NONE)
+        Self::following(compiled, Follow::NOBODY)
     }
 
-    fn with_sample(compiled: Arc<Compiled>, sample: Sample) -> Self {
+    fn following(compiled: Arc<Compiled>, follow: Follow) -> Self {
         let act = Act::new(compiled, 0, NonZeroU32::new(16).expect("not zero"));
-        Self::with_act(act, 32, sample)
+        Self::with_act(act, 32, follow)
     }
 
     fn with_room(compiled: Arc<Compiled>, frames: u32, pending: NonZeroU32) -> Self {
-        Self::with_act(Act::new(compiled, 0, pending), frames, Sample::NONE)
+        Self::with_act(Act::new(compiled, 0, pending), frames, Follow::NOBODY)
     }
 
-    fn with_act(act: Act, frames: u32, sample: Sample) -> Self {
+    fn with_act(act: Act, frames: u32, follow: Follow) -> Self {
         let policy = Policy {
             mac: None,
             verify_checksum: false,
             avp_limit: u32::MAX,
         };
-        let (player, remote) = Player::with_act(policy, sample, act, None);
+        let (player, remote) = Player::with_act(policy, follow, act, None);
         Self {
             player,
             remote,

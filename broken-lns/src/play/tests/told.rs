@@ -1,6 +1,7 @@
 //! What a worker tells of the LACs that are followed.
 
 use broken_lns_ebpf::event::{Event, Kind};
+use broken_lns_ebpf::sample::Sample;
 
 use super::*;
 use crate::track::{Rule, Settings, Tracker};
@@ -49,8 +50,15 @@ fn told(time: u64, kind: Kind, verdict: Verdict) -> Event {
     }
 }
 
+fn follow(sample: Sample) -> Follow {
+    Follow {
+        sample,
+        ..Follow::NOBODY
+    }
+}
+
 fn stage(compiled: Arc<Compiled>) -> (Stage, WorkerEvents) {
-    let mut stage = Stage::with_sample(compiled, Sample::ALL);
+    let mut stage = Stage::following(compiled, follow(Sample::ALL));
     let events = stage.remote.take_events().expect("LACs are followed");
     assert!(stage.remote.take_events().is_none(), "they were taken");
     (stage, events)
@@ -200,7 +208,7 @@ fn a_reply_that_is_lost_is_not_sent() {
 fn only_lacs_in_the_sample_are_told_of() {
     let sample = Sample::one_of(4);
     let compiled = default("fault = \"refuse\"\ndelay = \"1s\"");
-    let mut stage = Stage::with_sample(compiled, sample);
+    let mut stage = Stage::following(compiled, follow(sample));
     let mut events = stage.remote.take_events().expect("some are followed");
     for last in 0..=255 {
         let mut frame = SCCRQ;

@@ -1,7 +1,9 @@
+mod expectation;
 mod file;
 mod fixture;
 mod html;
 mod json;
+mod junit;
 mod markdown;
 mod sentence;
 mod text;

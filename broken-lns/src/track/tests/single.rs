@@ -154,7 +154,10 @@ fn who_has_an_answer_does_not_wait_for_the_answers_to_its_retransmissions() {
     let (tracker, outcomes) = follow(events, 90 * SECOND);
     let told: Vec<_> = outcomes
         .iter()
-        .map(|outcome| (outcome.tunnel_id, outcome.conclusion, outcome.lockout))
+        .map(|outcome| {
+            let lockout = outcome.lockout.map(|lockout| lockout.length);
+            (outcome.tunnel_id, outcome.conclusion, lockout)
+        })
         .collect();
     let locked_out = Some(60 * SECOND);
     assert_eq!(
@@ -447,5 +450,54 @@ fn a_hundred_thousand_lacs_with_ten_lnss_each_fit_the_default() {
     println!(
         "{totals:?} {}",
         std::fs::read_to_string("/proc/self/status").unwrap()
+    );
+}
+
+#[test]
+fn a_lockout_belongs_to_the_fault_that_it_was_for() {
+    let mut events = Vec::new();
+    kernel(1).request(&mut events, SECOND, 7, Answered);
+    kernel(2).request(&mut events, 2 * SECOND, 8, Answered);
+    silent(1).request(&mut events, 62 * SECOND, 9, Silent);
+    let (_, outcomes) = follow(events, 80 * SECOND);
+    let of = |id| outcomes.iter().find(|outcome| outcome.tunnel_id == id);
+    let lockout = of(9).expect("it is told").lockout.expect("it came back");
+    assert_eq!((lockout.fault.rule, lockout.length), (1, 61 * SECOND));
+    assert_eq!(of(8).expect("it is told").lockout, None);
+}
+
+#[test]
+fn quiet_is_told_where_it_is_certain() {
+    let quiet = |events, end| {
+        let (_, outcomes) = follow(events, end);
+        let outcomes = outcomes.iter();
+        let mut quiet: Vec<_> = outcomes
+            .map(|outcome| (outcome.tunnel_id, outcome.quiet))
+            .collect();
+        quiet.sort_unstable();
+        quiet
+    };
+    let mut events = Vec::new();
+    kernel(1).request(&mut events, SECOND, 7, Answered);
+    assert_eq!(quiet(events.clone(), 31 * SECOND), [(7, Some(30 * SECOND))]);
+    assert_eq!(
+        quiet(events.clone(), 900 * SECOND),
+        [(7, Some(600 * SECOND))]
+    );
+    // What it did next is no quiet, whether it is sure to be a reaction or not.
+    silent(2).request(&mut events, 2 * SECOND, 8, Silent);
+    silent(3).request(&mut events, 9 * SECOND, 9, Silent);
+    assert_eq!(
+        quiet(events, 10 * SECOND),
+        [(7, None), (8, None), (9, Some(SECOND))]
+    );
+    // Two at once: the third may follow either, and nothing followed the third.
+    let mut events = Vec::new();
+    for (lns, time, id) in [(1, 1, 7), (2, 1, 8), (3, 2, 9)] {
+        kernel(lns).request(&mut events, time * SECOND, id, Answered);
+    }
+    assert_eq!(
+        quiet(events, 10 * SECOND),
+        [(7, None), (8, None), (9, Some(8 * SECOND))]
     );
 }

@@ -1,0 +1,80 @@
+//! The capture of a run.
+
+use anyhow::{Context as _, Result};
+
+use super::Session;
+use crate::capture::{Capture, CaptureCounts, CaptureOptions, RuleName};
+use crate::cli::CaptureFlags;
+use crate::clock::WallClock;
+use crate::interface::Interface;
+use crate::responder::{Responder, ResponderError};
+use crate::scenario::Scenario;
+
+/// Begins the capture that the flags ask for, if they do.
+///
+/// # Errors
+///
+/// Where its file cannot be written.
+pub(super) fn begin(
+    flags: &CaptureFlags,
+    interfaces: &[Interface],
+    scenario: &Scenario,
+) -> Result<Option<Capture>> {
+    let Some(file) = &flags.capture else {
+        return Ok(None);
+    };
+    let interfaces = interfaces.iter();
+    let capture = Capture::start(CaptureOptions {
+        file: file.clone(),
+        limit: flags.capture_limit,
+        interfaces: interfaces.map(|interface| interface.name.clone()).collect(),
+        clock: WallClock::now().context("cannot read the time of day for --capture")?,
+    })?;
+    capture.enter(0, rules(scenario));
+    Ok(Some(capture))
+}
+
+/// Captures on one more of the interfaces that the capture was begun with.
+///
+/// # Errors
+///
+/// None where it was not asked for before.
+pub(super) fn hear(
+    capture: &Capture,
+    interface: usize,
+    responder: &mut Responder,
+) -> Result<(), ResponderError> {
+    for source in responder.captured()? {
+        capture.hear(interface as u32, source);
+    }
+    Ok(())
+}
+
+/// The rules of a scenario, as comments name them.
+pub(super) fn rules(scenario: &Scenario) -> Vec<RuleName> {
+    let treatments = scenario.treatments();
+    treatments
+        .map(|(place, treatment)| RuleName {
+            place,
+            fault: treatment.brief().into(),
+        })
+        .collect()
+}
+
+impl Session {
+    /// Writes what was captured until now, and ends the capture, if there is one.
+    pub(super) fn end_capture(&mut self) -> Option<CaptureCounts> {
+        let (counts, said) = self.capture.take()?.finish();
+        for line in said {
+            self.status.line(line);
+        }
+        Some(counts)
+    }
+
+    /// Shows what the capture has to say.
+    pub(super) fn tell_of_capture(&mut self) {
+        for line in self.capture.iter().flat_map(Capture::said) {
+            self.status.line(line);
+        }
+    }
+}
