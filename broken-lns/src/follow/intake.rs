@@ -1,21 +1,33 @@
 //! Where events wait, and how they are taken from there.
 
 use std::ops::Range;
+use std::sync::mpsc::Receiver;
 
 use broken_lns_ebpf::event::Event;
 
 use super::pace::Pace;
 use super::watch::Watch;
+use crate::judge::Expectations;
 use crate::play::WorkerEvents;
 use crate::program::Events;
+use crate::track::Rule;
 
 /// Events that are taken from one place at a time: enough for the loss to be asked for now and
 /// then only, and few enough that nobody who asks waits for long.
 const BATCH: usize = 512;
 
+/// A scenario that comes into force.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) scenario: u32,
+    pub(super) rules: Vec<Rule>,
+    pub(super) expectations: Expectations,
+}
+
 /// The places where events wait, of all interfaces.
 pub(super) struct Intake {
     pace: Pace,
+    entered: Receiver<Entered>,
     kernel: Vec<Events>,
     workers: Vec<WorkerEvents>,
     batch: Batch,
@@ -35,9 +47,10 @@ struct Batch {
 
 impl Intake {
     /// Nothing waits yet.
-    pub(super) fn new(pace: Pace) -> Self {
+    pub(super) fn new(pace: Pace, entered: Receiver<Entered>) -> Self {
         Self {
             pace,
+            entered,
             kernel: Vec::new(),
             workers: Vec::new(),
             batch: Batch::default(),
@@ -79,7 +92,11 @@ impl Intake {
             let all = events.take(BATCH, |event| batch.push(pace, *event, &[]));
             took(all, batch);
         }
-        // Only now: what got lost before one of these events is told before it is looked at.
+        // Only now: what got lost before one of these events, and the scenario that it is of, are
+        // told before it is looked at.
+        for entered in self.entered.try_iter() {
+            watch.enter(entered.scenario, entered.rules, entered.expectations);
+        }
         let lost = self.lost();
         watch.lost(lost.saturating_sub(self.lost), pace.now());
         self.lost = lost;

@@ -9,7 +9,9 @@ mod intake;
 mod pace;
 mod watch;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel,
+};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use crate::judge::Expectations;
 use crate::play::WorkerEvents;
 use crate::program::Events;
 use crate::track::{Rule, Settings};
-use intake::Intake;
+use intake::{Entered, Intake};
 
 /// How long the thread sleeps at the most once it has taken all events there were. At a million
 /// a second the ring buffer has room for ten times as long.
@@ -34,6 +36,7 @@ const QUESTIONS: usize = 16;
 #[derive(Debug)]
 pub struct Follower {
     questions: SyncSender<Question>,
+    entered: Sender<Entered>,
     thread: JoinHandle<Watch>,
 }
 
@@ -68,12 +71,18 @@ impl Follower {
         expectations: Expectations,
     ) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUESTIONS);
+        let (entered, to_enter) = channel();
         let mut watch = Watch::new(settings, pace.began());
         watch.enter(0, rules, expectations);
+        let intake = Intake::new(pace, to_enter);
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || follow(pace, watch, &asked))?;
-        Ok(Self { questions, thread })
+            .spawn(move || follow(pace, watch, intake, &asked))?;
+        Ok(Self {
+            questions,
+            entered,
+            thread,
+        })
     }
 
     /// Takes the events of one more interface from now on.
@@ -85,19 +94,24 @@ impl Follower {
         self.put(move |_, intake| intake.add(kernel, workers))
     }
 
-    /// Another scenario comes into force. When this returns its rules are known, so that events
-    /// may name them.
+    /// Another scenario comes into force. Its rules are known for every event that is told after
+    /// this returned.
     ///
     /// # Errors
     ///
-    /// [`FollowError`]; the rules may not be known then.
+    /// [`FollowError::Gone`], where there is nobody to know them.
     pub fn enter(
         &self,
         scenario: u32,
         rules: Vec<Rule>,
         expectations: Expectations,
     ) -> Result<(), FollowError> {
-        self.ask(move |watch| watch.enter(scenario, rules, expectations))
+        let entered = Entered {
+            scenario,
+            rules,
+            expectations,
+        };
+        self.entered.send(entered).map_err(|_| FollowError::Gone)
     }
 
     /// Asks what is known, and waits for the answer, though not for ever.
@@ -147,8 +161,7 @@ impl Follower {
 }
 
 /// Takes events and answers questions until nobody can ask any more.
-fn follow(pace: Pace, mut watch: Watch, asked: &Receiver<Question>) -> Watch {
-    let mut intake = Intake::new(pace);
+fn follow(pace: Pace, mut watch: Watch, mut intake: Intake, asked: &Receiver<Question>) -> Watch {
     loop {
         // While there is more to take, a question waits for a batch, and no batch for a question.
         let pause = match intake.turn(&mut watch) {

@@ -501,3 +501,30 @@ fn quiet_is_told_where_it_is_certain() {
         [(7, None), (8, None), (9, Some(8 * SECOND))]
     );
 }
+
+/// The name of a fault that is met when so many scenarios came after its own, each with that
+/// many rules.
+fn name_after(scenarios: u32, rules: usize) -> String {
+    let mut tracker = Tracker::new(Settings::default());
+    for number in 0..=scenarios {
+        let rule = Rule {
+            fault: format!("fault {number}"),
+            refuses: true,
+        };
+        tracker.enter(number, vec![rule; rules]);
+    }
+    let mut events = Vec::new();
+    at(1, 0, Way::Kernel).request(&mut events, SECOND, 7, Answered);
+    tracker.observe(&events[0], &[]);
+    tracker.finish(2 * SECOND);
+    tracker.findings().faults.remove(0).fault
+}
+
+#[test]
+fn the_rules_of_former_scenarios_are_known_for_a_while() {
+    assert_eq!(name_after(0, 1), "fault 0");
+    assert_eq!(name_after(100_000, 1), "fault 0");
+    // Of large ones the last four are.
+    assert_eq!(name_after(3, 1 << 17), "fault 0");
+    assert_eq!(name_after(4, 1 << 17), "rule 0 of scenario 0");
+}
