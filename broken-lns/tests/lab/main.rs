@@ -10,6 +10,7 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Trial};
 use xtask::lab::{self, interrupt};
 
+mod captured;
 mod changes;
 mod control;
 mod decoded;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         ("traffic", traffic::trials()),
         ("played", played::trials()),
         ("followed", followed::trials()),
+        ("captured", captured::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
         ("changes", changes::trials()),
