@@ -279,6 +279,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::FileLimit;
     use crate::codes::ErrorCode;
 
     fn run(flags: &[&str]) -> Result<Run, clap::Error> {
@@ -309,6 +310,10 @@ mod tests {
         assert_eq!(run.duration, None);
         assert!(!(run.any_mac || run.verify_checksum || run.replace || run.json));
         assert_eq!(run.wait, Wait::Adaptive);
+        assert_eq!(
+            (run.capture.capture.as_ref(), run.capture.ring()),
+            (None, None)
+        );
         assert_eq!(run.verbose, 0);
     }
 
@@ -339,6 +344,10 @@ mod tests {
             "--json",
             "--scenario",
             "flaky.toml",
+            "--capture",
+            "x.pcapng",
+            "--capture-limit",
+            "100MiB",
             "--queues",
             "2",
             "--batch-size",
@@ -359,6 +368,10 @@ mod tests {
         assert_eq!(run.duration, Some(Duration::from_secs(90)));
         assert!(run.any_mac && run.verify_checksum && run.replace && run.json);
         assert_eq!(run.wait, Wait::Spin);
+        assert_eq!(run.capture.capture, Some(PathBuf::from("x.pcapng")));
+        assert_eq!(run.capture.ring(), Some(8 << 20));
+        let limit = run.capture.capture_limit.map(FileLimit::octets);
+        assert_eq!(limit, Some(100 << 20));
         assert_eq!(run.scenario, Some(PathBuf::from("flaky.toml")));
         assert_eq!(run.verbose, 2);
     }
@@ -416,6 +429,26 @@ mod tests {
                 "give a number and a unit, such as 30s",
             ),
             (&["--path", "fast"], "auto, rewrite, redirect"),
+            (
+                &["--track", "none", "--capture", "x.pcapng"],
+                "--capture has nothing to capture, since --track none follows no LAC",
+            ),
+            (
+                &["--capture-limit", "1MiB"],
+                "required arguments were not provided:\n  --capture <FILE.pcapng>",
+            ),
+            (
+                &["--capture", "x.pcapng", "--capture-limit", "63K"],
+                "has to be at least 64KiB",
+            ),
+            (
+                &["--capture", "x.pcapng", "--capture-limit", "many"],
+                "not a size; give a number and a unit",
+            ),
+            (
+                &["--capture", "x.pcapng", "--capture-ring", "5000"],
+                "takes a power of two",
+            ),
         ] {
             let error = run(flags).expect_err("this is wrong usage");
             assert!(error.to_string().contains(message), "{flags:?}: {error}");

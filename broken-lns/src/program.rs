@@ -451,11 +451,7 @@ impl From<ProgramError> for LoadError {
             } => Self::Verifier {
                 kernel: kernel_release(),
                 cause: io_error,
-                words: {
-                    let l = verifier_log.to_string();
-                    std::fs::write("/tmp/vlog", &l).ok();
-                    last_words(&l)
-                },
+                words: last_words(&verifier_log.to_string()),
             },
             error => Self::Program(error),
         }

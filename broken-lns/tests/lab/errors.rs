@@ -128,6 +128,15 @@ fn what_the_surroundings_lack() -> Result<()> {
         1,
         &["`tun0` carries no Ethernet frames"],
     )?;
+    fails(
+        &lab,
+        run(box_, &["-i", "eth1", "--capture", "/nowhere/x.pcapng"]),
+        1,
+        &[
+            "cannot write the capture file /nowhere/x.pcapng: No such file",
+            "choose another place with --capture FILE",
+        ],
+    )?;
 
     let without = |capabilities: &str| {
         let mut setpriv = box_.command("setpriv");

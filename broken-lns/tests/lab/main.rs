@@ -10,6 +10,7 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Trial};
 use xtask::lab::{self, interrupt};
 
+mod captured;
 mod changes;
 mod control;
 mod decoded;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         ("followed", followed::trials()),
         ("reports", reports::trials()),
         ("population", population::trials()),
+        ("captured", captured::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),
         ("changes", changes::trials()),
