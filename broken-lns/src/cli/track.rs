@@ -74,7 +74,7 @@ pub struct Track {
     )]
     pub track_ring: u32,
 
-    /// Write a report of what LACs did to this file at the end: .txt, .json, .md or .html; give it
+    /// Write a report of what LACs did to this file at the end: .txt, .json, .md, .html, or .xml for JUnit; give it
     /// again for more of them.
     #[arg(long = "report", value_name = "FILE", value_parser = parse_report, help_heading = OUTPUT)]
     pub reports: Vec<PathBuf>,
