@@ -26,7 +26,7 @@ pub fn text(report: &Report, palette: &Palette) -> String {
 /// what is not known.
 pub fn outline(report: &Report, palette: &Palette) -> String {
     let findings = &report.findings;
-    if findings.totals.attempts == 0 {
+    if findings.totals.attempts == 0 && report.judgements.is_empty() {
         return String::new();
     }
     let more = match findings.faults.len().saturating_sub(OUTLINED) {

@@ -1,7 +1,7 @@
 use super::fixture::{judgements, report, silent};
 use crate::judge::Judgements;
 use crate::output::Palette;
-use crate::report::{judged, text};
+use crate::report::{judged, outline, text};
 use crate::track::findings::{Findings, LacMessage, MessageCount};
 
 #[test]
@@ -46,6 +46,19 @@ fn of_many_expectations_those_that_failed_come_first() {
     assert_eq!(lines[6], "2 more expectations in the report");
     let none = Judgements::default();
     assert_eq!(judged(&none, 1, &Palette::default()), "");
+}
+
+#[test]
+fn who_waits_for_lacs_that_never_come_learns_what_was_not_seen() {
+    let mut nothing = report();
+    nothing.findings = Findings::default();
+    let text = outline(&nothing, &Palette::default());
+    assert!(
+        text.contains("\n3 expectations: 1 passed, 1 failed, 1 not seen\n"),
+        "{text}"
+    );
+    nothing.judgements = Judgements::default();
+    assert_eq!(outline(&nothing, &Palette::default()), "");
 }
 
 #[test]
