@@ -32,6 +32,12 @@ not seen  other LNSs, silent: do as junos does
 passed    LNS 192.0.2.3 and 1 more, LAC 10.0.0.0/8, silent: retry the same LNS or give up
             1 of 1 attempt as expected
 
+The 1 LAC with the most messages, of 1,000
+LNSs are asked: 998 by preference, 2 unknown
+LAC 10.0.0.7  3 attempts and 5 retransmissions
+              prefers 192.0.2.1, 192.0.2.2, in this order
+              events of it may have been lost
+
 12 of 9,012 events were lost: attempts that may be concerned are unknown, and counts are too low by what was in them.
 "
     );
@@ -66,6 +72,7 @@ fn without_lacs_there_is_nothing_to_list() {
     let mut nothing = report();
     nothing.findings = Findings::default();
     nothing.judgements = Judgements::default();
+    nothing.lacs.clear();
     assert_eq!(
         text(&nothing, &Palette::default()),
         "\
