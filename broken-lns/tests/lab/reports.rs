@@ -219,7 +219,7 @@ fn a_running_responder_reports_in_every_form() -> Result<()> {
         (
             &["-o", "a"],
             "broken-lns: cannot tell the form of the report \"a\" from its name, which has to end \
-             in .txt, .json, .md, .markdown, .html or .htm\n",
+             in .txt, .json, .md, .markdown, .html, .htm or .xml\n",
         ),
     ] {
         let output = report(flags).output()?;
