@@ -89,7 +89,7 @@ pub(super) fn choices(selections: &Selections) -> Option<String> {
     let choices = [
         (preference, "by preference"),
         (round_robin, "in turn"),
-        (single, "only one"),
+        (single, "ask one LNS only"),
         (unknown, "unknown"),
     ];
     let choices = choices.iter().filter(|(count, _)| *count > 0);

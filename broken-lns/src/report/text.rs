@@ -68,7 +68,7 @@ fn body(report: &Report, most: usize, with_lacs: bool, palette: &Palette) -> Str
     if with_lacs && !lacs.is_empty() {
         let choices = lac::choices(&report.findings.selections);
         let choices = choices.map_or_else(String::new, |choices| {
-            format!("\nLNSs are asked: {choices}")
+            format!("\nHow they choose: {choices}")
         });
         text.push_str(&format!(
             "\n{}{choices}\n",

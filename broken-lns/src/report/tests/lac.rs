@@ -59,6 +59,6 @@ fn choices_are_counted_where_any_is_known() {
         preference: 3_000,
         round_robin: 4,
     };
-    let said = "3,000 by preference, 4 in turn, 2 only one, 1 unknown";
+    let said = "3,000 by preference, 4 in turn, 2 ask one LNS only, 1 unknown";
     assert_eq!(choices(&all).as_deref(), Some(said));
 }

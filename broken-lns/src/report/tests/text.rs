@@ -33,7 +33,7 @@ passed    LNS 192.0.2.3 and 1 more, LAC 10.0.0.0/8, silent: retry the same LNS o
             1 of 1 attempt as expected
 
 The 1 LAC with the most messages, of 1,000
-LNSs are asked: 998 by preference, 2 unknown
+How they choose: 998 by preference, 2 unknown
 LAC 10.0.0.7  3 attempts and 5 retransmissions
               prefers 192.0.2.1, 192.0.2.2, in this order
               events of it may have been lost
