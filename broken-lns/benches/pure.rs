@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use broken_lns::af_xdp::{Packet, Umem};
+use broken_lns::capture::Source as _;
 use broken_lns::compile::Compiled;
 use broken_lns::play::{Follow, Orders, Player};
 use broken_lns::respond::Batch;
@@ -13,6 +14,7 @@ use broken_lns::track::{Settings, Tracker};
 use broken_lns_ebpf::event::{Event, Kind};
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::reply;
+use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{self, Policy};
 use broken_lns_ebpf::template::{StopCcn, Template};
 use broken_lns_ebpf::verdict::Verdict;
@@ -87,41 +89,69 @@ fn reply(criterion: &mut Criterion) {
 }
 
 fn batch(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("respond");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    let followed = Follow {
+        sample: Sample::ALL,
+        ..Follow::NOBODY
+    };
+    let captured = Follow {
+        capture: Some(1 << 20),
+        ..followed
+    };
+    for (name, follow) in [
+        ("batch of 256", Follow::NOBODY),
+        ("batch of 256, followed", followed),
+        ("batch of 256, captured", captured),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| respond(follow, times));
+        });
+    }
+    group.finish();
+}
+
+/// How long so many batches take.
+fn respond(follow: Follow, times: u64) -> Duration {
     let request = request();
     let compiled = Compiled::of_template(template(14)).expect("one template is a scenario");
     let orders = Orders {
         policy: POLICY,
         compiled: Arc::new(compiled),
         scenario: 0,
-        follow: Follow::NOBODY,
+        follow,
     };
-    let (mut player, _) = Player::new(orders, None);
+    let (mut player, mut remote) = Player::new(orders, None);
+    let (mut events, mut frames) = (remote.take_events(), remote.take_frames());
     let mut umem = Umem::new(BATCH as u32).expect("a batch of frames fits in memory");
     let mut batch = Batch::new(BATCH);
-    let mut group = criterion.benchmark_group("respond");
-    group.throughput(Throughput::Elements(BATCH as u64));
-    group.bench_function("batch of 256", |bencher| {
-        bencher.iter_custom(|times| {
-            let mut spent = Duration::ZERO;
-            for _ in 0..times {
-                while let Some(address) = umem.take() {
-                    umem.room(address)[..request.len()].copy_from_slice(&request);
-                    batch.received.push(Packet {
-                        address,
-                        len: request.len() as u32,
-                    });
-                }
-                let start = Instant::now();
-                black_box(player.respond(0, &mut umem, &mut batch, |_| {}));
-                spent += start.elapsed();
-                for reply in batch.replies.drain(..) {
-                    umem.give(reply.address);
-                }
-            }
-            spent
-        });
-    });
-    group.finish();
+    let mut spent = Duration::ZERO;
+    for _ in 0..times {
+        while let Some(address) = umem.take() {
+            umem.room(address)[..request.len()].copy_from_slice(&request);
+            batch.received.push(Packet {
+                address,
+                len: request.len() as u32,
+            });
+        }
+        let start = Instant::now();
+        black_box(player.respond(0, &mut umem, &mut batch, |_| {}));
+        spent += start.elapsed();
+        for reply in batch.replies.drain(..) {
+            umem.give(reply.address);
+        }
+        if let Some(events) = &mut events {
+            events.take(usize::MAX, |event| {
+                black_box(event);
+            });
+        }
+        if let Some(frames) = &mut frames {
+            frames.take(usize::MAX, &mut |captured, octets| {
+                black_box((captured, octets));
+            });
+        }
+    }
+    spent
 }
 
 /// What is heard of a hundred thousand LACs, one after the other, each of which is refused by

@@ -74,8 +74,8 @@ pub struct Track {
     )]
     pub track_ring: u32,
 
-    /// Write a report of what LACs did to this file at the end: .txt, .json, .md, .html, or .xml
-    /// for JUnit; give it again for more of them.
+    /// Write a report of what LACs did to this file at the end: .txt, .json, .md, .html, or .xml for
+    /// test systems, as JUnit has it; give it again for more of them.
     #[arg(long = "report", value_name = "FILE", value_parser = parse_report, help_heading = OUTPUT)]
     pub reports: Vec<PathBuf>,
 
@@ -93,7 +93,7 @@ pub struct Track {
 /// The arguments of `broken-lns report`.
 #[derive(Debug, Args)]
 pub struct Report {
-    /// The form: text, json, md, html, or junit [default: what the name of FILE ends in, or text].
+    /// The form: text, json, md, html or junit [default: what the name of FILE ends in, or text].
     #[arg(long, value_name = "FORM", value_parser = parse_format)]
     pub format: Option<Format>,
 
@@ -347,7 +347,7 @@ mod tests {
             ),
             (
                 &["report", "--format", "pdf"],
-                "takes one of text, json, md, html",
+                "takes one of text, json, md, html, junit",
             ),
         ] {
             let error = read(arguments).expect_err("this is wrong usage");

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use pace::Pace;
-pub use watch::{Noticed, Watch};
+pub use watch::{Known, Noticed, Watch};
 
 use crate::judge::Expectations;
 use crate::play::WorkerEvents;

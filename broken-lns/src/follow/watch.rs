@@ -20,6 +20,17 @@ pub struct Watch {
     judge: Judge,
 }
 
+/// What there is to report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// What LACs did.
+    pub findings: Findings,
+    /// Whether they did what was expected of them.
+    pub judgements: Judgements,
+    /// The LACs with the most messages, most first.
+    pub lacs: Vec<LacFindings>,
+}
+
 /// What of single LACs is worth a look.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Noticed {
@@ -75,14 +86,13 @@ impl Watch {
         }
     }
 
-    /// Whether LACs did what was expected of them.
-    pub fn judgements(&self) -> Judgements {
-        self.judge.judgements().clone()
-    }
-
-    /// What LACs did.
-    pub fn findings(&self) -> Findings {
-        self.tracker.findings()
+    /// What there is to report, with `lacs` single LACs at the most.
+    pub fn known(&self, lacs: usize) -> Known {
+        Known {
+            findings: self.tracker.findings(),
+            judgements: self.judge.judgements().clone(),
+            lacs: self.tracker.noisiest(lacs),
+        }
     }
 
     /// What of single LACs is worth a look, `count` of each kind at the most.

@@ -4,7 +4,7 @@
 use super::escape::html as escaped;
 use super::sentence::Sentence;
 use super::table::Table;
-use super::{Expected, Report, caveats, chart, expectation, expectations, sentences, table};
+use super::{Expected, Report, caveats, chart, expectation, expectations, lac, sentences, table};
 use crate::output::thousands;
 use crate::track::findings::{Distribution, FaultFindings};
 
@@ -51,6 +51,11 @@ pub fn html(report: &Report) -> String {
     if !messages.rows.is_empty() {
         body.push_str("<h2>What LACs sent beside SCCRQs</h2>\n");
         body.push_str(&rows(&messages, "messages"));
+    }
+    let lacs = lac::sentences(report);
+    if !lacs.is_empty() {
+        body.push_str(&format!("<h2>{}</h2>\n", escaped(&lac::title(report))));
+        body.push_str(&list(lacs.iter().map(ToString::to_string)));
     }
     let caveats = caveats(report);
     if !caveats.is_empty() {

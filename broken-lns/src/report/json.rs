@@ -22,6 +22,7 @@
 //! | `caveats` | what the numbers do not have, a sentence each |
 //! | `expectations` | an object for each expectation, in the order in which they came into force |
 //! | `faults` | an object for each fault that was met, ordered by scenario, rule and LNS |
+//! | `noisiest` | an object for each of the LACs with the most messages, most first, up to 100 |
 //!
 //! In a fault:
 //!
@@ -69,24 +70,35 @@
 //! `part`, what was `measured_ns` where that is a time, and for people what was `seen` and what was
 //! `expected`.
 //!
+//! In a LAC of `noisiest`:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `lac` | its address |
+//! | `messages`, `attempts`, `retransmissions` | that it made: all messages, attempts, SCCRQs that came again |
+//! | `order` | its LNSs, in the order of its first attempts at them |
+//! | `selection` | how it chooses one: `unknown`, `single`, `preference`, `round-robin` |
+//! | `parallel` | whether it had several tunnels under way, so that little is known of its reactions |
+//! | `events_lost` | whether events of it may have been lost |
+//! | `visits` | an object for each fault that it met: `scenario`, `rule`, `lns`, `attempts`, `open`, `retransmissions_before`, `retransmissions_after`, `acknowledged` and `wrong_nr` as in a fault, attempts by `reactions`, `unknown` ones; the `last` reaction, what followed the last attempt that was followed by one (`next_lns`, `next_after_ns`), and the last `lockout_ns` |
+//!
 //! Durations that were counted have `count`, `min_ns`, `median_ns`, `p99_ns` and `max_ns`.
 //! The median and the 99th percentile are at most 1.6 % off. Addresses are texts. So are the
 //! words of LACs, which are as they came: whoever shows them has to escape them.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+mod expectation;
+mod fault;
+mod lac;
+
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::sentence::Sentence;
-use super::{Expected, Report, caveats, expectation, expectations, sentences};
-use crate::judge::{self, Judgement, Tally};
-use crate::scenario::{Place, Prefix};
-use crate::track::findings::{
-    Acknowledged, Distribution, Doubt, FaultFindings, FaultKey, LacMessage, MessageCount, OverTime,
-    Reaction, Selections, Share, Totals,
-};
+use self::expectation::Expectation;
+use self::fault::Fault;
+use self::lac::Lac;
+use super::{Report, caveats, expectations, sentences};
+use crate::track::findings::{OverTime, Selections, Totals};
 
 /// The number of the form, to be raised when a key goes away or changes its meaning.
 const SCHEMA: u32 = 1;
@@ -120,55 +132,7 @@ struct Document<'r> {
     caveats: Vec<String>,
     expectations: Vec<Expectation<'r>>,
     faults: Vec<Fault<'r>>,
-}
-
-#[derive(Serialize)]
-struct Expectation<'r> {
-    scenario: u32,
-    rule: u32,
-    place: Option<Place>,
-    lns: &'r [Prefix],
-    lac: &'r [Prefix],
-    fault: String,
-    expect: String,
-    sentence: String,
-    verdict: &'static str,
-    attempts: Judged,
-    parts: BTreeMap<&'static str, Part>,
-    breakers: Vec<Breaker>,
-    breakers_left_out: u64,
-}
-
-#[derive(Serialize)]
-struct Judged {
-    seen: u64,
-    fulfilled: u64,
-    broken: u64,
-    unknown: BTreeMap<&'static str, u64>,
-}
-
-#[derive(Serialize)]
-struct Part {
-    expected: u64,
-    fulfilled: u64,
-    broken: u64,
-}
-
-#[derive(Serialize)]
-struct Breaker {
-    lac: IpAddr,
-    lns: IpAddr,
-    at_s: f64,
-    times: u64,
-    broken: Vec<Broken>,
-}
-
-#[derive(Serialize)]
-struct Broken {
-    part: &'static str,
-    measured_ns: Option<u64>,
-    seen: String,
-    expected: Option<String>,
+    noisiest: Vec<Lac<'r>>,
 }
 
 #[derive(Serialize)]
@@ -215,81 +179,13 @@ struct Steps<'r> {
     counts: &'r [u64],
 }
 
-#[derive(Serialize)]
-struct Fault<'r> {
-    scenario: u32,
-    rule: u32,
-    lns: IpAddr,
-    fault: &'r str,
-    sentence: String,
-    lacs: u64,
-    attempts: u64,
-    answered: u64,
-    open: u64,
-    retransmissions_before: u64,
-    retransmissions_after: u64,
-    acknowledged: Acknowledgements,
-    reactions: BTreeMap<&'static str, Reacted>,
-    ignored_then: BTreeMap<&'static str, u64>,
-    unknown: BTreeMap<&'static str, u64>,
-    failover_after: Durations,
-    failover_to: Vec<Target>,
-    failover_to_others: u64,
-    retry_after: Durations,
-    lockout: Durations,
-    came_back: Durations,
-    tunnel_ids_reused: u64,
-    messages: Vec<Message<'r>>,
-    messages_left_out: u64,
-}
-
-#[derive(Serialize)]
-struct Acknowledgements {
-    zlb: u64,
-    piggyback: u64,
-    wrong_nr: u64,
-    none: u64,
-    unknown: u64,
-    lacs: u64,
-    round_trip: Durations,
-}
-
-#[derive(Serialize)]
-struct Reacted {
-    attempts: u64,
-    lacs: u64,
-}
-
-#[derive(Serialize)]
-struct Target {
-    lns: IpAddr,
-    attempts: u64,
-}
-
-#[derive(Serialize)]
-struct Durations {
-    count: u64,
-    min_ns: Option<u64>,
-    median_ns: Option<u64>,
-    p99_ns: Option<u64>,
-    max_ns: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Message<'r> {
-    message_type: u16,
-    result: Option<u16>,
-    error: Option<u16>,
-    text: Option<&'r str>,
-    count: u64,
-}
-
 impl<'r> Document<'r> {
     fn of(report: &'r Report) -> Self {
         let Report {
             facts,
             findings,
             judgements,
+            lacs: noisiest,
         } = report;
         let Totals {
             events,
@@ -371,6 +267,7 @@ impl<'r> Document<'r> {
             faults: faults
                 .map(|(fault, sentence)| Fault::of(fault, &sentence))
                 .collect(),
+            noisiest: noisiest.iter().map(Lac::of).collect(),
         }
     }
 }
@@ -378,194 +275,4 @@ impl<'r> Document<'r> {
 /// Seconds to a thousandth.
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e3).round() / 1e3
-}
-
-impl<'r> Expectation<'r> {
-    fn of(judgement: &'r Judgement, expected: Expected) -> Self {
-        let attempts = judgement.attempts;
-        let parts = judge::Part::ALL.map(|part| {
-            let Tally {
-                expected,
-                fulfilled,
-                broken,
-            } = judgement.part(part);
-            let counts = Part {
-                expected,
-                fulfilled,
-                broken,
-            };
-            (part.name(), counts)
-        });
-        let breakers = judgement.breakers.iter();
-        Self {
-            scenario: judgement.scenario,
-            rule: judgement.rule,
-            place: judgement.place.filter(|place| *place != Place::NOWHERE),
-            lns: &judgement.lns,
-            lac: &judgement.lac,
-            fault: judgement.treatment.brief(),
-            expect: judgement.expectation.to_string(),
-            sentence: expected.name,
-            verdict: expected.verdict.name(),
-            attempts: Judged {
-                seen: attempts.seen,
-                fulfilled: attempts.fulfilled,
-                broken: attempts.broken,
-                unknown: Doubt::ALL
-                    .map(|doubt| (doubt.name(), attempts.unknown(doubt)))
-                    .into(),
-            },
-            parts: parts.into(),
-            breakers: breakers
-                .map(|breaker| Breaker::of(breaker, judgement))
-                .collect(),
-            breakers_left_out: judgement.breakers_left_out,
-        }
-    }
-}
-
-impl Breaker {
-    fn of(breaker: &judge::Breaker, judgement: &Judgement) -> Self {
-        let terms = judgement.terms(breaker.lns);
-        let broken = breaker.breaches.iter().map(|breach| Broken {
-            part: breach.part().name(),
-            measured_ns: breach.measured(),
-            seen: expectation::seen(breach),
-            expected: terms
-                .as_ref()
-                .map(|terms| expectation::expected(breach.part(), terms)),
-        });
-        Self {
-            lac: breaker.lac,
-            lns: breaker.lns,
-            at_s: seconds(Duration::from_nanos(breaker.at)),
-            times: breaker.times,
-            broken: broken.collect(),
-        }
-    }
-}
-
-impl<'r> Fault<'r> {
-    fn of(findings: &'r FaultFindings, sentence: &Sentence) -> Self {
-        let FaultFindings {
-            key:
-                FaultKey {
-                    scenario,
-                    rule,
-                    lns,
-                },
-            ref fault,
-            lacs,
-            attempts,
-            answered,
-            open,
-            retransmissions_before,
-            retransmissions_after,
-            ref acknowledged,
-            reactions,
-            ref failover_after,
-            ref failover_to,
-            failover_to_others,
-            ref retry_after,
-            ref lockout,
-            ref came_back,
-            tunnel_ids_reused,
-            ref messages,
-            messages_left_out,
-        } = *findings;
-        let reacted = Reaction::ALL.map(|reaction| {
-            let Share { attempts, lacs } = reactions.of(reaction);
-            (reaction.name(), Reacted { attempts, lacs })
-        });
-        let failover_to = failover_to.iter();
-        Self {
-            scenario,
-            rule,
-            lns,
-            fault,
-            sentence: sentence.to_string(),
-            lacs,
-            attempts,
-            answered,
-            open,
-            retransmissions_before,
-            retransmissions_after,
-            acknowledged: Acknowledgements::of(acknowledged),
-            reactions: reacted.into(),
-            ignored_then: BTreeMap::from([
-                (Reaction::Failover.name(), reactions.ignored_then_failover),
-                (
-                    Reaction::RetrySame.name(),
-                    reactions.ignored_then_retry_same,
-                ),
-            ]),
-            unknown: Doubt::ALL
-                .map(|doubt| (doubt.name(), reactions.unknown(doubt)))
-                .into(),
-            failover_after: Durations::of(failover_after),
-            failover_to: failover_to
-                .map(|&(lns, attempts)| Target { lns, attempts })
-                .collect(),
-            failover_to_others,
-            retry_after: Durations::of(retry_after),
-            lockout: Durations::of(lockout),
-            came_back: Durations::of(came_back),
-            tunnel_ids_reused,
-            messages: messages.iter().map(Message::of).collect(),
-            messages_left_out,
-        }
-    }
-}
-
-impl Acknowledgements {
-    fn of(acknowledged: &Acknowledged) -> Self {
-        let Acknowledged {
-            zlb,
-            piggyback,
-            wrong_nr,
-            none,
-            unknown,
-            lacs,
-            ref round_trip,
-        } = *acknowledged;
-        Self {
-            zlb,
-            piggyback,
-            wrong_nr,
-            none,
-            unknown,
-            lacs,
-            round_trip: Durations::of(round_trip),
-        }
-    }
-}
-
-impl Durations {
-    fn of(distribution: &Distribution) -> Self {
-        Self {
-            count: distribution.count(),
-            min_ns: distribution.min(),
-            median_ns: distribution.median(),
-            p99_ns: distribution.p99(),
-            max_ns: distribution.max(),
-        }
-    }
-}
-
-impl<'r> Message<'r> {
-    fn of(counted: &'r MessageCount) -> Self {
-        let LacMessage {
-            message_type,
-            result,
-            error,
-            ref text,
-        } = counted.message;
-        Self {
-            message_type,
-            result,
-            error,
-            text: text.as_deref(),
-            count: counted.count,
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::escape::markdown as escaped;
 use super::table::Table;
-use super::{Expected, Report, caveats, expectation, expectations, sentences, table};
+use super::{Expected, Report, caveats, expectation, expectations, lac, sentences, table};
 
 /// The report in Markdown.
 pub fn markdown(report: &Report) -> String {
@@ -28,6 +28,11 @@ pub fn markdown(report: &Report) -> String {
     if !messages.rows.is_empty() {
         text.push_str("\n## What LACs sent beside SCCRQs\n\n");
         text.push_str(&rows(&messages));
+    }
+    let lacs = lac::sentences(report);
+    if !lacs.is_empty() {
+        text.push_str(&format!("\n## {}\n\n", lac::title(report)));
+        text.push_str(&list(lacs.iter().map(ToString::to_string)));
     }
     let caveats = caveats(report);
     if !caveats.is_empty() {

@@ -13,6 +13,7 @@ mod format;
 mod html;
 pub mod json;
 pub mod junit;
+mod lac;
 mod markdown;
 mod message;
 mod quantity;
@@ -31,7 +32,7 @@ use thiserror::Error;
 
 use crate::judge::Judgements;
 use crate::output::{Palette, thousands, time};
-use crate::track::findings::Findings;
+use crate::track::findings::{Findings, LacFindings};
 
 pub use caveat::caveats;
 pub use expectation::{Expected, expectations};
@@ -53,6 +54,8 @@ pub struct Report {
     pub findings: Findings,
     /// Whether that was expected.
     pub judgements: Judgements,
+    /// The LACs with the most messages, most first; how many is up to whoever asks.
+    pub lacs: Vec<LacFindings>,
 }
 
 /// The facts of a run.

@@ -2,7 +2,7 @@
 
 use super::quantity::counted;
 use super::sentence::Sentence;
-use super::{Report, caveats, escape, expectation, expectations, message, sentences};
+use super::{Report, caveats, escape, expectation, expectations, lac, message, sentences};
 use crate::judge::{Judgements, Verdict};
 use crate::output::{Palette, thousands, time};
 use crate::track::findings::FaultFindings;
@@ -16,17 +16,19 @@ const MESSAGES_SHOWN: usize = 3;
 
 /// Faults that an outline has.
 const OUTLINED: usize = 20;
+/// With more LACs than these an outline has nothing about single ones.
+const LACS_OUTLINED: u64 = 3;
 
 /// The report as text, several lines long.
 pub fn text(report: &Report, palette: &Palette) -> String {
-    headline(report, palette) + &body(report, usize::MAX, palette)
+    headline(report, palette) + &body(report, usize::MAX, true, palette)
 }
 
 /// The report below the summary of its run, if there is anything in it: the first faults, and
 /// what is not known.
 pub fn outline(report: &Report, palette: &Palette) -> String {
     let findings = &report.findings;
-    if findings.totals.attempts == 0 {
+    if findings.totals.attempts == 0 && report.judgements.is_empty() {
         return String::new();
     }
     let more = match findings.faults.len().saturating_sub(OUTLINED) {
@@ -39,12 +41,18 @@ pub fn outline(report: &Report, palette: &Palette) -> String {
     format!(
         "\n{}\n{}{more}",
         seen(report, palette),
-        body(report, OUTLINED, palette)
+        body(
+            report,
+            OUTLINED,
+            findings.totals.lacs <= LACS_OUTLINED,
+            palette
+        )
     )
 }
 
-/// What became of the first faults and expectations, and what is not known.
-fn body(report: &Report, most: usize, palette: &Palette) -> String {
+/// What became of the first faults and expectations, what single LACs did if that is asked for,
+/// and what is not known.
+fn body(report: &Report, most: usize, with_lacs: bool, palette: &Palette) -> String {
     let mut text = String::new();
     let mut sentences = sentences(&report.findings);
     sentences.truncate(most);
@@ -56,6 +64,18 @@ fn body(report: &Report, most: usize, palette: &Palette) -> String {
         text.push_str(&list(&sentences, palette));
     }
     text.push_str(&judged(&report.judgements, most, palette));
+    let lacs = lac::sentences(report);
+    if with_lacs && !lacs.is_empty() {
+        let choices = lac::choices(&report.findings.selections);
+        let choices = choices.map_or_else(String::new, |choices| {
+            format!("\nLNSs are asked: {choices}")
+        });
+        text.push_str(&format!(
+            "\n{}{choices}\n",
+            palette.strong(&lac::title(report))
+        ));
+        text.push_str(&list(&lacs, palette));
+    }
     let caveats = caveats(report);
     if !caveats.is_empty() {
         text.push('\n');

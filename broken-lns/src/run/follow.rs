@@ -6,16 +6,17 @@ use anyhow::Result;
 
 use super::Session;
 use crate::control::protocol::{Document, LacLine, Reacted, Reactions, Refused};
-use crate::follow::{FollowError, Follower, Watch};
-use crate::judge::Judgements;
+use crate::follow::{FollowError, Follower, Known, Watch};
 use crate::metrics::Times;
 use crate::report::{Facts, Format, Report};
 use crate::scenario::Scenario;
 use crate::track::Rule;
-use crate::track::findings::Findings;
 
 /// Reactions that are told of the last ones, and LACs of the noisiest and of the slowest ones.
 const NOTICED: usize = 50;
+
+/// LACs of which a report tells by themselves.
+const REPORTED: usize = 100;
 
 /// The rules of a scenario as whoever follows LACs has to know them.
 pub(super) fn rules(scenario: &Scenario) -> Vec<Rule> {
@@ -50,9 +51,8 @@ impl Session {
     ///
     /// Where none is followed, or nobody answers in time.
     pub(super) fn report_so_far(&self) -> Result<Report, Refused> {
-        let known = |watch: &mut Watch| (watch.findings(), watch.judgements());
-        let (findings, judgements) = self.follower()?.ask(known)?;
-        Ok(self.report_of(findings, judgements))
+        let known = self.follower()?.ask(|watch| watch.known(REPORTED))?;
+        Ok(self.report_of(known))
     }
 
     /// What LACs did in all; nothing where none is followed.
@@ -62,10 +62,10 @@ impl Session {
     /// Where whoever followed them is gone.
     pub(super) fn last_report(&mut self) -> Result<Option<Report>, FollowError> {
         let watch = self.follower.take().map(Follower::end).transpose()?;
-        Ok(watch.map(|watch| self.report_of(watch.findings(), watch.judgements())))
+        Ok(watch.map(|watch| self.report_of(watch.known(REPORTED))))
     }
 
-    fn report_of(&self, findings: Findings, judgements: Judgements) -> Report {
+    fn report_of(&self, known: Known) -> Report {
         let facts = Facts {
             started: self.started_at,
             duration: self.started.elapsed(),
@@ -75,8 +75,9 @@ impl Session {
         };
         Report {
             facts,
-            findings,
-            judgements,
+            findings: known.findings,
+            judgements: known.judgements,
+            lacs: known.lacs,
         }
     }
 

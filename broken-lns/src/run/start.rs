@@ -85,8 +85,11 @@ impl Session {
         };
         let pace = Pace::new(flags.track.track_clock_rate);
         let follower = flags.track.settings();
-        let follower = follower.map(|settings| {
+        let follower = follower.map(|mut settings| {
             let expectations = Expectations::of(&scenario);
+            // Who may wait so long has not given up before.
+            let patience = expectations.patience().as_nanos() as u64;
+            settings.patience = settings.patience.max(patience);
             Follower::start(pace, settings, follow::rules(&scenario), expectations)
         });
         let follower = follower.transpose();

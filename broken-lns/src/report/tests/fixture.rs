@@ -10,8 +10,8 @@ use crate::judge::tests::fixture::{FAILOVER, GIVE_UP, judged, outcome, refusing}
 use crate::report::{Facts, Report};
 use crate::track::findings::{
     Acknowledged, Acknowledgement, Conclusion, Distribution, Doubt, FaultFindings, FaultKey,
-    Findings, LacMessage, MessageCount, Outcome, OverTime, Reaction, Reactions, Selections, Share,
-    Totals,
+    Findings, LacFindings, LacMessage, MessageCount, Next, Outcome, OverTime, Reaction, Reactions,
+    Selection, Selections, Share, Totals, VisitFindings,
 };
 
 pub(super) const MILLISECOND: u64 = 1_000_000;
@@ -152,6 +152,62 @@ pub(super) fn report() -> Report {
             },
         },
         judgements: judgements(),
+        lacs: vec![lac()],
+    }
+}
+
+/// One of the LACs: refused by the first LNS, it turned to the second one, which is silent.
+pub(super) fn lac() -> LacFindings {
+    let visit = |rule, lns: &str, attempts| VisitFindings {
+        key: FaultKey {
+            scenario: 0,
+            rule,
+            lns: lns.parse().expect("an address"),
+        },
+        attempts,
+        open: 0,
+        retransmissions_before: 0,
+        retransmissions_after: 0,
+        acknowledged: 0,
+        wrong_nr: 0,
+        reactions: [0; 4],
+        unknown: 0,
+        last: None,
+        next: None,
+        lockout: None,
+    };
+    let second = "192.0.2.2".parse().expect("an address");
+    LacFindings {
+        lac: "10.0.0.7".parse().expect("an address"),
+        span: (5 * SECOND, 65 * SECOND),
+        messages: 9,
+        slowest: Some(12_000_000),
+        attempts: 3,
+        retransmissions: 5,
+        order: vec!["192.0.2.1".parse().expect("an address"), second],
+        selection: Selection::Preference,
+        parallel: false,
+        events_lost: true,
+        visits: vec![
+            VisitFindings {
+                acknowledged: 2,
+                reactions: [2, 0, 0, 0],
+                last: Some(Conclusion::Reaction(Reaction::Failover)),
+                next: Some(Next {
+                    lns: second,
+                    at: 6 * SECOND,
+                    after: 12_000_000,
+                }),
+                lockout: Some(60 * SECOND),
+                ..visit(1, "192.0.2.1", 2)
+            },
+            VisitFindings {
+                open: 1,
+                retransmissions_before: 5,
+                last: Some(Conclusion::Unknown(Doubt::EventsLost)),
+                ..visit(2, "192.0.2.2", 1)
+            },
+        ],
     }
 }
 

@@ -104,6 +104,7 @@ fn without_lacs_there_are_only_the_facts() {
     let mut nothing = report();
     nothing.findings = Findings::default();
     nothing.judgements = Judgements::default();
+    nothing.lacs.clear();
     let page = html(&nothing);
     assert_eq!(
         (

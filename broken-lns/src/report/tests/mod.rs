@@ -4,6 +4,7 @@ mod fixture;
 mod html;
 mod json;
 mod junit;
+mod lac;
 mod markdown;
 mod sentence;
 mod text;

@@ -1,7 +1,7 @@
 use super::fixture::{judgements, report, silent};
 use crate::judge::Judgements;
 use crate::output::Palette;
-use crate::report::{judged, text};
+use crate::report::{judged, outline, text};
 use crate::track::findings::{Findings, LacMessage, MessageCount};
 
 #[test]
@@ -32,6 +32,12 @@ not seen  other LNSs, silent: do as junos does
 passed    LNS 192.0.2.3 and 1 more, LAC 10.0.0.0/8, silent: retry the same LNS or give up
             1 of 1 attempt as expected
 
+The 1 LAC with the most messages, of 1,000
+LNSs are asked: 998 by preference, 2 unknown
+LAC 10.0.0.7  3 attempts and 5 retransmissions
+              prefers 192.0.2.1, 192.0.2.2, in this order
+              events of it may have been lost
+
 12 of 9,012 events were lost: attempts that may be concerned are unknown, and counts are too low by what was in them.
 "
     );
@@ -49,10 +55,24 @@ fn of_many_expectations_those_that_failed_come_first() {
 }
 
 #[test]
+fn who_waits_for_lacs_that_never_come_learns_what_was_not_seen() {
+    let mut nothing = report();
+    nothing.findings = Findings::default();
+    let text = outline(&nothing, &Palette::default());
+    assert!(
+        text.contains("\n3 expectations: 1 passed, 1 failed, 1 not seen\n"),
+        "{text}"
+    );
+    nothing.judgements = Judgements::default();
+    assert_eq!(outline(&nothing, &Palette::default()), "");
+}
+
+#[test]
 fn without_lacs_there_is_nothing_to_list() {
     let mut nothing = report();
     nothing.findings = Findings::default();
     nothing.judgements = Judgements::default();
+    nothing.lacs.clear();
     assert_eq!(
         text(&nothing, &Palette::default()),
         "\

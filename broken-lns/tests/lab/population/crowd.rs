@@ -17,8 +17,6 @@ use super::{
 };
 use crate::request::{datagram, push};
 
-/// How much faster the time of the LACs runs than that of the clock.
-pub(super) const RATE: u32 = 50;
 /// Within which time of theirs they begin.
 const BEGINNING: Duration = Duration::from_secs(20);
 /// How long the last attempt of any of them takes.
@@ -31,33 +29,36 @@ pub(super) fn lns_address(kind: usize, lns: u8) -> Ipv4Addr {
     Ipv4Addr::new(198, 18, kind as u8, 1 + lns)
 }
 
-pub(super) struct Crowd<'p> {
-    personalities: &'p [Personality],
+pub(super) struct Crowd {
+    pub(super) personalities: Vec<Personality>,
     lacs: Vec<Lac>,
     alarms: BinaryHeap<Reverse<(Duration, usize)>>,
+    /// How much faster their time runs than that of the clock.
+    rate: u32,
+    /// By how much somebody was too late with something, at the most.
+    pub(super) delay: Duration,
 }
 
-impl<'p> Crowd<'p> {
+impl Crowd {
     /// As many of each kind.
-    pub(super) fn new(personalities: &'p [Personality], of_each: u16) -> Self {
-        let mut crowd = Self {
-            personalities,
-            lacs: Vec::new(),
-            alarms: BinaryHeap::new(),
-        };
+    pub(super) fn new(personalities: Vec<Personality>, of_each: u16, rate: u32) -> Self {
+        let (mut lacs, mut alarms) = (Vec::new(), BinaryHeap::new());
         for number in 0..of_each {
             for (kind, personality) in personalities.iter().enumerate() {
                 let [high, low] = number.to_be_bytes();
                 let address = Ipv4Addr::new(10, kind as u8, high, low);
                 let first = BEGINNING * u32::from(number) / u32::from(of_each);
-                let at = crowd.lacs.len();
-                crowd
-                    .lacs
-                    .push(Lac::new((kind, *personality), address, first));
-                crowd.alarms.push(Reverse((first, at)));
+                alarms.push(Reverse((first, lacs.len())));
+                lacs.push(Lac::new((kind, *personality), address, first));
             }
         }
-        crowd
+        Self {
+            personalities,
+            lacs,
+            alarms,
+            rate,
+            delay: Duration::ZERO,
+        }
     }
 
     /// The place of the LAC with that address.
@@ -71,8 +72,8 @@ impl<'p> Crowd<'p> {
 
     /// Lives for so long, and then brings to its end what is under way.
     pub(super) fn live(&mut self, port: &RawPort, life: Duration) -> Result<()> {
-        let began = Instant::now();
-        let now = || began.elapsed() * RATE;
+        let (began, rate) = (Instant::now(), self.rate);
+        let now = || began.elapsed() * rate;
         while now() < life + LAST_ATTEMPT {
             // What the LNSs say comes first: whoever has an answer does not repeat its request.
             while let Some(frame) = port.receive(Duration::ZERO)? {
@@ -86,10 +87,11 @@ impl<'p> Crowd<'p> {
                 Some((at, place)) if at <= now => {
                     self.alarms.pop();
                     if at < life || self.lacs[place].is_at_it() {
+                        self.delay = self.delay.max(now - at);
                         self.ring(port, now, at, place)?;
                     }
                 }
-                Some((at, _)) => thread::sleep(((at - now) / RATE).min(Duration::from_micros(200))),
+                Some((at, _)) => thread::sleep(((at - now) / rate).min(Duration::from_micros(200))),
                 None => break,
             }
         }

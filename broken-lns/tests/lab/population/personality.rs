@@ -14,13 +14,16 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// In the words of a scenario.
-    pub(super) fn rule(self) -> &'static str {
+    /// In the words of a scenario, where time runs so much faster.
+    pub(super) fn rule(self, rate: u32) -> String {
         match self {
-            Self::Refuse => "fault = \"refuse\"\nresult = 2\nerror = 4",
-            Self::Silent => "fault = \"silent\"",
-            // Four seconds, where time runs fifty times as fast.
-            Self::Late => "fault = \"refuse\"\nresult = 2\nerror = 4\ndelay = \"80ms\"",
+            Self::Refuse => "fault = \"refuse\"\nresult = 2\nerror = 4".to_owned(),
+            Self::Silent => "fault = \"silent\"".to_owned(),
+            Self::Late => format!(
+                "{}\ndelay = \"{}ms\"",
+                Self::Refuse.rule(rate),
+                4_000 / rate
+            ),
         }
     }
 }
