@@ -3,6 +3,7 @@
 
 use crate::frame::Frame;
 use crate::parties::Parties;
+use crate::sample::Sample;
 use crate::sccrq::{Datagram, IpVersion, Layers};
 use crate::verdict::Verdict;
 use crate::wire::ipv6::Address;
@@ -72,12 +73,24 @@ impl Event {
     /// In place of a verdict: a worker will reach it, and tell of it.
     pub const HANDED_OVER: u16 = Verdict::COUNT as u16;
 
-    /// What is heard in a datagram, without what only its rule and its verdict tell; `None` where it holds no header of an L2TP control message.
+    /// What is heard in a datagram, without what only its rule and its verdict tell; `None` where
+    /// it holds no header of an L2TP control message, and of a LAC that is not in the sample.
     ///
+    /// `now` is asked only of a LAC that is: most of them may be followed by nobody.
     /// Of the AVPs only the first one is looked at. Whether all is as it should be is for the
     /// parser.
     #[inline(always)]
-    pub fn heard(frame: Frame<'_>, layers: Layers, time: u64, frame_len: u32) -> Option<Self> {
+    pub fn heard(
+        frame: Frame<'_>,
+        layers: Layers,
+        sample: Sample,
+        now: impl FnOnce() -> u64,
+        frame_len: u32,
+    ) -> Option<Self> {
+        let Parties { lac, lns } = Parties::of(frame, layers.network, layers.version)?;
+        if !sample.has(lac) {
+            return None;
+        }
         let datagram = Datagram::at(frame, layers)?;
         let message = l2tp::Header::at(datagram.udp.payload())?;
         let flags = message.flags();
@@ -87,12 +100,11 @@ impl Event {
         }
         let first = NumberAvp::behind(message.last());
         let first = first.filter(|avp| avp.is_message_type(avp.value()));
-        let Parties { lac, lns } = Parties::of(frame, layers.network, layers.version)?;
         // Of a frame without tags it is the EtherType, and what follows that.
         let tags = frame.window::<{ ethernet::HEADER_LEN + 2 * ethernet::TAG_LEN }>(0)?;
         let tags_len = usize::from(layers.network).saturating_sub(ethernet::HEADER_LEN);
         Some(Self {
-            time,
+            time: now(),
             lac,
             lns,
             scenario: 0,
@@ -190,6 +202,10 @@ mod tests {
     };
 
     fn heard(octets: &[u8]) -> Option<Event> {
+        heard_in(Sample::ALL, octets)
+    }
+
+    fn heard_in(sample: Sample, octets: &[u8]) -> Option<Event> {
         let mut copy = octets.to_vec();
         let frame = Frame::new(&mut copy);
         let mut heard = None;
@@ -198,7 +214,7 @@ mod tests {
             frame,
             || POLICY,
             |layers| {
-                heard = Event::heard(frame, layers, 9, octets.len() as u32);
+                heard = Event::heard(frame, layers, sample, || 9, octets.len() as u32);
                 Some(frame)
             },
         );
@@ -244,6 +260,7 @@ mod tests {
 
     #[test]
     fn what_is_no_control_message_is_not_heard() {
+        assert_eq!(heard_in(Sample::NONE, &STOP_CCN), None);
         for (at, octet) in [(21, 6), (28, 0x20), (31, 6), (45, 0), (50, 0x48)] {
             let mut octets = STOP_CCN;
             octets[at] = octet;

@@ -1,5 +1,5 @@
-//! Speed of the parts that need no network and no privileges: the parser, the writer, and a batch
-//! of a worker.
+//! Speed of the parts that need no network and no privileges: the parser, the writer, a batch of
+//! a worker, and the tracker.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -10,12 +10,16 @@ use broken_lns::capture::Source as _;
 use broken_lns::compile::Compiled;
 use broken_lns::play::{Follow, Orders, Player};
 use broken_lns::respond::Batch;
+use broken_lns::track::{Settings, Tracker};
+use broken_lns_ebpf::event::{Event, Kind};
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::reply;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{self, Policy};
 use broken_lns_ebpf::template::{StopCcn, Template};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use broken_lns_ebpf::verdict::Verdict;
+use broken_lns_ebpf::wire::l2tp;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use xtask::lab::{Checksum, Datagram, Mac, Sccrq};
 
 /// Frames in a batch, as a worker takes them by default.
@@ -148,5 +152,72 @@ fn batch(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, reply, batch);
+/// What is heard of a hundred thousand LACs, one after the other, each of which is refused by
+/// five LNSs and acknowledges that: a million events, one each microsecond.
+fn heard() -> Vec<Event> {
+    let address = |octets: [u8; 4]| [u64::from(u32::from_ne_bytes(octets)), 0];
+    let mut events = Vec::new();
+    for lns in 1..=5 {
+        for number in 0..100_000_u32 {
+            let [_, high, middle, low] = number.to_be_bytes();
+            let request = Event {
+                time: events.len() as u64 * 1000,
+                lac: address([10, high, middle, low]),
+                lns: address([192, 0, 2, lns]),
+                scenario: 0,
+                rule: 0,
+                frame_len: 140,
+                lac_port: 1701,
+                vlan: 0,
+                inner_vlan: 0,
+                message_type: l2tp::SCCRQ,
+                tunnel_id: 0,
+                assigned_tunnel_id: lns.into(),
+                ns: 0,
+                nr: 0,
+                verdict: Verdict::Answered as u16,
+                ip_version: 4,
+                kind: Kind::Heard as u8,
+            };
+            events.push(request);
+            events.push(Event {
+                time: request.time + 1000,
+                message_type: 0,
+                tunnel_id: 12345,
+                assigned_tunnel_id: 0,
+                ns: 1,
+                nr: 1,
+                verdict: Verdict::Zlb as u16,
+                ..request
+            });
+        }
+    }
+    events
+}
+
+fn track(criterion: &mut Criterion) {
+    let events = heard();
+    let mut group = criterion.benchmark_group("track");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(events.len() as u64));
+    group.bench_function("100,000 LACs", |bencher| {
+        bencher.iter_batched(
+            || Tracker::new(Settings::default()),
+            |mut tracker| {
+                for (number, event) in events.iter().enumerate() {
+                    tracker.observe(event, &[]);
+                    if number % BATCH == 0 {
+                        tracker.advance(event.time);
+                        black_box(tracker.take_outcomes());
+                    }
+                }
+                tracker
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, parse, reply, batch, track);
 criterion_main!(benches);

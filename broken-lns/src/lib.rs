@@ -13,8 +13,9 @@
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
 //! `retransmission` for its acknowledgement. `garble` and `unreachable` make what
-//! is sent. `track` infers from events what LACs did about it, and `report` turns that into
-//! documents. None of them knows a clock: the time is an argument.
+//! is sent. `track` infers from events what LACs did about it, `judge` holds that against what
+//! the scenario expects, and `report` turns both into documents. None of them knows a clock: the
+//! time is an argument.
 
 pub mod af_xdp;
 pub mod attempts;
@@ -30,6 +31,7 @@ pub mod decide;
 pub mod follow;
 pub mod garble;
 pub mod interface;
+pub mod judge;
 pub mod kernel_log;
 pub mod lru;
 pub mod metrics;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use broken_lns::cli::{Cli, Command};
 use broken_lns::control::protocol::Request;
+use broken_lns::judge::Failed;
 use broken_lns::scenario::catalogue::catalogue;
 use broken_lns::{check, codes, output, remote, run, top};
 
@@ -13,7 +14,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("broken-lns: {error:#}");
-            ExitCode::FAILURE
+            match error.is::<Failed>() {
+                true => ExitCode::from(Failed::STATUS),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::capture::Capture;
 use crate::cli::Run;
 use crate::control::protocol::Refused;
-use crate::follow::Follower;
+use crate::follow::{Follower, Pace};
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, summary};
 use crate::privilege;
@@ -49,6 +49,8 @@ struct Session {
     interfaces: Vec<String>,
     /// Who follows the LACs, if anybody does.
     follower: Option<Follower>,
+    /// The time of the LACs.
+    pace: Pace,
     /// Which LACs those are.
     sample: Sample,
     /// What writes their frames to a file, if that is asked for.
@@ -168,7 +170,9 @@ pub fn run(flags: &Run) -> Result<()> {
                 .map_err(|error| Refused::because(format_args!("{error:#}")));
             stop.done(told.copied()).await;
         }
-        result.and(end)
+        result.and(end)?;
+        // Whatever else may have gone wrong is worse than what LACs did.
+        report.map_or(Ok(()), |report| Ok(report.judgements.check()?))
     })
 }
 

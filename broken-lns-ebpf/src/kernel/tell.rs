@@ -88,15 +88,13 @@ pub(super) fn tell(context: &XdpContext, begun: Begun, end: &End) {
 extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 {
     let context = XdpContext::new(context);
     let layers = Layers::from_word(layers);
-    // SAFETY: the helper takes nothing and cannot fail.
-    let now = unsafe { bpf_ktime_get_ns() };
+    let sample = Sample::from_word(SAMPLE.load());
     let frame_len = buffer_len(&context);
-    let Some(event) = Event::heard(frame(&context), layers, now, frame_len) else {
+    // SAFETY: the helper takes nothing and cannot fail.
+    let now = || unsafe { bpf_ktime_get_ns() };
+    let Some(event) = Event::heard(frame(&context), layers, sample, now, frame_len) else {
         return 0;
     };
-    if !Sample::from_word(SAMPLE.load()).has(event.lac) {
-        return 0;
-    }
     let place = Place::from_word(place);
     let scenario = lookup::scenario(place.bank()).map_or(0, |scenario| scenario.number);
     let rule = place.rule().map_or(0, |rule| rule.number);

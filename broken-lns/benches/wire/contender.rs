@@ -13,12 +13,15 @@ use anyhow::{Context as _, Result, ensure};
 use aya::programs::links::FdLink;
 use broken_lns::codes::{ErrorCode, ResultCode};
 use broken_lns::compile::Compiled;
+use broken_lns::follow::{Follower, Pace};
 use broken_lns::interface::Interface;
+use broken_lns::judge::Expectations;
 use broken_lns::mode::{self, Wait, XdpMode};
 use broken_lns::queue::{Worker, WorkerOptions};
 use broken_lns::refusal::Refusal;
 use broken_lns::responder::{Responder, ResponderOptions};
 use broken_lns::scenario::{LnsRule, Place, Prefix, Scenario};
+use broken_lns::track::{Rule, Settings};
 use broken_lns_ebpf::maps::EVENTS_SIZE;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::template::Template;
@@ -67,6 +70,8 @@ pub(crate) enum Contender {
     Redirect(Reply, XdpMode, Wait),
     /// The rewrite path with so many rules for LNSs.
     Rules(u32),
+    /// A path with one LAC of so many followed.
+    Followed(mode::Path, u32),
     /// A UDP socket with recvmmsg and sendmmsg.
     Udp(Wait),
     /// A script that uses scapy.
@@ -95,7 +100,7 @@ impl Running {
     pub(crate) fn lost(&self) -> Result<u64> {
         match (&self.held, self.contender) {
             // In native mode a veth counts what its program's socket had no room for.
-            (Held::Responder { responder }, Contender::Redirect(_, XdpMode::Generic, _)) => {
+            (Held::Responder { responder, .. }, Contender::Redirect(_, XdpMode::Generic, _)) => {
                 Ok(responder.snapshot()?.count(Verdict::SocketFull))
             }
             _ => Ok(0),
@@ -105,11 +110,22 @@ impl Running {
 
 /// What is at work.
 enum Held {
-    Program { _link: FdLink },
-    Responder { responder: Box<Responder> },
-    Echo { _worker: EchoWorker },
-    Udp { _responder: UdpResponder },
-    Script { _process: Process },
+    Program {
+        _link: FdLink,
+    },
+    Responder {
+        responder: Box<Responder>,
+        _follower: Option<Follower>,
+    },
+    Echo {
+        _worker: EchoWorker,
+    },
+    Udp {
+        _responder: UdpResponder,
+    },
+    Script {
+        _process: Process,
+    },
 }
 
 /// The worker of the bare echo.
@@ -155,6 +171,17 @@ impl Contender {
             Self::Rules(1) => "1 rule".to_owned(),
             Self::Rules(rules @ ..1000) => format!("{rules} rules"),
             Self::Rules(rules) => format!("{},{:03} rules", rules / 1000, rules % 1000),
+            Self::Followed(path, share) => {
+                let path = match path {
+                    mode::Path::Redirect => "redirect",
+                    mode::Path::Rewrite | mode::Path::Auto => "rewrite",
+                };
+                let share = match share {
+                    1 => "all LACs".to_owned(),
+                    share => format!("1 LAC of {share}"),
+                };
+                format!("{path} path, {share} followed")
+            }
             Self::Udp(Wait::Spin) => "UDP socket, busy".to_owned(),
             Self::Udp(_) => "UDP socket".to_owned(),
             Self::Scapy => "scapy".to_owned(),
@@ -168,6 +195,7 @@ impl Contender {
             Self::Rewrite(..)
             | Self::Rules(_)
             | Self::Redirect(..)
+            | Self::Followed(..)
             | Self::Udp(_)
             | Self::Scapy => Expected::Answer,
         }
@@ -177,7 +205,11 @@ impl Contender {
     pub(crate) fn is_in_thread(self) -> bool {
         matches!(
             self,
-            Self::Echo(_) | Self::CrateEcho | Self::Redirect(..) | Self::Udp(_)
+            Self::Echo(_)
+                | Self::CrateEcho
+                | Self::Redirect(..)
+                | Self::Followed(mode::Path::Redirect, _)
+                | Self::Udp(_)
         )
     }
 
@@ -193,7 +225,13 @@ impl Contender {
 
     /// Whether the kernel answers on the CPU on which it was asked.
     pub(crate) fn is_in_kernel(self) -> bool {
-        matches!(self, Self::Bounce | Self::Rewrite(..) | Self::Rules(_))
+        matches!(
+            self,
+            Self::Bounce
+                | Self::Rewrite(..)
+                | Self::Rules(_)
+                | Self::Followed(mode::Path::Rewrite, _)
+        )
     }
 
     /// Sets it to work on the box of `bed`.
@@ -215,15 +253,41 @@ impl Contender {
             },
             Self::Rewrite(reply, mode) => {
                 let compiled = Compiled::of_template(template(reply)?)?;
-                respond(bed, mode::Path::Rewrite, mode, compiled, Wait::Sleep)?
+                respond(
+                    bed,
+                    mode::Path::Rewrite,
+                    mode,
+                    compiled,
+                    Wait::Sleep,
+                    Sample::NONE,
+                )?
             }
             Self::Rules(rules) => {
                 let (path, mode) = (mode::Path::Rewrite, XdpMode::Native);
-                respond(bed, path, mode, with_rules(rules)?, Wait::Sleep)?
+                respond(
+                    bed,
+                    path,
+                    mode,
+                    with_rules(rules)?,
+                    Wait::Sleep,
+                    Sample::NONE,
+                )?
+            }
+            Self::Followed(path, share) => {
+                let compiled = Compiled::of_template(template(Reply::Default)?)?;
+                let sample = Sample::one_of(share);
+                respond(bed, path, XdpMode::Native, compiled, Wait::Adaptive, sample)?
             }
             Self::Redirect(reply, mode, waiting) => {
                 let compiled = Compiled::of_template(template(reply)?)?;
-                respond(bed, mode::Path::Redirect, mode, compiled, waiting)?
+                respond(
+                    bed,
+                    mode::Path::Redirect,
+                    mode,
+                    compiled,
+                    waiting,
+                    Sample::NONE,
+                )?
             }
             Self::CrateEcho => Held::Echo {
                 _worker: EchoWorker::start_crate(bed)?,
@@ -328,6 +392,7 @@ fn respond(
     xdp_mode: XdpMode,
     compiled: Compiled,
     waiting: Wait,
+    sample: Sample,
 ) -> Result<Held> {
     let options = ResponderOptions {
         path,
@@ -338,20 +403,39 @@ fn respond(
         queues: None,
         batch_size: BATCH,
         wait: waiting,
-        sample: Sample::NONE,
+        sample,
         events_size: EVENTS_SIZE,
         capture: None,
         announce: false,
         log_level: log::LevelFilter::Off,
     };
     let compiled = Arc::new(compiled);
-    let responder = bed.responder.enter(|| {
+    let mut responder = bed.responder.enter(|| {
         let interface = Interface::by_name(BOX_END)?;
         anyhow::Ok(Responder::start(interface, &compiled, &options, None)?)
     })??;
+    let follower = (sample != Sample::NONE)
+        .then(|| follow(&mut responder, sample))
+        .transpose()?;
     Ok(Held::Responder {
         responder: Box::new(responder),
+        _follower: follower,
     })
+}
+
+/// Follows LACs as the command does.
+fn follow(responder: &mut Responder, sample: Sample) -> Result<Follower> {
+    let rule = Rule {
+        fault: "refuse 0/4".to_owned(),
+        refuses: true,
+    };
+    let settings = Settings {
+        sample,
+        ..Settings::default()
+    };
+    let follower = Follower::start(Pace::new(1), settings, vec![rule], Expectations::default())?;
+    follower.hear(responder.events()?, responder.worker_events())?;
+    Ok(follower)
 }
 
 /// A scenario with so many rules for scattered LNSs, and the default reply for all.
@@ -366,6 +450,7 @@ fn with_rules(rules: u32) -> Result<Compiled> {
         Ok(LnsRule {
             prefixes: vec![Prefix::new(address.into(), 32)?],
             treatment: Some(refusal.clone().into()),
+            expect: None,
             lacs: Vec::new(),
             place: Place::NOWHERE,
         })

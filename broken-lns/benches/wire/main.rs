@@ -17,6 +17,7 @@ mod cost;
 mod crate_echo;
 mod echo;
 mod flood;
+mod followed;
 mod latency;
 mod load;
 mod matrix;
@@ -25,6 +26,7 @@ mod plot;
 mod report;
 mod rounds;
 mod rules;
+mod soak;
 mod traffic;
 mod udp;
 mod usage;
@@ -75,10 +77,15 @@ enum Measure {
     Cost,
     /// Rules for LNSs, from none to 65,536
     Rules,
+    /// LACs that are followed: none, one of 100, all
+    Followed,
     /// CPU while there is little to do, and memory
     Usage,
     /// Other numbers of LACs, other headers, generic mode
     Matrix,
+    /// Ten minutes at flood with 100,000 LACs, all followed; only where it is asked for, or with
+    /// --quick, for some seconds
+    Soak,
 }
 
 /// How thoroughly.
@@ -115,7 +122,11 @@ fn perform(arguments: Arguments) -> Result<()> {
     let begun = Instant::now();
     let mut tables = Vec::new();
     for measure in Measure::value_variants() {
-        if arguments.only.is_empty() || arguments.only.contains(measure) {
+        let is_asked_for = match arguments.only.as_slice() {
+            [] => quick || *measure != Measure::Soak,
+            only => only.contains(measure),
+        };
+        if is_asked_for {
             let made = match measure {
                 Measure::Flood => flood::run(effort)?,
                 Measure::Latency => latency::run(effort)?,
@@ -128,8 +139,10 @@ fn perform(arguments: Arguments) -> Result<()> {
                 }
                 Measure::Cost => cost::run(effort)?,
                 Measure::Rules => rules::run(effort)?,
+                Measure::Followed => followed::run(effort)?,
                 Measure::Usage => usage::run(effort)?,
                 Measure::Matrix => matrix::run(effort)?,
+                Measure::Soak => soak::run(effort)?,
             };
             for table in &made {
                 println!("\n{}", table.shown());

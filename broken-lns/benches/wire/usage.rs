@@ -117,11 +117,16 @@ fn memory(effort: Effort) -> Result<Table> {
 
 /// The most memory that a process had so far, in octets.
 fn peak(pid: u32) -> Result<f64> {
+    memory_of(pid, "VmHWM:")
+}
+
+/// The memory of a process by that field of its status, in octets.
+pub(crate) fn memory_of(pid: u32, field: &str) -> Result<f64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let peak = status.lines().find_map(|line| {
-        let kibibytes = line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?;
+    let memory = status.lines().find_map(|line| {
+        let kibibytes = line.strip_prefix(field)?.trim().strip_suffix("kB")?;
         kibibytes.trim().parse::<f64>().ok()
     });
-    Ok(peak.with_context(|| format!("{path} has no VmHWM"))? * 1024.0)
+    Ok(memory.with_context(|| format!("{path} has no {field}"))? * 1024.0)
 }

@@ -39,6 +39,29 @@ pub struct Track {
     )]
     pub track_memory: usize,
 
+    /// How long a LAC has to be quiet to have given up: longer than any of them locks an LNS out, or
+    /// it is taken for given up until it comes back.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10m",
+        value_parser = parse_duration,
+        help_heading = TRACK
+    )]
+    pub track_patience: Duration,
+
+    /// Follow LACs whose time runs so many times as fast as the clock: a rehearsal of what they do
+    /// in hours. All times of a report are theirs.
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        hide = true,
+        help_heading = TRACK
+    )]
+    pub track_clock_rate: u32,
+
     /// Room for events between the kernel half and whoever follows, for each interface: a power
     /// of two.
     #[arg(
@@ -51,8 +74,8 @@ pub struct Track {
     )]
     pub track_ring: u32,
 
-    /// Write a report of what LACs did to this file at the end: .txt, .json, .md or .html; give it
-    /// again for more of them.
+    /// Write a report of what LACs did to this file at the end: .txt, .json, .md, .html, or .xml for
+    /// test systems, as JUnit has it; give it again for more of them.
     #[arg(long = "report", value_name = "FILE", value_parser = parse_report, help_heading = OUTPUT)]
     pub reports: Vec<PathBuf>,
 
@@ -70,7 +93,7 @@ pub struct Track {
 /// The arguments of `broken-lns report`.
 #[derive(Debug, Args)]
 pub struct Report {
-    /// The form: text, json, md or html [default: what the name of FILE ends in, or text].
+    /// The form: text, json, md, html or junit [default: what the name of FILE ends in, or text].
     #[arg(long, value_name = "FORM", value_parser = parse_format)]
     pub format: Option<Format>,
 
@@ -110,7 +133,8 @@ impl Track {
         (self.track != Sample::NONE).then(|| Settings {
             memory: self.track_memory,
             sample: self.track,
-            ..Settings::default()
+            patience: self.track_patience.as_nanos() as u64,
+            disorder: Settings::DISORDER * u64::from(self.track_clock_rate),
         })
     }
 
@@ -323,7 +347,7 @@ mod tests {
             ),
             (
                 &["report", "--format", "pdf"],
-                "takes one of text, json, md, html",
+                "takes one of text, json, md, html, junit",
             ),
         ] {
             let error = read(arguments).expect_err("this is wrong usage");

@@ -75,11 +75,13 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         let rules = rules.into_iter().map(|(prefix, (own, lacs))| LnsRule {
             prefixes: vec![prefix],
             treatment: own.then(&mut next),
+            expect: None,
             lacs: lacs
                 .into_iter()
                 .map(|prefix| LacRule {
                     prefixes: vec![prefix],
                     treatment: next(),
+                    expect: None,
                     place,
                 })
                 .collect(),
@@ -251,6 +253,7 @@ fn more_rules_than_there_is_room_for_are_an_error() {
     let rules = (0..131_073_u32).map(|number| LnsRule {
         prefixes: vec![Prefix::new(IpAddr::V4(number.into()), 32).expect("one host")],
         treatment: Some(treatment(1)),
+        expect: None,
         lacs: Vec::new(),
         place,
     });

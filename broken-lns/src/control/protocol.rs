@@ -446,25 +446,15 @@ impl RuleLine {
     /// Every rule of a scenario with its hits, which are in the order of
     /// [`Scenario::treatments`]; hits that are missing are none.
     pub fn all(scenario: &Scenario, hits: impl IntoIterator<Item = u64>) -> Vec<Self> {
-        let default = (None, [].as_slice(), [].as_slice(), &scenario.default);
-        let rules = scenario.rules.iter().flat_map(|rule| {
-            let lns = rule.prefixes.as_slice();
-            let own = rule.treatment.iter();
-            let own = own.map(move |treatment| (Some(rule.place), lns, [].as_slice(), treatment));
-            own.chain(rule.lacs.iter().map(move |rule| {
-                let lac = rule.prefixes.as_slice();
-                (Some(rule.place), lns, lac, &rule.treatment)
-            }))
-        });
         let hits = hits.into_iter().chain(std::iter::repeat(0));
-        std::iter::once(default)
-            .chain(rules)
+        scenario
+            .in_order()
             .zip(hits)
-            .map(|((place, lns, lac, treatment), hits)| Self {
-                place: place.filter(|place| *place != Place::NOWHERE),
-                lns: lns.to_vec(),
-                lac: lac.to_vec(),
-                treatment: treatment.to_string(),
+            .map(|(rule, hits)| Self {
+                place: rule.place.filter(|place| *place != Place::NOWHERE),
+                lns: rule.lns.to_vec(),
+                lac: rule.lac.to_vec(),
+                treatment: rule.treatment.to_string(),
                 hits,
             })
             .collect()

@@ -1,20 +1,33 @@
 //! Where events wait, and how they are taken from there.
 
 use std::ops::Range;
+use std::sync::mpsc::Receiver;
 
 use broken_lns_ebpf::event::Event;
 
+use super::pace::Pace;
 use super::watch::Watch;
-use crate::clock;
+use crate::judge::Expectations;
 use crate::play::WorkerEvents;
 use crate::program::Events;
+use crate::track::Rule;
 
-/// Events that are taken from one place at a time.
-const BATCH: usize = 4096;
+/// Events that are taken from one place at a time: enough for the loss to be asked for now and
+/// then only, and few enough that nobody who asks waits for long.
+const BATCH: usize = 512;
+
+/// A scenario that comes into force.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) scenario: u32,
+    pub(super) rules: Vec<Rule>,
+    pub(super) expectations: Expectations,
+}
 
 /// The places where events wait, of all interfaces.
-#[derive(Default)]
 pub(super) struct Intake {
+    pace: Pace,
+    entered: Receiver<Entered>,
     kernel: Vec<Events>,
     workers: Vec<WorkerEvents>,
     batch: Batch,
@@ -33,6 +46,19 @@ struct Batch {
 }
 
 impl Intake {
+    /// Nothing waits yet.
+    pub(super) fn new(pace: Pace, entered: Receiver<Entered>) -> Self {
+        Self {
+            pace,
+            entered,
+            kernel: Vec::new(),
+            workers: Vec::new(),
+            batch: Batch::default(),
+            lost_by_kernel: Vec::new(),
+            lost: 0,
+        }
+    }
+
     /// Takes the events of one more interface.
     pub(super) fn add(&mut self, kernel: Events, workers: Vec<WorkerEvents>) {
         self.kernel.push(kernel);
@@ -41,13 +67,12 @@ impl Intake {
     }
 
     /// Takes a batch from each place and has it looked at. Returns whether there was no more.
-    ///
-    /// `now` is the present time. It is read before what waits, so that whatever was told by
-    /// then has been taken once there is no more.
-    pub(super) fn turn(&mut self, watch: &mut Watch, now: u64) -> bool {
-        let batch = &mut self.batch;
+    pub(super) fn turn(&mut self, watch: &mut Watch) -> bool {
+        let (pace, batch) = (self.pace, &mut self.batch);
         batch.clear();
-        let mut complete_until = now;
+        // The time is read before what waits, so that whatever was told by then has been taken
+        // once there is no more.
+        let mut complete_until = pace.now();
         let mut was_all = true;
         let mut took = |all: bool, batch: &Batch| {
             if !all {
@@ -58,18 +83,22 @@ impl Intake {
         for events in &mut self.kernel {
             let all = events.take(BATCH, |octets| {
                 if let Some((event, message)) = Event::from_octets(octets) {
-                    batch.push(event, message);
+                    batch.push(pace, event, message);
                 }
             });
             took(all, batch);
         }
         for events in &mut self.workers {
-            let all = events.take(BATCH, |event| batch.push(*event, &[]));
+            let all = events.take(BATCH, |event| batch.push(pace, *event, &[]));
             took(all, batch);
         }
-        // Only now: what got lost before one of these events is told before it is looked at.
+        // Only now: what got lost before one of these events, and the scenario that it is of, are
+        // told before it is looked at.
+        for entered in self.entered.try_iter() {
+            watch.enter(entered.scenario, entered.rules, entered.expectations);
+        }
         let lost = self.lost();
-        watch.lost(lost.saturating_sub(self.lost), clock::monotonic());
+        watch.lost(lost.saturating_sub(self.lost), pace.now());
         self.lost = lost;
         for (event, message) in self.batch.each() {
             watch.observe(event, message);
@@ -95,7 +124,8 @@ impl Batch {
         self.octets.clear();
     }
 
-    fn push(&mut self, event: Event, message: &[u8]) {
+    fn push(&mut self, pace: Pace, mut event: Event, message: &[u8]) {
+        event.time = pace.at(event.time);
         let start = self.octets.len();
         self.octets.extend_from_slice(message);
         self.events.push((event, start..self.octets.len()));
@@ -127,7 +157,7 @@ mod tests {
         let mut batch = Batch::default();
         assert_eq!(batch.last(), None);
         for (time, message) in [(1, &[][..]), (2, &[7; 128]), (3, &[])] {
-            batch.push(event(time), message);
+            batch.push(Pace::new(1), event(time), message);
         }
         let taken: Vec<_> = batch
             .each()

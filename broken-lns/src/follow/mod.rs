@@ -6,19 +6,23 @@
 //! to. A [`Follower`] is the other end, at which others ask what is known.
 
 mod intake;
+mod pace;
 mod watch;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel,
+};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use watch::{Noticed, Watch};
+pub use pace::Pace;
+pub use watch::{Known, Noticed, Watch};
 
-use crate::clock;
+use crate::judge::Expectations;
 use crate::play::WorkerEvents;
 use crate::program::Events;
 use crate::track::{Rule, Settings};
-use intake::Intake;
+use intake::{Entered, Intake};
 
 /// How long the thread sleeps at the most once it has taken all events there were. At a million
 /// a second the ring buffer has room for ten times as long.
@@ -32,6 +36,7 @@ const QUESTIONS: usize = 16;
 #[derive(Debug)]
 pub struct Follower {
     questions: SyncSender<Question>,
+    entered: Sender<Entered>,
     thread: JoinHandle<Watch>,
 }
 
@@ -53,20 +58,31 @@ pub enum FollowError {
 }
 
 impl Follower {
-    /// Starts the thread. `rules` are those of the scenario with the number 0, in their order, the
-    /// default one first.
+    /// Starts the thread, for LACs whose time goes by at that pace. `rules` are those of the
+    /// scenario with the number 0, in their order, the default one first.
     ///
     /// # Errors
     ///
     /// Where the system has no room for a thread.
-    pub fn start(settings: Settings, rules: Vec<Rule>) -> std::io::Result<Self> {
+    pub fn start(
+        pace: Pace,
+        settings: Settings,
+        rules: Vec<Rule>,
+        expectations: Expectations,
+    ) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUESTIONS);
-        let mut watch = Watch::new(settings);
-        watch.enter(0, rules);
+        let (entered, to_enter) = channel();
+        let mut watch = Watch::new(settings, pace.began());
+        watch.enter(0, rules, expectations);
+        let intake = Intake::new(pace, to_enter);
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || follow(watch, &asked))?;
-        Ok(Self { questions, thread })
+            .spawn(move || follow(pace, watch, intake, &asked))?;
+        Ok(Self {
+            questions,
+            entered,
+            thread,
+        })
     }
 
     /// Takes the events of one more interface from now on.
@@ -78,14 +94,24 @@ impl Follower {
         self.put(move |_, intake| intake.add(kernel, workers))
     }
 
-    /// Another scenario comes into force. When this returns its rules are known, so that events
-    /// may name them.
+    /// Another scenario comes into force. Its rules are known for every event that is told after
+    /// this returned.
     ///
     /// # Errors
     ///
-    /// [`FollowError`]; the rules may not be known then.
-    pub fn enter(&self, scenario: u32, rules: Vec<Rule>) -> Result<(), FollowError> {
-        self.ask(move |watch| watch.enter(scenario, rules))
+    /// [`FollowError::Gone`], where there is nobody to know them.
+    pub fn enter(
+        &self,
+        scenario: u32,
+        rules: Vec<Rule>,
+        expectations: Expectations,
+    ) -> Result<(), FollowError> {
+        let entered = Entered {
+            scenario,
+            rules,
+            expectations,
+        };
+        self.entered.send(entered).map_err(|_| FollowError::Gone)
     }
 
     /// Asks what is known, and waits for the answer, though not for ever.
@@ -135,11 +161,10 @@ impl Follower {
 }
 
 /// Takes events and answers questions until nobody can ask any more.
-fn follow(mut watch: Watch, asked: &Receiver<Question>) -> Watch {
-    let mut intake = Intake::default();
+fn follow(pace: Pace, mut watch: Watch, mut intake: Intake, asked: &Receiver<Question>) -> Watch {
     loop {
         // While there is more to take, a question waits for a batch, and no batch for a question.
-        let pause = match intake.turn(&mut watch, clock::monotonic()) {
+        let pause = match intake.turn(&mut watch) {
             true => INTERVAL,
             false => Duration::ZERO,
         };
@@ -149,7 +174,7 @@ fn follow(mut watch: Watch, asked: &Receiver<Question>) -> Watch {
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    while !intake.turn(&mut watch, clock::monotonic()) {}
-    watch.finish(clock::monotonic());
+    while !intake.turn(&mut watch) {}
+    watch.finish(pace.now());
     watch
 }

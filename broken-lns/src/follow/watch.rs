@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use broken_lns_ebpf::event::Event;
 
+use crate::judge::{Expectations, Judge, Judgements};
 use crate::track::findings::{Durations, Findings, LacFindings, Outcome};
 use crate::track::{Rule, Settings, Tracker};
 
@@ -16,6 +17,18 @@ pub struct Watch {
     tracker: Tracker,
     /// The last attempts that came to their end with a reaction, the latest first.
     latest: VecDeque<Outcome>,
+    judge: Judge,
+}
+
+/// What there is to report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// What LACs did.
+    pub findings: Findings,
+    /// Whether they did what was expected of them.
+    pub judgements: Judgements,
+    /// The LACs with the most messages, most first.
+    pub lacs: Vec<LacFindings>,
 }
 
 /// What of single LACs is worth a look.
@@ -30,15 +43,18 @@ pub struct Noticed {
 }
 
 impl Watch {
-    pub(super) fn new(settings: Settings) -> Self {
+    /// What is known from `started` on, in nanoseconds of the monotonic clock: nothing.
+    pub(super) fn new(settings: Settings, started: u64) -> Self {
         Self {
             tracker: Tracker::new(settings),
             latest: VecDeque::with_capacity(LATEST),
+            judge: Judge::new(started),
         }
     }
 
-    pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>) {
+    pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>, expectations: Expectations) {
         self.tracker.enter(scenario, rules);
+        self.judge.enter(scenario, expectations);
     }
 
     pub(super) fn observe(&mut self, event: &Event, message: &[u8]) {
@@ -62,6 +78,7 @@ impl Watch {
     /// Hands on what came to its end.
     fn hear(&mut self) {
         for outcome in self.tracker.take_outcomes() {
+            self.judge.hear(&outcome);
             if outcome.conclusion.reaction().is_some() {
                 self.latest.truncate(LATEST - 1);
                 self.latest.push_front(outcome);
@@ -69,9 +86,13 @@ impl Watch {
         }
     }
 
-    /// What LACs did.
-    pub fn findings(&self) -> Findings {
-        self.tracker.findings()
+    /// What there is to report, with `lacs` single LACs at the most.
+    pub fn known(&self, lacs: usize) -> Known {
+        Known {
+            findings: self.tracker.findings(),
+            judgements: self.judge.judgements().clone(),
+            lacs: self.tracker.noisiest(lacs),
+        }
     }
 
     /// What of single LACs is worth a look, `count` of each kind at the most.

@@ -1,11 +1,13 @@
 //! What the numbers of a report do not have, and what that means.
 
+use super::Report;
 use super::quantity::counted;
 use crate::output::thousands;
-use crate::track::findings::{Findings, Totals};
+use crate::track::findings::Totals;
 
 /// What the numbers do not have, a sentence each; none if there is nothing to say.
-pub fn caveats(findings: &Findings) -> Vec<String> {
+pub fn caveats(report: &Report) -> Vec<String> {
+    let judgements = &report.judgements;
     let Totals {
         events,
         events_lost,
@@ -14,10 +16,16 @@ pub fn caveats(findings: &Findings) -> Vec<String> {
         lacs_closed,
         attempts_forgotten,
         faults_left_out,
+        outcomes_left_out,
         memory_limit,
         ..
-    } = findings.totals;
+    } = report.findings.totals;
     let limit = memory_limit >> 20;
+    // Where nothing is expected, nobody misses an outcome.
+    let unjudged = match judgements.is_empty() {
+        true => 0,
+        false => outcomes_left_out + judgements.too_late,
+    };
     let caveats = [
         (
             events_lost,
@@ -64,6 +72,21 @@ pub fn caveats(findings: &Findings) -> Vec<String> {
                 "{} left out, since the memory of {limit} MiB was full; LACs that met one are \
                  not judged.",
                 were(faults_left_out, "fault"),
+            ),
+        ),
+        (
+            judgements.left_out,
+            format!(
+                "{} not judged: there is no room for so many.",
+                were(judgements.left_out, "expectation"),
+            ),
+        ),
+        (
+            unjudged,
+            format!(
+                "{} not judged, since what is expected of them was no longer known, or they were \
+                 told too late.",
+                were(unjudged, "attempt"),
             ),
         ),
     ];

@@ -18,6 +18,8 @@ pub enum Format {
     Markdown,
     /// A page that needs nothing else.
     Html,
+    /// For test systems, as in [`junit`](mod@super::junit).
+    Junit,
 }
 
 /// A file whose name does not tell the form of a report.
@@ -34,7 +36,13 @@ pub struct UnknownFormat {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Markdown, Self::Html];
+    pub const ALL: [Self; 5] = [
+        Self::Text,
+        Self::Json,
+        Self::Markdown,
+        Self::Html,
+        Self::Junit,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -43,6 +51,7 @@ impl Format {
             Self::Json => "json",
             Self::Markdown => "md",
             Self::Html => "html",
+            Self::Junit => "junit",
         }
     }
 
@@ -63,6 +72,7 @@ impl Format {
             Self::Json => &["json"],
             Self::Markdown => &["md", "markdown"],
             Self::Html => &["html", "htm"],
+            Self::Junit => &["xml"],
         }
     }
 
@@ -108,6 +118,7 @@ mod tests {
             ("report.json.md", Format::Markdown),
             ("report.markdown", Format::Markdown),
             ("report.htm", Format::Html),
+            ("junit.xml", Format::Junit),
         ] {
             assert_eq!(Format::of(Path::new(name)), Ok(format), "{name}");
         }
@@ -118,7 +129,7 @@ mod tests {
         for name in ["report.pdf", "report", ".json", "json", "/", "a.txt/.."] {
             let unknown = Format::of(Path::new(name)).expect_err(name);
             let ending = "from its name, which has to end in \
-                          .txt, .json, .md, .markdown, .html or .htm";
+                          .txt, .json, .md, .markdown, .html, .htm or .xml";
             assert_eq!(
                 unknown.to_string(),
                 format!("cannot tell the form of the report \"{name}\" {ending}")

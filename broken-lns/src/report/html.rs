@@ -4,7 +4,7 @@
 use super::escape::html as escaped;
 use super::sentence::Sentence;
 use super::table::Table;
-use super::{Report, caveats, chart, sentences, table};
+use super::{Expected, Report, caveats, chart, expectation, expectations, lac, sentences, table};
 use crate::output::thousands;
 use crate::track::findings::{Distribution, FaultFindings};
 
@@ -17,6 +17,15 @@ pub fn html(report: &Report) -> String {
     let (faults, sentences) = (&findings.faults, sentences(findings));
     let mut body = "<h1>broken-lns report</h1>\n".to_owned();
     body.push_str(&rows(&table::facts(report), "facts"));
+    if !report.judgements.is_empty() {
+        let tally = expectation::tally(&report.judgements);
+        let all = expectations(&report.judgements);
+        let all: String = all.iter().map(judged).collect();
+        body.push_str(&format!(
+            "<h2>What was expected</h2>\n<p>{}</p>\n<ul class=\"expected\">\n{all}</ul>\n",
+            escaped(&tally)
+        ));
+    }
     if !faults.is_empty() {
         body.push_str("<h2>What LACs did</h2>\n");
         body.push_str(&list(sentences.iter().map(ToString::to_string)));
@@ -43,7 +52,12 @@ pub fn html(report: &Report) -> String {
         body.push_str("<h2>What LACs sent beside SCCRQs</h2>\n");
         body.push_str(&rows(&messages, "messages"));
     }
-    let caveats = caveats(findings);
+    let lacs = lac::sentences(report);
+    if !lacs.is_empty() {
+        body.push_str(&format!("<h2>{}</h2>\n", escaped(&lac::title(report))));
+        body.push_str(&list(lacs.iter().map(ToString::to_string)));
+    }
+    let caveats = caveats(report);
     if !caveats.is_empty() {
         body.push_str("<h2>What the numbers do not have</h2>\n");
         body.push_str(&list(caveats));
@@ -128,6 +142,20 @@ fn rows(table: &Table, class: &str) -> String {
         text.push_str(&line("td", &mut cells.iter().map(String::as_str)));
     }
     text + "</table>\n"
+}
+
+/// An item for an expectation, and in it one for each that broke it.
+fn judged(expected: &Expected) -> String {
+    let (class, verdict) = (expected.verdict.name(), expectation::said(expected.verdict));
+    let (name, clauses) = (
+        escaped(&expected.name),
+        escaped(&expected.clauses.join(", ")),
+    );
+    let breakers = match expected.breakers.is_empty() {
+        true => String::new(),
+        false => list(expected.breakers.iter().cloned()),
+    };
+    format!("<li class=\"{class}\"><b>{verdict}</b> {name}: {clauses}{breakers}</li>\n")
 }
 
 fn list(items: impl IntoIterator<Item = String>) -> String {

@@ -20,7 +20,9 @@
 //! | `selection` | LACs by how they choose an LNS: `unknown`, `single`, `preference`, `round_robin` |
 //! | `attempts_over_time` | `counts` of attempts in steps of `step_s` each; the first event is in the first step |
 //! | `caveats` | what the numbers do not have, a sentence each |
+//! | `expectations` | an object for each expectation, in the order in which they came into force |
 //! | `faults` | an object for each fault that was met, ordered by scenario, rule and LNS |
+//! | `noisiest` | an object for each of the LACs with the most messages, most first, up to 100 |
 //!
 //! In a fault:
 //!
@@ -46,21 +48,57 @@
 //! | `messages` | what LACs sent beside SCCRQs, most first: `message_type`, `result`, `error`, `text`, `count` |
 //! | `messages_left_out` | messages that are not listed |
 //!
+//! In an expectation, which ends with its rule when another scenario comes into force, unless it
+//! is there as well with the same addresses, treatment and terms:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `scenario`, `rule` | the numbers of the first rule that it belonged to |
+//! | `place` | `line` and `column` of that rule in its file; `null` in the default, and in what was set on a running responder |
+//! | `lns`, `lac` | lists of prefixes that the rule is for; an empty one is for all that have no rule |
+//! | `fault` | what it is called |
+//! | `expect` | what is expected, as a scenario has it |
+//! | `sentence` | all of that, for people: its wording may change |
+//! | `verdict` | `passed`: every part was seen, and none was broken; `failed`: some part was broken for certain; `not-seen` otherwise |
+//! | `attempts` | `seen` in all, `fulfilled` what was expected, were `broken`; `unknown` by the reason, as in a fault |
+//! | `parts` | `reaction`, `to`, `within`, `acknowledge` and `lockout`: attempts of which it was `expected`, and how often it was `fulfilled` and `broken`. A lockout is when a LAC came back |
+//! | `breakers` | the first that broke it |
+//! | `breakers_left_out` | how often it was broken beside those |
+//!
+//! A breaker has `lac`, the `lns` and `at_s`, the seconds from the start to the attempt, the
+//! number of `times` that it broke the same parts, and in `broken` an object for each part with
+//! `part`, what was `measured_ns` where that is a time, and for people what was `seen` and what was
+//! `expected`.
+//!
+//! In a LAC of `noisiest`:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `lac` | its address |
+//! | `messages`, `attempts`, `retransmissions` | that it made: all messages, attempts, SCCRQs that came again |
+//! | `order` | its LNSs, in the order of its first attempts at them |
+//! | `selection` | how it chooses one: `unknown`, `single`, `preference`, `round-robin` |
+//! | `parallel` | whether it had several tunnels under way, so that little is known of its reactions |
+//! | `events_lost` | whether events of it may have been lost |
+//! | `visits` | an object for each fault that it met: `scenario`, `rule`, `lns`, `attempts`, `open`, `retransmissions_before`, `retransmissions_after`, `acknowledged` and `wrong_nr` as in a fault, attempts by `reactions`, `unknown` ones; the `last` reaction, what followed the last attempt that was followed by one (`next_lns`, `next_after_ns`), and the last `lockout_ns` |
+//!
 //! Durations that were counted have `count`, `min_ns`, `median_ns`, `p99_ns` and `max_ns`.
 //! The median and the 99th percentile are at most 1.6 % off. Addresses are texts. So are the
 //! words of LACs, which are as they came: whoever shows them has to escape them.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+mod expectation;
+mod fault;
+mod lac;
+
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::sentence::Sentence;
-use super::{Report, caveats, sentences};
-use crate::track::findings::{
-    Acknowledged, Distribution, Doubt, FaultFindings, FaultKey, LacMessage, MessageCount, OverTime,
-    Reaction, Selections, Share, Totals,
-};
+use self::expectation::Expectation;
+use self::fault::Fault;
+use self::lac::Lac;
+use super::{Report, caveats, expectations, sentences};
+use crate::track::findings::{OverTime, Selections, Totals};
 
 /// The number of the form, to be raised when a key goes away or changes its meaning.
 const SCHEMA: u32 = 1;
@@ -92,7 +130,9 @@ struct Document<'r> {
     selection: Selection,
     attempts_over_time: Steps<'r>,
     caveats: Vec<String>,
+    expectations: Vec<Expectation<'r>>,
     faults: Vec<Fault<'r>>,
+    noisiest: Vec<Lac<'r>>,
 }
 
 #[derive(Serialize)]
@@ -139,78 +179,14 @@ struct Steps<'r> {
     counts: &'r [u64],
 }
 
-#[derive(Serialize)]
-struct Fault<'r> {
-    scenario: u32,
-    rule: u32,
-    lns: IpAddr,
-    fault: &'r str,
-    sentence: String,
-    lacs: u64,
-    attempts: u64,
-    answered: u64,
-    open: u64,
-    retransmissions_before: u64,
-    retransmissions_after: u64,
-    acknowledged: Acknowledgements,
-    reactions: BTreeMap<&'static str, Reacted>,
-    ignored_then: BTreeMap<&'static str, u64>,
-    unknown: BTreeMap<&'static str, u64>,
-    failover_after: Durations,
-    failover_to: Vec<Target>,
-    failover_to_others: u64,
-    retry_after: Durations,
-    lockout: Durations,
-    came_back: Durations,
-    tunnel_ids_reused: u64,
-    messages: Vec<Message<'r>>,
-    messages_left_out: u64,
-}
-
-#[derive(Serialize)]
-struct Acknowledgements {
-    zlb: u64,
-    piggyback: u64,
-    wrong_nr: u64,
-    none: u64,
-    unknown: u64,
-    lacs: u64,
-    round_trip: Durations,
-}
-
-#[derive(Serialize)]
-struct Reacted {
-    attempts: u64,
-    lacs: u64,
-}
-
-#[derive(Serialize)]
-struct Target {
-    lns: IpAddr,
-    attempts: u64,
-}
-
-#[derive(Serialize)]
-struct Durations {
-    count: u64,
-    min_ns: Option<u64>,
-    median_ns: Option<u64>,
-    p99_ns: Option<u64>,
-    max_ns: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Message<'r> {
-    message_type: u16,
-    result: Option<u16>,
-    error: Option<u16>,
-    text: Option<&'r str>,
-    count: u64,
-}
-
 impl<'r> Document<'r> {
     fn of(report: &'r Report) -> Self {
-        let Report { facts, findings } = report;
+        let Report {
+            facts,
+            findings,
+            judgements,
+            lacs: noisiest,
+        } = report;
         let Totals {
             events,
             events_lost,
@@ -241,10 +217,11 @@ impl<'r> Document<'r> {
             ref counts,
         } = findings.attempts_over_time;
         let faults = findings.faults.iter().zip(sentences(findings));
+        let expectations = judgements.all.iter().zip(expectations(judgements));
         Self {
             schema: SCHEMA,
             started: facts.started(),
-            duration_s: (facts.duration.as_secs_f64() * 1e3).round() / 1e3,
+            duration_s: seconds(facts.duration),
             interfaces: &facts.interfaces,
             scenario: &facts.scenario,
             followed_one_of: facts.followed_one_of(),
@@ -283,135 +260,19 @@ impl<'r> Document<'r> {
                 step_s: step_seconds,
                 counts,
             },
-            caveats: caveats(findings),
+            caveats: caveats(report),
+            expectations: expectations
+                .map(|(judgement, expected)| Expectation::of(judgement, expected))
+                .collect(),
             faults: faults
                 .map(|(fault, sentence)| Fault::of(fault, &sentence))
                 .collect(),
+            noisiest: noisiest.iter().map(Lac::of).collect(),
         }
     }
 }
 
-impl<'r> Fault<'r> {
-    fn of(findings: &'r FaultFindings, sentence: &Sentence) -> Self {
-        let FaultFindings {
-            key:
-                FaultKey {
-                    scenario,
-                    rule,
-                    lns,
-                },
-            ref fault,
-            lacs,
-            attempts,
-            answered,
-            open,
-            retransmissions_before,
-            retransmissions_after,
-            ref acknowledged,
-            reactions,
-            ref failover_after,
-            ref failover_to,
-            failover_to_others,
-            ref retry_after,
-            ref lockout,
-            ref came_back,
-            tunnel_ids_reused,
-            ref messages,
-            messages_left_out,
-        } = *findings;
-        let reacted = Reaction::ALL.map(|reaction| {
-            let Share { attempts, lacs } = reactions.of(reaction);
-            (reaction.name(), Reacted { attempts, lacs })
-        });
-        let failover_to = failover_to.iter();
-        Self {
-            scenario,
-            rule,
-            lns,
-            fault,
-            sentence: sentence.to_string(),
-            lacs,
-            attempts,
-            answered,
-            open,
-            retransmissions_before,
-            retransmissions_after,
-            acknowledged: Acknowledgements::of(acknowledged),
-            reactions: reacted.into(),
-            ignored_then: BTreeMap::from([
-                (Reaction::Failover.name(), reactions.ignored_then_failover),
-                (
-                    Reaction::RetrySame.name(),
-                    reactions.ignored_then_retry_same,
-                ),
-            ]),
-            unknown: Doubt::ALL
-                .map(|doubt| (doubt.name(), reactions.unknown(doubt)))
-                .into(),
-            failover_after: Durations::of(failover_after),
-            failover_to: failover_to
-                .map(|&(lns, attempts)| Target { lns, attempts })
-                .collect(),
-            failover_to_others,
-            retry_after: Durations::of(retry_after),
-            lockout: Durations::of(lockout),
-            came_back: Durations::of(came_back),
-            tunnel_ids_reused,
-            messages: messages.iter().map(Message::of).collect(),
-            messages_left_out,
-        }
-    }
-}
-
-impl Acknowledgements {
-    fn of(acknowledged: &Acknowledged) -> Self {
-        let Acknowledged {
-            zlb,
-            piggyback,
-            wrong_nr,
-            none,
-            unknown,
-            lacs,
-            ref round_trip,
-        } = *acknowledged;
-        Self {
-            zlb,
-            piggyback,
-            wrong_nr,
-            none,
-            unknown,
-            lacs,
-            round_trip: Durations::of(round_trip),
-        }
-    }
-}
-
-impl Durations {
-    fn of(distribution: &Distribution) -> Self {
-        Self {
-            count: distribution.count(),
-            min_ns: distribution.min(),
-            median_ns: distribution.median(),
-            p99_ns: distribution.p99(),
-            max_ns: distribution.max(),
-        }
-    }
-}
-
-impl<'r> Message<'r> {
-    fn of(counted: &'r MessageCount) -> Self {
-        let LacMessage {
-            message_type,
-            result,
-            error,
-            ref text,
-        } = counted.message;
-        Self {
-            message_type,
-            result,
-            error,
-            text: text.as_deref(),
-            count: counted.count,
-        }
-    }
+/// Seconds to a thousandth.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e3).round() / 1e3
 }

@@ -2,7 +2,7 @@
 
 use super::escape::markdown as escaped;
 use super::table::Table;
-use super::{Report, caveats, sentences, table};
+use super::{Expected, Report, caveats, expectation, expectations, lac, sentences, table};
 
 /// The report in Markdown.
 pub fn markdown(report: &Report) -> String {
@@ -10,6 +10,13 @@ pub fn markdown(report: &Report) -> String {
     let faults = &report.findings.faults;
     let mut text = "# broken-lns report\n\n".to_owned();
     text.push_str(&rows(&table::facts(report)));
+    if !report.judgements.is_empty() {
+        text.push_str(&format!(
+            "\n## What was expected\n\n{}\n\n",
+            expectation::tally(&report.judgements)
+        ));
+        text.extend(expectations(&report.judgements).iter().map(judged));
+    }
     if !faults.is_empty() {
         let said = sentences.iter().map(ToString::to_string);
         text.push_str("\n## What LACs did\n\n");
@@ -22,12 +29,32 @@ pub fn markdown(report: &Report) -> String {
         text.push_str("\n## What LACs sent beside SCCRQs\n\n");
         text.push_str(&rows(&messages));
     }
-    let caveats = caveats(&report.findings);
+    let lacs = lac::sentences(report);
+    if !lacs.is_empty() {
+        text.push_str(&format!("\n## {}\n\n", lac::title(report)));
+        text.push_str(&list(lacs.iter().map(ToString::to_string)));
+    }
+    let caveats = caveats(report);
     if !caveats.is_empty() {
         text.push_str("\n## What the numbers do not have\n\n");
         text.push_str(&list(caveats));
     }
     text
+}
+
+/// An item for an expectation, and below it one for each that broke it.
+fn judged(expected: &Expected) -> String {
+    let verdict = expectation::said(expected.verdict);
+    let (name, clauses) = (
+        escaped(&expected.name),
+        escaped(&expected.clauses.join(", ")),
+    );
+    let breakers = expected.breakers.iter();
+    let breakers = breakers.map(|breaker| format!("  - {}\n", escaped(breaker)));
+    format!(
+        "- **{verdict}** {name}: {clauses}\n{}",
+        breakers.collect::<String>()
+    )
 }
 
 /// A table, whose cells may have any text.

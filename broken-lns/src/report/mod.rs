@@ -1,16 +1,19 @@
 //! What LACs did, as a document that somebody else can read.
 //!
 //! A [`Report`] is what is known of the LACs with the facts of the run. `sentence` says what
-//! became of each fault the way a tester would, and `caveat` what the numbers do not have;
-//! every document is made of both. Nothing here asks the clock or the responder.
+//! became of each fault the way a tester would, `expectation` whether that was expected, and
+//! `caveat` what the numbers do not have; every document is made of them. Nothing here asks the clock or the responder.
 
 mod caveat;
 mod chart;
 mod escape;
+mod expectation;
 mod file;
 mod format;
 mod html;
 pub mod json;
+pub mod junit;
+mod lac;
 mod markdown;
 mod message;
 mod quantity;
@@ -27,17 +30,20 @@ use std::time::{Duration, SystemTime};
 use broken_lns_ebpf::sample::Sample;
 use thiserror::Error;
 
+use crate::judge::Judgements;
 use crate::output::{Palette, thousands, time};
-use crate::track::findings::Findings;
+use crate::track::findings::{Findings, LacFindings};
 
 pub use caveat::caveats;
+pub use expectation::{Expected, expectations};
 pub use format::{Format, UnknownFormat};
 pub use html::html;
 pub use json::json;
+pub use junit::junit;
 pub use markdown::markdown;
 pub(crate) use quantity::duration;
 pub use sentence::{Sentence, sentences};
-pub use text::{outline, text};
+pub use text::{judged, outline, text};
 
 /// What is known of the LACs after a run, or in the middle of one.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +52,10 @@ pub struct Report {
     pub facts: Facts,
     /// What LACs did.
     pub findings: Findings,
+    /// Whether that was expected.
+    pub judgements: Judgements,
+    /// The LACs with the most messages, most first; how many is up to whoever asks.
+    pub lacs: Vec<LacFindings>,
 }
 
 /// The facts of a run.
@@ -136,6 +146,7 @@ impl Report {
             Format::Json => json(self),
             Format::Markdown => markdown(self),
             Format::Html => html(self),
+            Format::Junit => junit(self),
         }
     }
 

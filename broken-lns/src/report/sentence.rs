@@ -1,6 +1,8 @@
 //! What became of a fault, in one line, the way a tester would say it.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use super::escape::plain;
 use super::quantity::{counted, duration};
@@ -26,29 +28,55 @@ impl fmt::Display for Sentence {
 
 /// A sentence for each fault that was met, in the order of the findings.
 pub fn sentences(findings: &Findings) -> Vec<Sentence> {
-    let faults = &findings.faults;
-    let sentences = faults.iter().map(|fault| Sentence {
-        subject: subject(fault, faults),
+    let names = Names::of(&findings.faults);
+    let sentences = findings.faults.iter().map(|fault| Sentence {
+        subject: names.subject(fault),
         clauses: clauses(fault),
     });
     sentences.collect()
 }
 
-/// The name of a fault among the others, with as much of its key as that takes.
-fn subject(fault: &FaultFindings, all: &[FaultFindings]) -> String {
-    let key = fault.key;
-    let mut subject = format!("LNS {}, {}", key.lns, plain(&fault.fault));
-    let mut others = all.iter().filter(|other| {
-        let same_place = (other.key.scenario, other.key.lns) == (key.scenario, key.lns);
-        same_place && other.key.rule != key.rule && other.fault == fault.fault
-    });
-    if others.next().is_some() {
-        subject.push_str(&format!(" (rule {})", key.rule));
+/// What it takes to tell faults apart, of which there may be a hundred thousand.
+struct Names<'f> {
+    /// How many rules of a scenario call what they do at an LNS so.
+    rules: HashMap<(u32, IpAddr, &'f str), u32>,
+    is_one_scenario: bool,
+}
+
+impl<'f> Names<'f> {
+    fn of(faults: &'f [FaultFindings]) -> Self {
+        let mut rules = HashMap::new();
+        for fault in faults {
+            *rules.entry(Self::name(fault)).or_default() += 1;
+        }
+        let mut scenarios = faults.iter().map(|fault| fault.key.scenario);
+        let first = scenarios.next();
+        Self {
+            rules,
+            is_one_scenario: scenarios.all(|scenario| Some(scenario) == first),
+        }
     }
-    if all.iter().any(|other| other.key.scenario != key.scenario) {
-        subject.push_str(&format!(" (scenario {})", key.scenario));
+
+    fn name(fault: &FaultFindings) -> (u32, IpAddr, &str) {
+        (fault.key.scenario, fault.key.lns, &fault.fault)
     }
-    subject
+
+    /// The name of a fault, with as much of its key as that takes.
+    fn subject(&self, fault: &FaultFindings) -> String {
+        let key = fault.key;
+        let mut subject = format!("LNS {}, {}", key.lns, plain(&fault.fault));
+        if self
+            .rules
+            .get(&Self::name(fault))
+            .is_some_and(|rules| *rules > 1)
+        {
+            subject.push_str(&format!(" (rule {})", key.rule));
+        }
+        if !self.is_one_scenario {
+            subject.push_str(&format!(" (scenario {})", key.scenario));
+        }
+        subject
+    }
 }
 
 fn clauses(fault: &FaultFindings) -> Vec<String> {

@@ -14,6 +14,7 @@ use crate::control::protocol::{
 };
 use crate::control::{Controlled, DIRECTORY, Limits, ListenError, Server, socket_of};
 use crate::interface::Interface;
+use crate::judge::Expectations;
 use crate::refusal::Refusal;
 use crate::report::Format;
 use crate::scenario::{Fault, LnsRule, Place, Scenario, Treatment};
@@ -95,6 +96,7 @@ impl Controlled for Session {
                     None => scenario.rules.push_mut(LnsRule {
                         prefixes: vec![prefix],
                         treatment: None,
+                        expect: None,
                         lacs: Vec::new(),
                         place: Place::NOWHERE,
                     }),
@@ -176,7 +178,11 @@ impl Session {
         let number = self.scenario_number;
         // Before anything of it can happen.
         if let Some(follower) = &self.follower {
-            follower.enter(number, follow::rules(&scenario))?;
+            follower.enter(
+                number,
+                follow::rules(&scenario),
+                Expectations::of(&scenario),
+            )?;
         }
         if let Some(capture) = &self.capture {
             capture.enter(number, capture::rules(&scenario));

@@ -5,17 +5,18 @@ use std::collections::HashSet;
 use anyhow::Result;
 
 use super::Session;
-use crate::clock;
 use crate::control::protocol::{Document, LacLine, Reacted, Reactions, Refused};
-use crate::follow::{FollowError, Follower, Watch};
+use crate::follow::{FollowError, Follower, Known, Watch};
 use crate::metrics::Times;
 use crate::report::{Facts, Format, Report};
 use crate::scenario::Scenario;
 use crate::track::Rule;
-use crate::track::findings::Findings;
 
 /// Reactions that are told of the last ones, and LACs of the noisiest and of the slowest ones.
 const NOTICED: usize = 50;
+
+/// LACs of which a report tells by themselves.
+const REPORTED: usize = 100;
 
 /// The rules of a scenario as whoever follows LACs has to know them.
 pub(super) fn rules(scenario: &Scenario) -> Vec<Rule> {
@@ -50,7 +51,8 @@ impl Session {
     ///
     /// Where none is followed, or nobody answers in time.
     pub(super) fn report_so_far(&self) -> Result<Report, Refused> {
-        Ok(self.report_of(self.follower()?.ask(|watch| watch.findings())?))
+        let known = self.follower()?.ask(|watch| watch.known(REPORTED))?;
+        Ok(self.report_of(known))
     }
 
     /// What LACs did in all; nothing where none is followed.
@@ -60,10 +62,10 @@ impl Session {
     /// Where whoever followed them is gone.
     pub(super) fn last_report(&mut self) -> Result<Option<Report>, FollowError> {
         let watch = self.follower.take().map(Follower::end).transpose()?;
-        Ok(watch.map(|watch| self.report_of(watch.findings())))
+        Ok(watch.map(|watch| self.report_of(watch.known(REPORTED))))
     }
 
-    fn report_of(&self, findings: Findings) -> Report {
+    fn report_of(&self, known: Known) -> Report {
         let facts = Facts {
             started: self.started_at,
             duration: self.started.elapsed(),
@@ -71,7 +73,12 @@ impl Session {
             scenario: self.in_force().title(),
             sample: self.sample,
         };
-        Report { facts, findings }
+        Report {
+            facts,
+            findings: known.findings,
+            judgements: known.judgements,
+            lacs: known.lacs,
+        }
     }
 
     pub(super) fn report_as(&self, format: Format) -> Result<Document, Refused> {
@@ -85,7 +92,7 @@ impl Session {
             return Ok(None);
         };
         let noticed = follower.ask(|watch| watch.noticed(NOTICED))?;
-        let start = clock::monotonic().saturating_sub(self.started.elapsed().as_nanos() as u64);
+        let start = self.pace.began();
         let last = noticed.latest.iter();
         let mut seen = HashSet::new();
         let lacs = noticed.slowest.iter().chain(&noticed.noisiest);

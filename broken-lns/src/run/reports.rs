@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
@@ -33,7 +33,12 @@ impl Reports {
     /// Where one could not be written.
     pub(super) fn prepare(flags: &Track) -> Result<Self> {
         for file in &flags.reports {
-            report::check(file).context("choose another place with --report FILE")?;
+            if let Err(error) = report::check(file) {
+                bail!(
+                    "{:#}; choose another place with --report FILE",
+                    anyhow!(error)
+                );
+            }
         }
         let interval = flags.report_interval.map(|period| {
             let mut interval = interval_at(Instant::now() + period, period);

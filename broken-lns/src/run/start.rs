@@ -10,8 +10,9 @@ use broken_lns_ebpf::maps;
 use super::{Feed, Session, capture, control, follow};
 use crate::cli::Run;
 use crate::compile::Compiled;
-use crate::follow::Follower;
+use crate::follow::{Follower, Pace};
 use crate::interface::Interface;
+use crate::judge::Expectations;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, StatusLine};
 use crate::responder::{Responder, ResponderOptions};
@@ -82,8 +83,15 @@ impl Session {
                 _ => log::LevelFilter::Debug,
             },
         };
+        let pace = Pace::new(flags.track.track_clock_rate);
         let follower = flags.track.settings();
-        let follower = follower.map(|settings| Follower::start(settings, follow::rules(&scenario)));
+        let follower = follower.map(|mut settings| {
+            let expectations = Expectations::of(&scenario);
+            // Who may wait so long has not given up before.
+            let patience = expectations.patience().as_nanos() as u64;
+            settings.patience = settings.patience.max(patience);
+            Follower::start(pace, settings, follow::rules(&scenario), expectations)
+        });
         let follower = follower.transpose();
         let follower = follower.context("cannot start the thread that follows LACs")?;
         let capture = capture::begin(&flags.capture, &interfaces, &scenario)?;
@@ -128,6 +136,7 @@ impl Session {
             interfaces: interfaces.collect(),
             responders,
             follower,
+            pace,
             sample: flags.track.track,
             capture,
             feeds,

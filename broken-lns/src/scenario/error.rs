@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Place;
+use super::expect::Profile;
 use super::fault::FaultName;
 use super::garble::GarbleError;
 use super::prefix::{Prefix, PrefixError};
@@ -229,6 +230,37 @@ pub enum Reason {
         fault: FaultName,
         /// Why not.
         why: &'static str,
+    },
+
+    /// Something that no LAC can do about the fault.
+    #[error("`{key}` cannot be expected of LACs that meet fault `{fault}`, which {why}")]
+    Unmeetable {
+        /// What is expected.
+        key: &'static str,
+        /// The fault.
+        fault: FaultName,
+        /// Why not.
+        why: &'static str,
+    },
+
+    /// A profile that says nothing of the fault.
+    #[error(
+        "profile `{}` does not say what LACs do about this fault; \
+         leave `expect` out, or expect it with a table", profile.name()
+    )]
+    ProfileSilent {
+        /// The profile.
+        profile: Profile,
+    },
+
+    /// A profile that says different things of the faults of one rule.
+    #[error(
+        "profile `{}` expects something else of each fault here, and which of them an attempt \
+         met is not told; give each a rule of its own, or expect it with a table", profile.name()
+    )]
+    ProfileTorn {
+        /// The profile.
+        profile: Profile,
     },
 
     /// A delay that could be less than none.

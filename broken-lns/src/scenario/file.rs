@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use super::error::Reason;
 use super::reader::{Entry, Reader, Span, Table};
 use super::source::Source;
-use super::treatment::{Scope, Within};
+use super::treatment::{FAULT, Scope, Within};
 use super::{LacRule, LnsRule, Mistake, Prefix, Scenario, ScenarioError, Treatment};
 use crate::refusal::Refusal;
 
@@ -127,10 +127,21 @@ impl Rules<'_> {
             Some(entry) => self.reader.number(entry, 0..=u64::MAX),
             None => Some(0),
         };
+        let mut default_expect = None;
         let default = match root.get("default") {
             Some(entry) => {
                 let scope = self.scope(&[]);
-                self.reader.nested(entry, scope)
+                match entry.as_text() {
+                    Some(_) => self.reader.nested(entry, scope),
+                    None => {
+                        let table = self.reader.table(entry, FAULT);
+                        table.and_then(|table| {
+                            let treatment = self.reader.treatment(&table, &["expect"], scope);
+                            default_expect = self.reader.expectation(&table, treatment.as_ref());
+                            treatment
+                        })
+                    }
+                }
             }
             None => {
                 let refusal = flags.clone();
@@ -149,6 +160,7 @@ impl Rules<'_> {
             assigned_tunnel_id: self.assigned_tunnel_id,
             seed: seed?,
             default: default?,
+            default_expect,
             rules,
         })
     }
@@ -161,8 +173,10 @@ impl Rules<'_> {
         let lacs = self.list(&table, "lac", "a list of rules, each under [[lns.lac]]");
         let lacs = lacs.filter_map(|entry| self.lac_rule(entry, &prefixes, &mut seen));
         let lacs = lacs.collect();
+        let treatment = self.own_treatment(&table, &prefixes);
         Some(LnsRule {
-            treatment: self.own_treatment(&table, &prefixes),
+            expect: self.reader.expectation(&table, treatment.as_ref()),
+            treatment,
             prefixes,
             lacs,
             place: self.source.place(table.span.start),
@@ -171,9 +185,9 @@ impl Rules<'_> {
 
     /// The treatment at an LNS; `None` where there are only rules for LACs, too.
     fn own_treatment(&mut self, table: &Table<'_>, lns: &[Prefix]) -> Option<Treatment> {
-        let others = ["address", "lac"];
+        let others = ["address", "expect", "lac"];
         let mut keys = table.keys();
-        if table.has("lac") && keys.all(|(key, _)| others.contains(&key)) {
+        if table.has("lac") && keys.all(|(key, _)| ["address", "lac"].contains(&key)) {
             return None;
         }
         let scope = self.scope(lns);
@@ -185,8 +199,11 @@ impl Rules<'_> {
         let table = self.reader.table(entry, "a rule, under [[lns.lac]]")?;
         let prefixes = self.prefixes(&table, seen);
         let scope = self.scope(lns);
+        let treatment = self.reader.treatment(&table, &["address", "expect"], scope);
+        let expect = self.reader.expectation(&table, treatment.as_ref());
         Some(LacRule {
-            treatment: self.reader.treatment(&table, &["address"], scope)?,
+            treatment: treatment?,
+            expect,
             prefixes,
             place: self.source.place(table.span.start),
         })
@@ -233,11 +250,7 @@ impl Rules<'_> {
 
     /// Complains about every key that is not one of these.
     fn check_keys(&mut self, table: &Table<'_>, known: &[&str]) {
-        for (key, span) in table.keys() {
-            if !known.contains(&key) {
-                self.reader.unknown_key(key, span, known);
-            }
-        }
+        self.reader.only_keys(table, known);
     }
 
     /// What a treatment at these LNS addresses is read for.

@@ -3,10 +3,29 @@
 //! `file` reads a text into a [`Scenario`], with `reader` for its values and
 //! `treatment` for its faults, and collects every mistake in it. `print` writes
 //! a scenario as such a text again, and `catalogue` tells what there is to write.
+//!
+//! A rule may say what it expects of the LACs that meet it, beside its fault:
+//!
+//! ```toml
+//! [[lns]]
+//! address = "192.0.2.1"
+//! fault = "refuse"
+//! expect = { reaction = "failover", to = "192.0.2.2", within = "5s", acknowledge = true, lockout = { min = "55s", max = "65s" } }
+//! ```
+//!
+//! Each key may be left out. `reaction` is `failover`, `retry-same`, `give-up` or `ignore`, or a
+//! list of those that are all right; `to` is an address, a prefix or a list of them and needs a
+//! failover, `within` and `lockout` need a failover or a retry. The name of a
+//! [profile](expect::Profile), as in `expect = "cisco-ios"`, stands for what LACs of that make
+//! do. An expectation stands beside the fault of a rule under `[[lns]]` or `[[lns.lac]]` or of
+//! `[default]`, not beside a fault within another, and holds for whoever is treated by that rule.
+//! One that nothing could fulfil is a mistake, as `acknowledge` is beside a fault that sends no
+//! StopCCN.
 
 mod brief;
 pub mod catalogue;
 pub mod error;
+pub mod expect;
 pub mod fault;
 mod file;
 pub mod garble;
@@ -25,6 +44,7 @@ use std::num::NonZeroU16;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Mistake, ScenarioError};
+pub use expect::Expectation;
 pub use fault::Fault;
 pub(crate) use file::FILE_LIMIT;
 pub use modifiers::Modifiers;
@@ -45,6 +65,8 @@ pub struct Scenario {
     pub seed: u64,
     /// The treatment of everybody at an address without a rule.
     pub default: Treatment,
+    /// What is expected of those.
+    pub default_expect: Option<Expectation>,
     /// The rules for LNS addresses, in the order of the file. No prefix is in two of them.
     pub rules: Vec<LnsRule>,
 }
@@ -56,6 +78,8 @@ pub struct LnsRule {
     pub prefixes: Vec<Prefix>,
     /// The treatment of LACs without a rule; `None` stands for the default of the scenario.
     pub treatment: Option<Treatment>,
+    /// What is expected of them; nothing without a treatment.
+    pub expect: Option<Expectation>,
     /// The rules for single LACs, in the order of the file. No prefix is in two of them.
     pub lacs: Vec<LacRule>,
     /// Where the rule begins in its file.
@@ -69,8 +93,25 @@ pub struct LacRule {
     pub prefixes: Vec<Prefix>,
     /// The treatment.
     pub treatment: Treatment,
+    /// What is expected of them.
+    pub expect: Option<Expectation>,
     /// Where the rule begins in its file.
     pub place: Place,
+}
+
+/// A rule of either kind, or the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnyRule<'s> {
+    /// Where it begins in its file, which the default does not.
+    pub place: Option<Place>,
+    /// The LNS addresses; none in the default, which is for all others.
+    pub lns: &'s [Prefix],
+    /// The LACs; none where it is for all others.
+    pub lac: &'s [Prefix],
+    /// The treatment.
+    pub treatment: &'s Treatment,
+    /// What is expected of whoever is treated so.
+    pub expect: Option<&'s Expectation>,
 }
 
 /// A fault with its modifiers.
@@ -112,15 +153,38 @@ impl Scenario {
         }
     }
 
-    /// Every treatment, with the place of its rule, which the default has not.
-    pub fn treatments(&self) -> impl Iterator<Item = (Option<Place>, &Treatment)> {
+    /// The default and every rule with a treatment, in the order that numbers them from 0.
+    pub fn in_order(&self) -> impl Iterator<Item = AnyRule<'_>> {
+        let default = AnyRule {
+            place: None,
+            lns: &[],
+            lac: &[],
+            treatment: &self.default,
+            expect: self.default_expect.as_ref(),
+        };
         let rules = self.rules.iter().flat_map(|rule| {
-            let own = rule.treatment.iter();
-            let own = own.map(|treatment| (Some(rule.place), treatment));
-            let lacs = rule.lacs.iter();
-            own.chain(lacs.map(|rule| (Some(rule.place), &rule.treatment)))
+            let lns = rule.prefixes.as_slice();
+            let own = rule.treatment.iter().map(move |treatment| AnyRule {
+                place: Some(rule.place),
+                lns,
+                lac: &[],
+                treatment,
+                expect: rule.expect.as_ref(),
+            });
+            own.chain(rule.lacs.iter().map(move |rule| AnyRule {
+                place: Some(rule.place),
+                lns,
+                lac: &rule.prefixes,
+                treatment: &rule.treatment,
+                expect: rule.expect.as_ref(),
+            }))
         });
-        std::iter::once((None, &self.default)).chain(rules)
+        std::iter::once(default).chain(rules)
+    }
+
+    /// Every treatment, in the order of [`in_order`](Self::in_order), with the place of its rule.
+    pub fn treatments(&self) -> impl Iterator<Item = (Option<Place>, &Treatment)> {
+        self.in_order().map(|rule| (rule.place, rule.treatment))
     }
 }
 
@@ -169,6 +233,16 @@ impl Treatment {
         matches!(self.fault, Fault::Pass) || self.nested().any(Self::passes)
     }
 
+    /// The faults that can come of it, a cycle being none of its own.
+    pub fn faults(&self) -> Vec<&Fault> {
+        let own = match &self.fault {
+            Fault::Cycle(_) => None,
+            fault => Some(fault),
+        };
+        let nested = self.nested().flat_map(Self::faults);
+        own.into_iter().chain(nested).collect()
+    }
+
     /// The treatments that stand directly in this one.
     pub fn nested(&self) -> impl Iterator<Item = &Self> {
         let members = match &self.fault {
@@ -202,6 +276,7 @@ impl From<Refusal> for Scenario {
             assigned_tunnel_id: refusal.assigned_tunnel_id(),
             seed: 0,
             default: refusal.into(),
+            default_expect: None,
             rules: Vec::new(),
         }
     }

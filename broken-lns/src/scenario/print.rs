@@ -4,7 +4,8 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::{Fault, LacRule, LnsRule, Modifiers, Prefix, Scenario, Treatment};
+use super::expect::{Lockout, Terms};
+use super::{Expectation, Fault, LacRule, LnsRule, Modifiers, Scenario, Treatment};
 use crate::refusal::Refusal;
 
 impl fmt::Display for Scenario {
@@ -13,25 +14,30 @@ impl fmt::Display for Scenario {
         writeln!(f, "assigned_tunnel_id = {}", self.assigned_tunnel_id)?;
         writeln!(f, "seed = {}", self.seed)?;
         writeln!(f, "\n[default]\n{}", lines(&fields(&self.default, id)))?;
+        write_expectation(f, self.default_expect.as_ref())?;
         for LnsRule {
             prefixes,
             treatment,
+            expect,
             lacs,
             ..
         } in &self.rules
         {
-            writeln!(f, "\n[[lns]]\naddress = {}", addresses(prefixes))?;
+            writeln!(f, "\n[[lns]]\naddress = {}", one_or_more(prefixes))?;
             if let Some(treatment) = treatment {
                 writeln!(f, "{}", lines(&fields(treatment, id)))?;
             }
+            write_expectation(f, expect.as_ref())?;
             for LacRule {
                 prefixes,
                 treatment,
+                expect,
                 ..
             } in lacs
             {
-                writeln!(f, "\n[[lns.lac]]\naddress = {}", addresses(prefixes))?;
+                writeln!(f, "\n[[lns.lac]]\naddress = {}", one_or_more(prefixes))?;
                 writeln!(f, "{}", lines(&fields(treatment, id)))?;
+                write_expectation(f, expect.as_ref())?;
             }
         }
         Ok(())
@@ -141,15 +147,59 @@ fn refusal_fields(refusal: &Refusal, usual_id: Option<NonZeroU16>) -> Vec<Field>
     fields
 }
 
-/// The prefixes of a rule, as a list where there are several.
-fn addresses(prefixes: &[Prefix]) -> String {
-    let prefixes: Vec<_> = prefixes
-        .iter()
-        .map(|prefix| quoted(&prefix.to_string()))
-        .collect();
-    match prefixes.as_slice() {
-        [prefix] => prefix.clone(),
-        prefixes => format!("[{}]", prefixes.join(", ")),
+/// What a rule expects, if anything, in a line of its own.
+fn write_expectation(f: &mut fmt::Formatter<'_>, expect: Option<&Expectation>) -> fmt::Result {
+    match expect {
+        Some(expect) => writeln!(f, "expect = {expect}"),
+        None => Ok(()),
+    }
+}
+
+impl fmt::Display for Expectation {
+    /// The value of `expect` in a file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Profile(profile) => f.write_str(&quoted(profile.name())),
+            Self::Terms(terms) => write!(f, "{{ {} }}", in_a_row(&terms_fields(terms))),
+        }
+    }
+}
+
+/// What there is to say of the terms of an expectation.
+fn terms_fields(terms: &Terms) -> Vec<Field> {
+    let Terms {
+        reactions,
+        to,
+        within,
+        acknowledge,
+        lockout,
+    } = terms;
+    let mut fields = Vec::new();
+    if !reactions.is_empty() {
+        let names = reactions.iter().map(|reaction| reaction.name());
+        fields.push(("reaction", one_or_more(names)));
+    }
+    if !to.is_empty() {
+        fields.push(("to", one_or_more(to)));
+    }
+    fields.extend(within.map(|within| ("within", time(within))));
+    fields.extend(acknowledge.map(|on| ("acknowledge", on.to_string())));
+    if let Some(Lockout { min, max }) = lockout {
+        let min = min.map(|min| ("min", time(min)));
+        let max = max.map(|max| ("max", time(max)));
+        let bounds: Vec<_> = min.into_iter().chain(max).collect();
+        fields.push(("lockout", format!("{{ {} }}", in_a_row(&bounds))));
+    }
+    fields
+}
+
+/// Texts, as a list where there are several.
+fn one_or_more(values: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    let values = values.into_iter().map(|value| quoted(&value.to_string()));
+    let values: Vec<_> = values.collect();
+    match values.as_slice() {
+        [value] => value.clone(),
+        values => format!("[{}]", values.join(", ")),
     }
 }
 

@@ -75,6 +75,11 @@ pub(super) struct Entry<'t> {
 }
 
 impl<'t> Entry<'t> {
+    /// The key.
+    pub(super) fn key(&self) -> &'static str {
+        self.key
+    }
+
     /// Where the value stands.
     pub(super) fn span(&self) -> Span {
         self.value.span()
@@ -312,6 +317,7 @@ fn describe(value: &DeValue<'_>) -> String {
         DeValue::Boolean(on) => on.to_string(),
         DeValue::Datetime(date) => date.to_string(),
         DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(entries) if entries.is_empty() => "an empty table".to_owned(),
         DeValue::Table(_) => "a table".to_owned(),
     }
 }

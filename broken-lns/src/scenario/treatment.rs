@@ -54,7 +54,7 @@ impl Scope<'_> {
 }
 
 /// What a key of a treatment takes, where a fault has to stand.
-const FAULT: &str = "the name of a fault, or a table with a `fault`";
+pub(super) const FAULT: &str = "the name of a fault, or a table with a `fault`";
 
 impl Reader {
     /// The treatment in a table that may have other keys, too.

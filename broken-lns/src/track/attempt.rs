@@ -50,7 +50,8 @@ pub(super) struct Attempt {
     pub(super) answered: u64,
     /// When the attempt came that it was left for.
     pub(super) left: u64,
-    pub(super) lockout: Option<NonZeroU64>,
+    /// How long this LNS had been locked out, and the fault that it was for.
+    pub(super) lockout: Option<(FaultId, NonZeroU64)>,
     pub(super) round_trip: Option<NonZeroU64>,
     pub(super) fault: FaultId,
     /// The fault that the attempt met that it was left for.

@@ -157,6 +157,8 @@ pub struct Outcome {
     pub tunnel_id: u16,
     /// When the first SCCRQ came.
     pub began: u64,
+    /// When its last SCCRQ came.
+    pub last: u64,
     /// When its last SCCRQ was answered, if any was.
     pub answered: Option<u64>,
     /// How often the SCCRQ came again before the first answer.
@@ -169,13 +171,25 @@ pub struct Outcome {
     /// it is known which one was acknowledged.
     pub round_trip: Option<u64>,
     /// How long the LAC locked this LNS out before it made this attempt, where it had turned
-    /// to another one: since the answer to its last SCCRQ here, or since that SCCRQ, where there
-    /// was no answer.
-    pub lockout: Option<u64>,
+    /// to another one.
+    pub lockout: Option<Lockout>,
     /// What the LAC did about the answer.
     pub conclusion: Conclusion,
     /// What it did next, also after it had ignored the answer.
     pub next: Option<Next>,
+    /// Where it did nothing next: for how long it is known not to have, counted as in
+    /// [`Next::after`] or from later on.
+    pub quiet: Option<u64>,
+}
+
+/// How long a LAC stayed away from an LNS once it had turned to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lockout {
+    /// The fault that it met there before.
+    pub fault: FaultKey,
+    /// From the answer to its last SCCRQ there, or from that SCCRQ where there was no answer,
+    /// until it came back.
+    pub length: u64,
 }
 
 /// How long LACs took, over all faults.
@@ -285,7 +299,7 @@ pub struct FaultFindings {
     /// From the answer to the next attempt at the same LNS, of those that reacted by retry.
     pub retry_after: Distribution,
     /// How long LACs stayed away from the LNS once they had turned to another one, as in
-    /// [`Outcome::lockout`].
+    /// [`Lockout`].
     pub lockout: Distribution,
     /// Attempts that were taken for given up when the LAC came back after all, and how long
     /// it had been quiet. They are no longer among the reactions.

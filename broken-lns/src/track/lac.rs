@@ -196,13 +196,14 @@ impl Lac {
             self.rounds = Rounds::default();
         }
         let number = self.number_of(request.lns, ledger);
-        self.rounds.ask(number, quiet, lockout);
+        let away = lockout.map(|(_, away)| away.get());
+        self.rounds.ask(number, quiet, away);
         self.made += 1;
         ledger.count_attempt(time);
         ledger.totals.attempts_open += 1;
 
         let mut attempt = Attempt::new(request);
-        attempt.lockout = lockout.and_then(NonZeroU64::new);
+        attempt.lockout = lockout;
         attempt.reuses = self
             .attempts
             .iter()
@@ -334,8 +335,13 @@ impl Lac {
         }
     }
 
-    /// The LAC is at an LNS again from which it had turned away; returns for how long.
-    fn return_to(&mut self, request: &Request, ledger: &mut Ledger) -> Option<u64> {
+    /// The LAC is at an LNS again from which it had turned away; returns the fault for which it
+    /// had, and for how long.
+    fn return_to(
+        &mut self,
+        request: &Request,
+        ledger: &mut Ledger,
+    ) -> Option<(FaultId, NonZeroU64)> {
         let mut lockout = None;
         for visit in &mut self.visits {
             if key(visit.fault, ledger).is_none_or(|key| key.lns != request.lns) {
@@ -349,7 +355,7 @@ impl Lac {
             }
             let away = request.time.saturating_sub(left);
             visit.lockout = NonZeroU64::new(away);
-            lockout = Some(away);
+            lockout = visit.lockout.map(|away| (visit.fault, away));
             ledger
                 .faults
                 .update(visit.fault, |fault| fault.lockout.add(away));
@@ -428,8 +434,12 @@ impl Lac {
             return;
         };
         let is_first = !attempt.is_answered();
+        // An answer that is sent again by itself is none to another SCCRQ, and so is one that
+        // comes late to an SCCRQ before the answer that the LAC already has.
+        let is_due = is_first || attempt.last > attempt.answered;
         let mut joined = None;
         if attempt.stage == Stage::Left
+            && is_due
             && time > attempt.left
             && attempt.left.saturating_sub(attempt.last) < TIMEOUT
         {
@@ -438,8 +448,7 @@ impl Lac {
             self.parallel = true;
             joined = Some(attempt.fault);
         }
-        // An answer that is sent again by itself is none to another SCCRQ.
-        if is_first || attempt.last > attempt.answered {
+        if is_due {
             attempt.answered = time;
         }
         attempt.answers = attempt.answers.saturating_add(1);

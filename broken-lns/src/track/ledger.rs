@@ -10,8 +10,10 @@ use super::findings::{FaultKey, Outcome, OverTime, Totals};
 const OUTCOMES: usize = 65_536;
 /// Steps of the attempts over time; at the bound two become one.
 const STEPS: usize = 1024;
-/// Scenarios whose rules are known: events of one come for a moment after another is in force.
+/// Scenarios whose rules are known whatever their size, since events of one come for a moment
+/// after another is in force; and rules up to which more of them are.
 const SCENARIOS: usize = 4;
+const RULES: usize = 1 << 18;
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
 
@@ -23,6 +25,8 @@ pub(super) struct Ledger {
     pub(super) over_time: OverTime,
     /// The rules of the scenarios that were entered last, by their numbers.
     scenarios: VecDeque<(u32, Vec<Arc<Rule>>)>,
+    /// How many rules that are.
+    rules: usize,
     outcomes: VecDeque<Outcome>,
     /// Until when events may have been lost.
     pub(super) lost_until: Option<u64>,
@@ -37,6 +41,7 @@ impl Ledger {
             totals: Totals::default(),
             over_time: OverTime::default(),
             scenarios: VecDeque::new(),
+            rules: 0,
             outcomes: VecDeque::new(),
             lost_until: None,
             patience,
@@ -44,9 +49,15 @@ impl Ledger {
     }
 
     pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>) {
+        self.rules += rules.len();
         let rules = rules.into_iter().map(Arc::new).collect();
-        self.scenarios.truncate(SCENARIOS - 1);
         self.scenarios.push_front((scenario, rules));
+        while self.scenarios.len() > SCENARIOS
+            && self.rules > RULES
+            && let Some((_, oldest)) = self.scenarios.pop_back()
+        {
+            self.rules -= oldest.len();
+        }
     }
 
     /// The fault with that key, new if need be, which the scenario has told by then; `None`

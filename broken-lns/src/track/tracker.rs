@@ -39,6 +39,8 @@ pub struct Settings {
 impl Settings {
     /// Octets that may be in use where nobody says otherwise.
     pub const MEMORY: usize = 256 << 20;
+    /// Nanoseconds by which events of the kernel half and of workers may be out of order.
+    pub const DISORDER: u64 = 250_000_000;
     /// The least that makes sense: with less, hardly any LAC can be followed.
     pub const LEAST_MEMORY: usize = 32 << 20;
 }
@@ -49,7 +51,7 @@ impl Default for Settings {
             memory: Self::MEMORY,
             sample: Sample::ALL,
             patience: 600_000_000_000,
-            disorder: 250_000_000,
+            disorder: Self::DISORDER,
         }
     }
 }

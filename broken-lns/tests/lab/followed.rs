@@ -13,8 +13,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use xtask::{
     lab::{
-        self, Avp, ControlMessage, Event, Lab, RawPort, Sccrq, Scratch, Target, Xl2tpd, attribute,
-        message_type,
+        self, Avp, ControlMessage, End, Event, Lab, RawPort, Sccrq, Scratch, Target, Xl2tpd,
+        attribute, connect, message_type,
     },
     process,
 };
@@ -43,6 +43,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
     ];
     let mut trials = vec![
+        trial(
+            "a_lac_is_the_same_on_every_interface",
+            &[],
+            a_lac_is_the_same_on_every_interface,
+        ),
         trial(
             "one_lac_of_some_is_followed",
             &[],
@@ -84,19 +89,19 @@ const SILENT: [u8; 4] = [192, 0, 2, 2];
 const OTHER: [u8; 4] = [192, 0, 2, 3];
 
 /// Within this nobody takes two requests for parallel ones.
-const PAUSE: Duration = Duration::from_millis(60);
+pub(crate) const PAUSE: Duration = Duration::from_millis(60);
 /// After this, that a LAC turned to another LNS is certain.
-const CERTAIN: Duration = Duration::from_secs(11);
+pub(crate) const CERTAIN: Duration = Duration::from_secs(11);
 
 /// A LAC at the other end of the cable.
 #[derive(Clone, Copy)]
-struct Lac<'p> {
+pub(crate) struct Lac<'p> {
     port: &'p RawPort,
     address: SocketAddr,
 }
 
 impl<'p> Lac<'p> {
-    fn new(port: &'p RawPort, number: u8) -> Self {
+    pub(crate) fn new(port: &'p RawPort, number: u8) -> Self {
         Self {
             port,
             address: ([203, 0, 113, number], 1701).into(),
@@ -128,7 +133,7 @@ impl<'p> Lac<'p> {
     }
 
     /// Is refused, and acknowledges it as it should.
-    fn is_refused(&self, lns: [u8; 4], tunnel_id: u16) -> Result<()> {
+    pub(crate) fn is_refused(&self, lns: [u8; 4], tunnel_id: u16) -> Result<()> {
         self.is_answered(lns, tunnel_id)?;
         self.acknowledge(lns, 1)
     }
@@ -447,6 +452,62 @@ fn an_attempt_is_of_the_scenario_that_it_met(way: Way) -> Result<()> {
             (&json!(1), &json!(1))
         );
         assert_eq!(fault["acknowledged"]["zlb"], 1, "{name}");
+    }
+    Ok(())
+}
+
+/// It turns to an LNS that is reached by another interface, where the scenario has the same
+/// number.
+fn a_lac_is_the_same_on_every_interface() -> Result<()> {
+    const SECOND: &str = "eth2";
+    let (files, scenario, report) = files(SCENARIO)?;
+    let lab = Lab::static_arp().build()?;
+    let (peer, _) = lab.peer();
+    let ours = End::new(&lab.responder, SECOND).mac(Lab::RESPONDER_MAC);
+    connect(&ours, &End::new(peer, "peer2").mac(Lab::PEER_MAC))?;
+    let (first, second) = (lab.raw_port()?, RawPort::open(peer, "peer2")?);
+    let control = files.file("control.sock");
+    let control = text(&control)?;
+    let flags = [
+        "-i",
+        Lab::INTERFACE,
+        "-i",
+        SECOND,
+        "--scenario",
+        &scenario,
+        "--report",
+        &report,
+    ];
+    let responder = Responder::controlled(&lab, control, &flags)?;
+    for (number, tunnel_id) in [(0, 10), (1, 20)] {
+        if number > 0 {
+            let arguments = ["set", "--control", control, "--result-code", "5"];
+            let status = command(&lab.responder, &arguments).output()?.status;
+            ensure!(status.success(), "{status}");
+        }
+        Lac::new(&first, 9).is_refused(REFUSES, tunnel_id)?;
+        lab::pause(PAUSE)?;
+        Lac::new(&second, 9).is_refused(OTHER, tunnel_id + 1)?;
+        lab::pause(PAUSE)?;
+    }
+    let ended = responder.finish()?;
+
+    let report = read(&report)?;
+    no_loss(&report, &ended)?;
+    assert_eq!(report["interfaces"], json!([Lab::INTERFACE, SECOND]));
+    assert_eq!(
+        (&report["lacs"]["seen"], &report["attempts"]["seen"]),
+        (&json!(1), &json!(4))
+    );
+    for (number, name) in [(0, "refuse 2/4"), (1, "refuse 5/4")] {
+        let refuses = fault(&report, number, REFUSES)?;
+        assert_eq!(refuses["fault"], name);
+        assert_eq!(refuses["reactions"], reactions(1, 0, 0, 0));
+        assert_eq!(
+            refuses["failover_to"],
+            json!([{"lns": "192.0.2.3", "attempts": 1}])
+        );
+        assert_eq!(fault(&report, number, OTHER)?["acknowledged"]["zlb"], 1);
     }
     Ok(())
 }

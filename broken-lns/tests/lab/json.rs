@@ -89,6 +89,7 @@ fn check_keys(snapshot: &Value) -> Result<()> {
         "answered",
         "rewritten",
         "redirected",
+        "events_lost",
         "verdicts",
     ];
     let whole = ["elapsed_s", "per_second", "interfaces", "final"];

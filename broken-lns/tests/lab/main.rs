@@ -16,6 +16,7 @@ mod control;
 mod decoded;
 mod dialled;
 mod errors;
+mod expected;
 mod fallback;
 mod filters;
 mod followed;
@@ -26,9 +27,11 @@ mod loaded;
 mod metrics;
 mod packet;
 mod played;
+mod population;
 mod queues;
 mod refusals;
 mod replies;
+mod reports;
 mod request;
 mod responder;
 mod scenarios;
@@ -57,10 +60,13 @@ fn main() -> ExitCode {
         ("verbose", verbose::trials()),
         ("json", json::trials()),
         ("errors", errors::trials()),
+        ("expected", expected::trials()),
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
         ("played", played::trials()),
         ("followed", followed::trials()),
+        ("reports", reports::trials()),
+        ("population", population::trials()),
         ("captured", captured::trials()),
         ("scenarios", scenarios::trials()),
         ("control", control::trials()),

@@ -5,13 +5,14 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use prometheus_parse::{Scrape, Value};
 use serde_json::Value as Json;
-use xtask::lab::{Lab, Sccrq, Scratch};
+use xtask::lab::{ControlMessage, Lab, Sccrq, Scratch};
 
 use crate::{
     request::{ask, datagram, nobody},
@@ -71,20 +72,28 @@ fn get(lab: &Lab, address: SocketAddr, path: &str) -> Result<(String, String)> {
 /// Every series with its number.
 fn series(text: &str) -> Result<BTreeMap<String, f64>> {
     let samples = Scrape::parse(text.lines().map(|line| Ok(line.to_owned())))?.samples;
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    assert_eq!(samples.len(), lines.count(), "not every line was read");
-    let numbers = samples.into_iter().map(|sample| {
+    let mut series = BTreeMap::new();
+    for sample in samples {
         let mut labels: Vec<_> = sample.labels.iter().collect();
         labels.sort();
         let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let labels = labels.join(",");
+        let metric = &sample.metric;
         match sample.value {
-            Value::Counter(number) | Value::Gauge(number) => {
-                Ok((format!("{}{{{}}}", sample.metric, labels.join(",")), number))
+            Value::Counter(number) | Value::Gauge(number) | Value::Untyped(number) => {
+                series.insert(format!("{metric}{{{labels}}}"), number);
             }
-            other => anyhow::bail!("{} is {other:?}", sample.metric),
+            // None of ours has a label beside its bound.
+            Value::Histogram(buckets) => series.extend(buckets.iter().map(|bucket| {
+                let le = bucket.less_than;
+                (format!("{metric}_bucket{{le={le}}}"), bucket.count)
+            })),
+            other => anyhow::bail!("{metric} is {other:?}"),
         }
-    });
-    numbers.collect()
+    }
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(series.len(), lines.count(), "not every line was read");
+    Ok(series)
 }
 
 fn they_are_what_the_summary_says() -> Result<()> {
@@ -102,9 +111,10 @@ fn they_are_what_the_summary_says() -> Result<()> {
         ("192.0.2.1", false),
         ("192.0.2.2", true),
         ("192.0.2.2", true),
+        ("192.0.2.3", true),
     ] {
         let request = to_lns(lns, &Sccrq::new(7))?.frame();
-        let limit = std::time::Duration::from_millis(if answered { 2000 } else { 200 });
+        let limit = Duration::from_millis(if answered { 2000 } else { 200 });
         assert_eq!(ask(&port, &request, limit)?.is_some(), answered, "{lns}");
     }
     // One that ends badly, too.
@@ -116,7 +126,12 @@ fn they_are_what_the_summary_says() -> Result<()> {
         )
         .frame(),
     )?;
-    xtask::lab::pause(std::time::Duration::from_millis(200))?;
+
+    // The acknowledgement of the last answer; the failover to there is not certain yet.
+    let zlb = ControlMessage::zlb(12345, 1, 1).bytes();
+    port.send(&datagram(nobody(1701), ([192, 0, 2, 3], 1701).into(), zlb).frame())?;
+    // Longer than an event waits for those of an earlier time.
+    xtask::lab::pause(Duration::from_millis(500))?;
 
     let health = get(&lab, address, "/healthz")?;
     assert_eq!(health, ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned()));
@@ -174,7 +189,21 @@ fn they_are_what_the_summary_says() -> Result<()> {
         number("broken_lns_rule_hits_total{fault=silent,rule=6:1}"),
         Some(1.0)
     );
-    assert_eq!(report.count("/verdicts/answered")?, 2);
+    assert_eq!(
+        number("broken_lns_acknowledgement_seconds_count{}"),
+        Some(1.0)
+    );
+    assert_eq!(
+        number("broken_lns_acknowledgement_seconds_bucket{le=10}"),
+        Some(1.0)
+    );
+    assert_eq!(number("broken_lns_failover_seconds_count{}"), Some(0.0));
+    assert_eq!(number("broken_lns_lockout_seconds_count{}"), Some(0.0));
+    let lost = format!("broken_lns_events_lost_total{{interface={interface}}}");
+    assert_eq!(number(&lost), Some(0.0));
+    // There may be millions of LACs.
+    ensure!(!text.contains("203.0.113.77"), "{text}");
+    assert_eq!(report.count("/verdicts/answered")?, 3);
     assert_eq!(report.count("/verdicts/silent")?, 1);
     Ok(())
 }

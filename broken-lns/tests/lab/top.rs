@@ -6,6 +6,7 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -35,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             &[],
             it_shows_what_is_counted_and_who_went_away,
         ),
+        trial("it_shows_what_lacs_do", &[], it_shows_what_lacs_do),
         trial(
             "the_terminal_is_given_back",
             &[],
@@ -176,6 +178,32 @@ fn it_shows_what_is_counted_and_who_went_away() -> Result<()> {
     view.shows("the responder is gone since ")?;
     let responder = Responder::controlled(&lab, path, &["--path", "redirect"])?;
     view.shows("of the command line: ")?;
+    view.press("q")?;
+    assert_eq!(view.end()?.code(), Some(0));
+    responder.finish()?;
+    Ok(())
+}
+
+fn it_shows_what_lacs_do() -> Result<()> {
+    let files = Scratch::new("top")?;
+    let control = files.file("control.sock");
+    let path = control.to_str().context("a path that is no text")?;
+    let lab = Lab::static_arp().build()?;
+    let port = lab.raw_port()?;
+    let responder = Responder::controlled(&lab, path, &["--path", "redirect"])?;
+    // It asks one LNS, asks again, and then another one.
+    for (lns, tunnel_id) in [("192.0.2.1", 7), ("192.0.2.1", 7), ("192.0.2.2", 8)] {
+        let request = to_lns(lns, &Sccrq::new(tunnel_id))?.frame();
+        ensure!(ask(&port, &request, LIMIT)?.is_some(), "no answer");
+        lab::pause(Duration::from_millis(60))?;
+    }
+    // Longer than an event waits for those of an earlier time.
+    lab::pause(Duration::from_millis(500))?;
+    let mut view = View::of(&control)?;
+    view.shows("203.0.113.77 3 -")?;
+    // That it did not turn back is certain after ten seconds.
+    lab::pause(Duration::from_secs(10))?;
+    view.shows("203.0.113.77 192.0.2.1 failover to 192.0.2.2 af")?;
     view.press("q")?;
     assert_eq!(view.end()?.code(), Some(0));
     responder.finish()?;

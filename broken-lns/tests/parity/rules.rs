@@ -112,12 +112,14 @@ fn scenario(random: &mut Random) -> Scenario {
         let lacs = prefixes(random, 5).into_iter().map(|prefix| LacRule {
             prefixes: vec![prefix],
             treatment: treatment(),
+            expect: None,
             place,
         });
         let lacs: Vec<_> = lacs.collect();
         rules.push(LnsRule {
             prefixes: vec![prefix],
             treatment: (lacs.is_empty() || random.below(2) == 0).then(&mut treatment),
+            expect: None,
             lacs,
             place,
         });
@@ -360,11 +362,13 @@ pub(crate) fn many() -> Result<()> {
     let lacs = (0..MANY).map(|number| LacRule {
         prefixes: single(number),
         treatment: known_by(number),
+        expect: None,
         place,
     });
     let lacs = LnsRule {
         prefixes: vec![Prefix::new("2001:db8::".parse()?, 32).expect("a network")],
         treatment: Some(known_by(0)),
+        expect: None,
         lacs: lacs
             .map(|mut lac| {
                 let IpAddr::V4(v4) = lac.prefixes[0].address() else {
@@ -380,6 +384,7 @@ pub(crate) fn many() -> Result<()> {
     let lnss = (1..MANY).map(|number| LnsRule {
         prefixes: single(number),
         treatment: Some(known_by(number)),
+        expect: None,
         lacs: Vec::new(),
         place,
     });

@@ -45,13 +45,17 @@ fn the_name_of_the_file_says_what_is_in_it() {
         ("a.json", Format::Json),
         ("a.md", Format::Markdown),
         ("a.txt", Format::Text),
+        ("a.xml", Format::Junit),
     ] {
         let path = scratch.file(name);
         report().write(&path).expect("a directory of our own");
         let text = fs::read_to_string(&path).expect("it was written");
         assert_eq!(text, report().render(format));
     }
-    assert_eq!(scratch.names(), ["a.html", "a.json", "a.md", "a.txt"]);
+    assert_eq!(
+        scratch.names(),
+        ["a.html", "a.json", "a.md", "a.txt", "a.xml"]
+    );
 }
 
 #[test]

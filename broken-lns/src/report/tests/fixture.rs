@@ -5,10 +5,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use broken_lns_ebpf::sample::Sample;
 
+use crate::judge::Judgements;
+use crate::judge::tests::fixture::{FAILOVER, GIVE_UP, judged, outcome, refusing};
 use crate::report::{Facts, Report};
 use crate::track::findings::{
-    Acknowledged, Distribution, Doubt, FaultFindings, FaultKey, Findings, LacMessage, MessageCount,
-    OverTime, Reaction, Reactions, Selections, Share, Totals,
+    Acknowledged, Acknowledgement, Conclusion, Distribution, Doubt, FaultFindings, FaultKey,
+    Findings, LacFindings, LacMessage, MessageCount, Next, Outcome, OverTime, Reaction, Reactions,
+    Selection, Selections, Share, Totals, VisitFindings,
 };
 
 pub(super) const MILLISECOND: u64 = 1_000_000;
@@ -148,5 +151,102 @@ pub(super) fn report() -> Report {
                 ..Selections::default()
             },
         },
+        judgements: judgements(),
+        lacs: vec![lac()],
     }
+}
+
+/// One of the LACs: refused by the first LNS, it turned to the second one, which is silent.
+pub(super) fn lac() -> LacFindings {
+    let visit = |rule, lns: &str, attempts| VisitFindings {
+        key: FaultKey {
+            scenario: 0,
+            rule,
+            lns: lns.parse().expect("an address"),
+        },
+        attempts,
+        open: 0,
+        retransmissions_before: 0,
+        retransmissions_after: 0,
+        acknowledged: 0,
+        wrong_nr: 0,
+        reactions: [0; 4],
+        unknown: 0,
+        last: None,
+        next: None,
+        lockout: None,
+    };
+    let second = "192.0.2.2".parse().expect("an address");
+    LacFindings {
+        lac: "10.0.0.7".parse().expect("an address"),
+        span: (5 * SECOND, 65 * SECOND),
+        messages: 9,
+        slowest: Some(12_000_000),
+        attempts: 3,
+        retransmissions: 5,
+        order: vec!["192.0.2.1".parse().expect("an address"), second],
+        selection: Selection::Preference,
+        parallel: false,
+        events_lost: true,
+        visits: vec![
+            VisitFindings {
+                acknowledged: 2,
+                reactions: [2, 0, 0, 0],
+                last: Some(Conclusion::Reaction(Reaction::Failover)),
+                next: Some(Next {
+                    lns: second,
+                    at: 6 * SECOND,
+                    after: 12_000_000,
+                }),
+                lockout: Some(60 * SECOND),
+                ..visit(1, "192.0.2.1", 2)
+            },
+            VisitFindings {
+                open: 1,
+                retransmissions_before: 5,
+                last: Some(Conclusion::Unknown(Doubt::EventsLost)),
+                ..visit(2, "192.0.2.2", 1)
+            },
+        ],
+    }
+}
+
+/// Three expectations: one that nobody met, one that was broken, and one that was fulfilled.
+pub(super) fn judgements() -> Judgements {
+    let all = r#"{ reaction = "failover", to = "192.0.2.2", within = "5s", acknowledge = true, lockout = { min = "55s", max = "65s" } }"#;
+    let text = format!(
+        "[default]\nfault = \"silent\"\nexpect = \"junos\"\n\
+         {}error = 4\n\
+         [[lns]]\naddress = [\"192.0.2.3\", \"192.0.2.4\"]\n\
+         [[lns.lac]]\naddress = \"10.0.0.0/8\"\nfault = \"silent\"\n\
+         expect = {{ reaction = [\"retry-same\", \"give-up\"] }}\n",
+        refusing(all)
+    );
+    let over = outcome(FAILOVER).then("192.0.2.2", SECOND);
+    let bad = Outcome {
+        lac: address("10.0.0.7"),
+        began: 21_300 * MILLISECOND,
+        ..outcome(FAILOVER).then("192.0.2.3", 7_200 * MILLISECOND)
+    };
+    let up = Outcome {
+        fault: FaultKey {
+            scenario: 0,
+            rule: 2,
+            lns: address("192.0.2.3"),
+        },
+        ..outcome(GIVE_UP).unanswered()
+    };
+    let outcomes = [
+        over,
+        over.back(over.fault, 60 * SECOND),
+        bad.acknowledged(Acknowledgement::None),
+        bad.acknowledged(Acknowledgement::None),
+        Outcome {
+            began: 30 * SECOND,
+            ..over.back(over.fault, 20 * SECOND)
+        },
+        outcome(Conclusion::Unknown(Doubt::EventsLost)),
+        up,
+    ];
+    judged(&text, &outcomes).judgements().clone()
 }

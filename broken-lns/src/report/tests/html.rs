@@ -1,4 +1,5 @@
 use super::fixture::{SECOND, distribution, refused, report, silent};
+use crate::judge::Judgements;
 use crate::report::html;
 use crate::track::findings::Findings;
 
@@ -26,6 +27,20 @@ fn the_page_has_sentences_tables_and_pictures() {
     assert!(!page.contains("<h2>Lockout within</h2>"));
     assert_eq!((count(&page, "svg"), count(&page, "table")), (2, 3));
     assert!(!page.contains("cannot be drawn"));
+}
+
+#[test]
+fn the_page_has_expectations_and_who_broke_them() {
+    let page = html(&report());
+    assert!(page.contains("<p>3 expectations: 1 passed, 1 failed, 1 not seen</p>"));
+    assert!(page.contains(
+        "<li class=\"not-seen\"><b>not seen</b> other LNSs, silent: do as junos does: \
+         no attempt met it</li>"
+    ));
+    assert!(page.contains(
+        "events were lost<ul>\n<li>LAC 10.0.0.7 at 12.3 s, LNS 192.0.2.1: failed over to"
+    ));
+    assert!(page.contains("came back after 20 s (55s to 1m 5s expected)</li>\n</ul>\n</li>"));
 }
 
 #[test]
@@ -88,6 +103,8 @@ fn no_text_becomes_a_tag() {
 fn without_lacs_there_are_only_the_facts() {
     let mut nothing = report();
     nothing.findings = Findings::default();
+    nothing.judgements = Judgements::default();
+    nothing.lacs.clear();
     let page = html(&nothing);
     assert_eq!(
         (

@@ -1,7 +1,10 @@
+mod expectation;
 mod file;
 mod fixture;
 mod html;
 mod json;
+mod junit;
+mod lac;
 mod markdown;
 mod sentence;
 mod text;

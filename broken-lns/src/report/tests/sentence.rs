@@ -1,9 +1,11 @@
 use broken_lns_ebpf::sample::Sample;
 
 use super::fixture::{
-    MILLISECOND, SECOND, address, distribution, fault, reactions, refused, report, silent,
+    MILLISECOND, SECOND, address, distribution, fault, judgements, reactions, refused, report,
+    silent,
 };
-use crate::report::{Facts, caveats, sentences};
+use crate::judge::Judgements;
+use crate::report::{Facts, Report, caveats, sentences};
 use crate::track::findings::{Acknowledged, Doubt, FaultFindings, Findings, Reaction, Totals};
 
 /// The sentences about these faults.
@@ -169,8 +171,13 @@ fn a_sample_is_named_by_its_share() {
 
 #[test]
 fn what_is_missing_is_said() {
-    assert_eq!(caveats(&Findings::default()), Vec::<String>::new());
-    let totals = Totals {
+    let mut report = Report {
+        findings: Findings::default(),
+        judgements: Judgements::default(),
+        ..report()
+    };
+    assert_eq!(caveats(&report), Vec::<String>::new());
+    report.findings.totals = Totals {
         events: 988,
         events_lost: 12,
         events_late: 2,
@@ -178,28 +185,33 @@ fn what_is_missing_is_said() {
         lacs_closed: 1,
         attempts_forgotten: 4,
         faults_left_out: 5,
-        // Of no concern here, where nothing is told one by one.
+        // Of no concern where nothing is expected.
         outcomes_left_out: 6_000,
         memory_limit: 32 << 20,
         ..Totals::default()
     };
-    let findings = Findings {
-        totals,
-        ..Findings::default()
+    let mut expected = vec![
+        "12 of 1,000 events were lost: attempts that may be concerned are unknown, and \
+         counts are too low by what was in them.",
+        "2 events came too late to be put in order: reactions of those LACs may be wrong.",
+        "3 events of LACs that were not seen to ask: their requests came before the start, \
+         or were lost.",
+        "1 LAC was no longer followed, since the memory of 32 MiB was full; one that came \
+         back counts as another one.",
+        "4 attempts were forgotten early: a retransmission of one would count as an attempt.",
+        "5 faults were left out, since the memory of 32 MiB was full; LACs that met one are \
+         not judged.",
+    ];
+    assert_eq!(caveats(&report), expected);
+    report.judgements = Judgements {
+        left_out: 7,
+        too_late: 8,
+        ..judgements()
     };
-    assert_eq!(
-        caveats(&findings),
-        [
-            "12 of 1,000 events were lost: attempts that may be concerned are unknown, and \
-             counts are too low by what was in them.",
-            "2 events came too late to be put in order: reactions of those LACs may be wrong.",
-            "3 events of LACs that were not seen to ask: their requests came before the start, \
-             or were lost.",
-            "1 LAC was no longer followed, since the memory of 32 MiB was full; one that came \
-             back counts as another one.",
-            "4 attempts were forgotten early: a retransmission of one would count as an attempt.",
-            "5 faults were left out, since the memory of 32 MiB was full; LACs that met one are \
-             not judged.",
-        ]
-    );
+    expected.extend([
+        "7 expectations were not judged: there is no room for so many.",
+        "6,008 attempts were not judged, since what is expected of them was no longer known, or \
+         they were told too late.",
+    ]);
+    assert_eq!(caveats(&report), expected);
 }

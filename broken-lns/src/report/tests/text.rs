@@ -1,6 +1,7 @@
-use super::fixture::{report, silent};
+use super::fixture::{judgements, report, silent};
+use crate::judge::Judgements;
 use crate::output::Palette;
-use crate::report::text;
+use crate::report::{judged, outline, text};
 use crate::track::findings::{Findings, LacMessage, MessageCount};
 
 #[test]
@@ -21,15 +22,57 @@ LNS 192.0.2.2, silent      998 LACs
                            1 attempt not over
                            sent StopCCN 2/4 \u{201c}no | <answer>\u{fffd}\u{fffd}\u{201d} 3 times
 
+3 expectations: 1 passed, 1 failed, 1 not seen
+failed    LNS 192.0.2.1, refuse 2/4: fail over to 192.0.2.2 within 5s, acknowledge the StopCCN, stay away for 55s to 1m 5s
+            3 of 5 attempts as expected, 1 of 2 lockouts as expected, 1 attempt unknown: events were lost
+            LAC 10.0.0.7 at 12.3 s, LNS 192.0.2.1: failed over to 192.0.2.3 (192.0.2.2 expected), next attempt after 7.2 s (within 5s expected), not acknowledged (acknowledgement expected); 2 times in all
+            LAC 10.0.0.1 at 21.0 s, LNS 192.0.2.1: came back after 20 s (55s to 1m 5s expected)
+not seen  other LNSs, silent: do as junos does
+            no attempt met it
+passed    LNS 192.0.2.3 and 1 more, LAC 10.0.0.0/8, silent: retry the same LNS or give up
+            1 of 1 attempt as expected
+
+The 1 LAC with the most messages, of 1,000
+LNSs are asked: 998 by preference, 2 unknown
+LAC 10.0.0.7  3 attempts and 5 retransmissions
+              prefers 192.0.2.1, 192.0.2.2, in this order
+              events of it may have been lost
+
 12 of 9,012 events were lost: attempts that may be concerned are unknown, and counts are too low by what was in them.
 "
     );
 }
 
 #[test]
+fn of_many_expectations_those_that_failed_come_first() {
+    let text = judged(&judgements(), 1, &Palette::default());
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 7);
+    assert!(lines[2].starts_with("failed    LNS 192.0.2.1, "), "{text}");
+    assert_eq!(lines[6], "2 more expectations in the report");
+    let none = Judgements::default();
+    assert_eq!(judged(&none, 1, &Palette::default()), "");
+}
+
+#[test]
+fn who_waits_for_lacs_that_never_come_learns_what_was_not_seen() {
+    let mut nothing = report();
+    nothing.findings = Findings::default();
+    let text = outline(&nothing, &Palette::default());
+    assert!(
+        text.contains("\n3 expectations: 1 passed, 1 failed, 1 not seen\n"),
+        "{text}"
+    );
+    nothing.judgements = Judgements::default();
+    assert_eq!(outline(&nothing, &Palette::default()), "");
+}
+
+#[test]
 fn without_lacs_there_is_nothing_to_list() {
     let mut nothing = report();
     nothing.findings = Findings::default();
+    nothing.judgements = Judgements::default();
+    nothing.lacs.clear();
     assert_eq!(
         text(&nothing, &Palette::default()),
         "\

@@ -4,13 +4,15 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::super::expect::Profile;
 use super::super::fault::UnreachableCode;
 use super::super::garble::GarbleKind;
 use super::super::modifiers::{Chance, Delay, Phase, Probability};
-use super::super::{Place, ScenarioError};
+use super::super::{Place, Prefix, ScenarioError};
 use super::*;
 use crate::codes::{ErrorCode, ResultCode};
 use crate::refusal::MESSAGE_LEN_MAX;
+use crate::track::findings::Reaction;
 
 const NOWHERE: Place = Place { line: 0, column: 0 };
 
@@ -202,37 +204,104 @@ fn prefix(number: usize) -> Prefix {
     text.parse().expect("a prefix")
 }
 
+fn length() -> impl Strategy<Value = Duration> {
+    (1..=31_536_000_000_000_000_u64).prop_map(Duration::from_nanos)
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let lockout = prop_oneof![
+        length().prop_map(|min| (Some(min), None)),
+        length().prop_map(|max| (None, Some(max))),
+        (length(), length()).prop_map(|(one, other)| (Some(one.min(other)), Some(one.max(other)))),
+    ];
+    let lockout = lockout.prop_map(|(min, max)| Lockout { min, max });
+    let to = vec((0..99_usize).prop_map(prefix), 0..3);
+    let reactions = vec(prop::sample::select(&Reaction::ALL[..]), 0..3);
+    let within = option::of(length());
+    let terms = (reactions, to, within, any::<bool>(), option::of(lockout));
+    terms.prop_map(|(reactions, to, within, acknowledge, lockout)| {
+        let fails_over = reactions.contains(&Reaction::Failover);
+        let moves = fails_over || reactions.contains(&Reaction::RetrySame);
+        Terms {
+            to: to.into_iter().filter(|_| fails_over).collect(),
+            within: within.filter(|_| moves),
+            acknowledge: Some(acknowledge),
+            lockout: lockout.filter(|_| moves || reactions.is_empty()),
+            reactions,
+        }
+    })
+}
+
+/// A treatment, and something that can be expected of whoever meets it.
+fn rule() -> impl Strategy<Value = (Treatment, Option<Expectation>)> {
+    let profile = prop::sample::select(Profile::ALL).prop_map(Expectation::Profile);
+    let nothing_to_acknowledge = |(treatment, terms): (Treatment, Terms)| {
+        let all_pass = treatment
+            .faults()
+            .iter()
+            .all(|fault| **fault == Fault::Pass);
+        let mut reactions = terms.reactions;
+        reactions.retain(|reaction| *reaction != Reaction::Ignore);
+        let moves = !reactions.is_empty() && reactions != [Reaction::GiveUp];
+        let terms = Terms {
+            acknowledge: None,
+            lockout: terms.lockout.filter(|_| moves || reactions.is_empty()),
+            reactions,
+            ..terms
+        };
+        let expects = !all_pass && terms != Terms::default();
+        (treatment, expects.then_some(Expectation::Terms(terms)))
+    };
+    let refused = refusal().prop_map(Treatment::from);
+    prop_oneof![
+        treatment().prop_map(|treatment| (treatment, None)),
+        (treatment(), terms()).prop_map(nothing_to_acknowledge),
+        (refused, terms())
+            .prop_map(|(refused, terms)| { (refused, Some(Expectation::Terms(terms))) }),
+        profile.prop_map(|profile| (Fault::Silent.into(), Some(profile))),
+    ]
+}
+
 fn scenario() -> impl Strategy<Value = Scenario> {
-    let lacs = vec(treatment(), 0..3);
-    let rules = vec((option::of(treatment()), lacs, 1..3_usize), 0..4);
-    (any::<NonZeroU16>(), any::<u64>(), treatment(), rules)
-        .prop_map(|(assigned_tunnel_id, seed, default, rules)| {
-            let mut numbers = 0..;
-            let mut take = |count| numbers.by_ref().take(count).map(prefix).collect::<Vec<_>>();
-            let rules = rules.into_iter().map(|(treatment, lacs, count)| LnsRule {
-                prefixes: take(count),
-                // A rule without any treatment is none.
-                treatment: match (treatment, lacs.is_empty()) {
-                    (None, true) => Some(Fault::Silent.into()),
-                    (treatment, _) => treatment,
-                },
-                lacs: lacs
-                    .into_iter()
-                    .map(|treatment| LacRule {
-                        prefixes: take(1),
+    let rules = vec((option::of(rule()), vec(rule(), 0..3), 1..3_usize), 0..4);
+    let default = rule();
+    (any::<NonZeroU16>(), any::<u64>(), default, rules)
+        .prop_map(
+            |(assigned_tunnel_id, seed, (default, default_expect), rules)| {
+                let mut numbers = 0..;
+                let mut take = |count| numbers.by_ref().take(count).map(prefix).collect::<Vec<_>>();
+                let rules = rules.into_iter().map(|(own, lacs, count)| {
+                    // A rule without any treatment is none.
+                    let own = match (own, lacs.is_empty()) {
+                        (None, true) => Some((Fault::Silent.into(), None)),
+                        (own, _) => own,
+                    };
+                    let (treatment, expect) = own.unzip();
+                    LnsRule {
+                        expect: expect.flatten(),
+                        prefixes: take(count),
                         treatment,
+                        lacs: lacs
+                            .into_iter()
+                            .map(|(treatment, expect)| LacRule {
+                                expect,
+                                prefixes: take(1),
+                                treatment,
+                                place: NOWHERE,
+                            })
+                            .collect(),
                         place: NOWHERE,
-                    })
-                    .collect(),
-                place: NOWHERE,
-            });
-            Scenario {
-                assigned_tunnel_id,
-                seed,
-                default,
-                rules: rules.collect(),
-            }
-        })
+                    }
+                });
+                Scenario {
+                    assigned_tunnel_id,
+                    seed,
+                    default,
+                    default_expect,
+                    rules: rules.collect(),
+                }
+            },
+        )
         .prop_filter("senders of the right family", |scenario| {
             let mut treatments = scenario.treatments();
             treatments.all(|(place, treatment)| place.is_none() || !names_sender(treatment))

@@ -4,7 +4,9 @@ use std::num::NonZeroU64;
 
 use super::{Lac, key};
 use crate::track::attempt::{Attempt, Stage};
-use crate::track::findings::{Acknowledgement, Conclusion, Doubt, Next, Outcome, Reaction};
+use crate::track::findings::{
+    Acknowledgement, Conclusion, Doubt, Lockout, Next, Outcome, Reaction,
+};
 use crate::track::ledger::Ledger;
 
 /// Nanoseconds for which an attempt that was left must not be repeated: more than the longest
@@ -66,7 +68,7 @@ impl Lac {
     /// Tells the outcome of an attempt.
     pub(super) fn conclude(&mut self, at: usize, ending: Ending, now: u64, ledger: &mut Ledger) {
         self.count(at, ledger);
-        let unjudged = self.unjudged;
+        let (unjudged, parallel, active) = (self.unjudged, self.parallel, self.active);
         let Some(attempt) = self.attempts.get_mut(at) else {
             return;
         };
@@ -105,6 +107,14 @@ impl Lac {
         if conclusion.reaction().is_none() {
             next = None;
         }
+        // Of several tunnels, any may have been followed by what came last.
+        let since = match parallel {
+            true => attempt.since().max(active),
+            false => attempt.since(),
+        };
+        let is_doubted = matches!(ending, Ending::Doubted(_)) || is_lost || unjudged;
+        let is_quiet = attempt.stage == Stage::Open && !is_doubted;
+        let quiet = is_quiet.then_some(now.saturating_sub(since));
         if let Some(next) = next {
             self.slowest = self.slowest.max(NonZeroU64::new(next.after));
         }
@@ -128,14 +138,21 @@ impl Lac {
             fault,
             tunnel_id: attempt.tunnel_id,
             began: attempt.began,
+            last: attempt.last,
             answered: attempt.is_answered().then_some(attempt.answered),
             retransmissions_before: attempt.before.into(),
             retransmissions_after: attempt.after.into(),
             acknowledgement,
             round_trip: attempt.round_trip.map(NonZeroU64::get),
-            lockout: attempt.lockout.map(NonZeroU64::get),
+            lockout: attempt.lockout.and_then(|(fault, length)| {
+                Some(Lockout {
+                    fault: key(fault, ledger)?,
+                    length: length.get(),
+                })
+            }),
             conclusion,
             next,
+            quiet,
         };
 
         let mut is_first = false;

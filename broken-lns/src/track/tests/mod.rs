@@ -1,4 +1,5 @@
 mod any;
+mod expected;
 mod population;
 mod single;
 mod wire;
@@ -10,7 +11,7 @@ use broken_lns_ebpf::event::Event;
 use self::population::{Fault, Habit, Numbers, Personality, Truth};
 use self::wire::{MILLISECOND, SECOND, lac_address, lns_address};
 use super::*;
-use crate::track::findings::{Acknowledgement, Conclusion, Reaction};
+use crate::track::findings::{Acknowledgement, Conclusion, Lockout, Reaction};
 
 /// LACs that live at once: every personality several times.
 const LACS: u32 = 10 * Personality::COUNT;
@@ -108,7 +109,7 @@ fn assert_true(outcome: &Outcome, truth: &Truth) {
             outcome.retransmissions_before,
             outcome.retransmissions_after,
             outcome.acknowledgement,
-            outcome.lockout,
+            outcome.lockout.map(|lockout| lockout.length),
         ),
         (
             truth.before,
@@ -281,7 +282,10 @@ fn nothing_is_claimed_that_lost_events_would_have_told() {
         match outcome.conclusion {
             Conclusion::Reaction(_) => {
                 known += 1;
-                let lockout = outcome.lockout.or(truth.lockout);
+                let lockout = outcome.lockout.or(truth.lockout.map(|length| Lockout {
+                    fault: outcome.fault,
+                    length,
+                }));
                 assert_true(
                     &Outcome {
                         lockout,

@@ -141,6 +141,42 @@ fn an_answer_that_comes_after_the_next_attempt_did_not_cause_it() {
 }
 
 #[test]
+fn who_has_an_answer_does_not_wait_for_the_answers_to_its_retransmissions() {
+    // Each of its SCCRQs is answered four seconds later; it goes on after the first answer.
+    let (first, second) = (at(1, 3, Way::Worker), at(2, 3, Way::Worker));
+    let mut events = Vec::new();
+    for (talk, began, id) in [(first, 0, 7), (second, 4_100, 8), (first, 64_000, 9)] {
+        for (asked, answered) in [(0, 4_000), (1_000, 5_000), (3_500, 7_500)] {
+            talk.request(&mut events, (began + asked) * MILLISECOND, id, Deferred);
+            talk.sent(&mut events, (began + answered) * MILLISECOND, id);
+        }
+    }
+    let (tracker, outcomes) = follow(events, 90 * SECOND);
+    let told: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| {
+            let lockout = outcome.lockout.map(|lockout| lockout.length);
+            (outcome.tunnel_id, outcome.conclusion, lockout)
+        })
+        .collect();
+    let locked_out = Some(60 * SECOND);
+    assert_eq!(
+        told,
+        [
+            (7, FAILOVER, None),
+            (8, FAILOVER, None),
+            (9, OPEN, locked_out)
+        ]
+    );
+    assert!(
+        !tracker
+            .lac(lac_address(1))
+            .expect("it is followed")
+            .parallel
+    );
+}
+
+#[test]
 fn a_retransmission_may_cross_the_answer_but_two_ignore_it() {
     let talk = at(1, 3, Way::Kernel);
     let with = |count: u64| {
@@ -415,4 +451,80 @@ fn a_hundred_thousand_lacs_with_ten_lnss_each_fit_the_default() {
         "{totals:?} {}",
         std::fs::read_to_string("/proc/self/status").unwrap()
     );
+}
+
+#[test]
+fn a_lockout_belongs_to_the_fault_that_it_was_for() {
+    let mut events = Vec::new();
+    kernel(1).request(&mut events, SECOND, 7, Answered);
+    kernel(2).request(&mut events, 2 * SECOND, 8, Answered);
+    silent(1).request(&mut events, 62 * SECOND, 9, Silent);
+    let (_, outcomes) = follow(events, 80 * SECOND);
+    let of = |id| outcomes.iter().find(|outcome| outcome.tunnel_id == id);
+    let lockout = of(9).expect("it is told").lockout.expect("it came back");
+    assert_eq!((lockout.fault.rule, lockout.length), (1, 61 * SECOND));
+    assert_eq!(of(8).expect("it is told").lockout, None);
+}
+
+#[test]
+fn quiet_is_told_where_it_is_certain() {
+    let quiet = |events, end| {
+        let (_, outcomes) = follow(events, end);
+        let outcomes = outcomes.iter();
+        let mut quiet: Vec<_> = outcomes
+            .map(|outcome| (outcome.tunnel_id, outcome.quiet))
+            .collect();
+        quiet.sort_unstable();
+        quiet
+    };
+    let mut events = Vec::new();
+    kernel(1).request(&mut events, SECOND, 7, Answered);
+    assert_eq!(quiet(events.clone(), 31 * SECOND), [(7, Some(30 * SECOND))]);
+    assert_eq!(
+        quiet(events.clone(), 900 * SECOND),
+        [(7, Some(600 * SECOND))]
+    );
+    // What it did next is no quiet, whether it is sure to be a reaction or not.
+    silent(2).request(&mut events, 2 * SECOND, 8, Silent);
+    silent(3).request(&mut events, 9 * SECOND, 9, Silent);
+    assert_eq!(
+        quiet(events, 10 * SECOND),
+        [(7, None), (8, None), (9, Some(SECOND))]
+    );
+    // Two at once: the third may follow either, and nothing followed the third.
+    let mut events = Vec::new();
+    for (lns, time, id) in [(1, 1, 7), (2, 1, 8), (3, 2, 9)] {
+        kernel(lns).request(&mut events, time * SECOND, id, Answered);
+    }
+    assert_eq!(
+        quiet(events, 10 * SECOND),
+        [(7, None), (8, None), (9, Some(8 * SECOND))]
+    );
+}
+
+/// The name of a fault that is met when so many scenarios came after its own, each with that
+/// many rules.
+fn name_after(scenarios: u32, rules: usize) -> String {
+    let mut tracker = Tracker::new(Settings::default());
+    for number in 0..=scenarios {
+        let rule = Rule {
+            fault: format!("fault {number}"),
+            refuses: true,
+        };
+        tracker.enter(number, vec![rule; rules]);
+    }
+    let mut events = Vec::new();
+    at(1, 0, Way::Kernel).request(&mut events, SECOND, 7, Answered);
+    tracker.observe(&events[0], &[]);
+    tracker.finish(2 * SECOND);
+    tracker.findings().faults.remove(0).fault
+}
+
+#[test]
+fn the_rules_of_former_scenarios_are_known_for_a_while() {
+    assert_eq!(name_after(0, 1), "fault 0");
+    assert_eq!(name_after(100_000, 1), "fault 0");
+    // Of large ones the last four are.
+    assert_eq!(name_after(3, 1 << 17), "fault 0");
+    assert_eq!(name_after(4, 1 << 17), "rule 0 of scenario 0");
 }

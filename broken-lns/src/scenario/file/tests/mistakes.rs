@@ -84,7 +84,7 @@ fn keys_that_do_not_go_together_are_told_why() {
         ),
         (
             "fault = \"silent\"\nxyzzy = 2",
-            "3:1: unknown key `xyzzy`; expected one of `fault`, `delay`, `jitter`, `repeat`, \
+            "3:1: unknown key `xyzzy`; expected one of `expect`, `fault`, `delay`, `jitter`, `repeat`, \
              `retransmit`, `loss`, `probability`, `otherwise`, `first`, `for`, `then`",
         ),
         (

@@ -1,0 +1,321 @@
+//! Whether LACs do what a scenario expects of them.
+//!
+//! A [`Judge`] is told of each scenario that comes into force and of each outcome that the
+//! tracker reaches. It holds one against the other, and knows no clock.
+//!
+//! Only what is certain breaks an expectation. Where events were lost, several tunnels were
+//! under way, or the end came first, an attempt counts as unknown. One thing is certain before
+//! the end: a LAC that has been quiet for longer than `within` is too late, whatever it will do.
+//!
+//! An expectation has passed when every part of it was seen and none was broken. A lockout is
+//! seen when a LAC comes back to the LNS, be it from another one or because it tries the same
+//! again; one that never comes back breaks nothing. It belongs to the fault for which the LAC
+//! had gone, also where another scenario is in force by then.
+//!
+//! When a scenario is replaced, what came of its expectations stays, and attempts that met it
+//! are still judged by it. An expectation that is in the next one just as before, with the same
+//! addresses, treatment and terms, is the same and goes on: so `reload` of a file that did not
+//! change begins nothing anew, and a change at one LNS leaves the others alone.
+
+mod judgement;
+mod measure;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use broken_lns_ebpf::maps;
+
+pub use self::judgement::{
+    Attempts, Breach, Breaker, Failed, Judgement, Judgements, Part, Tally, Verdict,
+};
+use self::measure::Found;
+use crate::scenario::expect::Terms;
+use crate::scenario::{Expectation, Place, Prefix, Scenario, Treatment};
+use crate::track::findings::{FaultKey, Outcome};
+
+/// Expectations that there is room for: those of the largest scenario.
+const EXPECTATIONS: usize = maps::MAX_RULES as usize;
+/// Rules of former scenarios whose expectations are known.
+const RULES: usize = 1 << 20;
+/// Former scenarios that are known.
+const SCENARIOS: usize = 1 << 16;
+/// Breakers that are kept of one expectation, and of all together.
+const BREAKERS: usize = 20;
+const BREAKERS_OF_ALL: usize = 1 << 16;
+
+/// Holds what LACs do against what is expected of them, in bounded memory.
+#[derive(Debug)]
+pub struct Judge {
+    /// When the run started, in nanoseconds of the clock that the outcomes have.
+    started: u64,
+    judgements: Judgements,
+    /// The place of an expectation, by all that makes it what it is.
+    places: HashMap<String, u32>,
+    /// The rules that expect something, with the places of what they do, by scenario.
+    scenarios: BTreeMap<u32, Rules>,
+    /// How many rules that are, those that are shared counted once.
+    rules: usize,
+    /// Breakers that are kept.
+    breakers: usize,
+}
+
+/// Numbers of rules, ascending, each with the place of its expectation. Scenarios that follow
+/// each other share them where they are the same.
+type Rules = Arc<[(u32, u32)]>;
+
+/// What a scenario expects, by the numbers of its rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectations(Vec<Expected>);
+
+/// A rule that expects something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Expected {
+    rule: u32,
+    place: Option<Place>,
+    lns: Vec<Prefix>,
+    lac: Vec<Prefix>,
+    treatment: Treatment,
+    expectation: Expectation,
+}
+
+impl Expectations {
+    /// What that scenario expects.
+    pub fn of(scenario: &Scenario) -> Self {
+        let rules = (0..).zip(scenario.in_order());
+        let expected = rules.filter_map(|(rule, of)| {
+            Some(Expected {
+                rule,
+                place: of.place,
+                lns: of.lns.to_vec(),
+                lac: of.lac.to_vec(),
+                treatment: of.treatment.clone(),
+                expectation: of.expect?.clone(),
+            })
+        });
+        Self(expected.collect())
+    }
+
+    /// How long a LAC has to be quiet before it may be taken for one that gave up, so that all
+    /// that is expected can be seen: the longest that anything lets LACs wait.
+    pub fn patience(&self) -> Duration {
+        let terms = self.0.iter().filter_map(|of| match &of.expectation {
+            Expectation::Terms(terms) => Some(measure::patience(terms)),
+            // A profile has LACs fail over at once.
+            Expectation::Profile(_) => None,
+        });
+        terms.max().unwrap_or(Duration::ZERO)
+    }
+}
+
+impl Judge {
+    /// A judge who has heard nothing. `started` is when the run started, in nanoseconds of the
+    /// monotonic clock; breaches are timed from there.
+    pub fn new(started: u64) -> Self {
+        Self {
+            started,
+            judgements: Judgements::default(),
+            places: HashMap::new(),
+            scenarios: BTreeMap::new(),
+            rules: 0,
+            breakers: 0,
+        }
+    }
+
+    /// A scenario came into force under that number, which is higher than all before.
+    pub fn enter(&mut self, number: u32, expectations: Expectations) {
+        let mut rules = Vec::new();
+        for expected in expectations.0 {
+            let rule = expected.rule;
+            if let Some(place) = self.place(number, expected) {
+                rules.push((rule, place));
+            }
+        }
+        let last = self.scenarios.values().next_back();
+        let rules = match last.filter(|last| ***last == *rules) {
+            Some(last) => last.clone(),
+            None => {
+                self.rules += rules.len();
+                rules.into()
+            }
+        };
+        self.scenarios.insert(number, rules);
+        while self.scenarios.len() > 1 && (self.scenarios.len() > SCENARIOS || self.rules > RULES) {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets which rules of the oldest scenario expect something.
+    fn forget_oldest(&mut self) {
+        let Some((_, oldest)) = self.scenarios.pop_first() else {
+            return;
+        };
+        // Only scenarios that follow each other share their rules.
+        let next = self.scenarios.values().next();
+        if next.is_none_or(|next| !Arc::ptr_eq(next, &oldest)) {
+            self.rules = self.rules.saturating_sub(oldest.len());
+        }
+    }
+
+    /// The place of an expectation, new or not; `None` where there is no room.
+    fn place(&mut self, scenario: u32, expected: Expected) -> Option<u32> {
+        let Expected {
+            rule,
+            place: line,
+            lns,
+            lac,
+            treatment,
+            expectation,
+        } = expected;
+        let identity = format!("{lns:?} {lac:?} {treatment} {expectation}");
+        if let Some(place) = self.places.get(&identity) {
+            return Some(*place);
+        }
+        let all = &mut self.judgements.all;
+        if all.len() >= EXPECTATIONS {
+            self.judgements.left_out += 1;
+            return None;
+        }
+        let place = u32::try_from(all.len()).ok()?;
+        all.push(Judgement {
+            scenario,
+            rule,
+            place: line,
+            lns,
+            lac,
+            treatment,
+            expectation,
+            attempts: Attempts::default(),
+            parts: [Tally::default(); 5],
+            breakers: Vec::new(),
+            breakers_left_out: 0,
+        });
+        self.places.insert(identity, place);
+        Some(place)
+    }
+
+    /// An attempt came to its end.
+    pub fn hear(&mut self, outcome: &Outcome) {
+        self.judge(outcome.fault, outcome, |terms| {
+            let expected = measure::expected(terms).collect();
+            (expected, measure::measure(terms, outcome))
+        });
+        if let Some(lockout) = outcome.lockout {
+            self.judge(lockout.fault, outcome, |terms| {
+                let bounds = terms.lockout.iter();
+                let found = bounds.map(|bounds| measure::lockout(bounds, lockout.length));
+                (Vec::new(), found.collect())
+            });
+        }
+    }
+
+    /// Keeps what is found of the attempt in the expectation of a fault.
+    fn judge(
+        &mut self,
+        fault: FaultKey,
+        outcome: &Outcome,
+        find: impl FnOnce(&Terms) -> (Vec<Part>, Vec<Found>),
+    ) {
+        let Some(place) = self.find(fault) else {
+            return;
+        };
+        let Some(judgement) = self.judgements.all.get_mut(place as usize) else {
+            return;
+        };
+        let Some((expected, found)) = judgement.terms(fault.lns).map(|terms| find(&terms)) else {
+            return;
+        };
+        judgement.count(&expected, &found);
+        let breaches = found.iter().filter_map(|found| match found {
+            Found::Broken(breach) => Some(*breach),
+            _ => None,
+        });
+        let breaches: Vec<_> = breaches.collect();
+        if !breaches.is_empty() {
+            let breaker = Breaker {
+                lac: outcome.lac,
+                lns: fault.lns,
+                at: outcome.began.saturating_sub(self.started),
+                breaches,
+                times: 1,
+            };
+            let has_room = self.breakers < BREAKERS_OF_ALL;
+            self.breakers += usize::from(judgement.blame(breaker, has_room));
+        }
+    }
+
+    /// The place of the expectation of a fault.
+    fn find(&mut self, fault: FaultKey) -> Option<u32> {
+        let Some(rules) = self.scenarios.get(&fault.scenario) else {
+            let first = self.scenarios.keys().next();
+            let is_left = first.is_some_and(|first| fault.scenario < *first);
+            self.judgements.too_late += u64::from(is_left);
+            return None;
+        };
+        let at = rules.binary_search_by_key(&fault.rule, |(rule, _)| *rule);
+        let (_, place) = rules.get(at.ok()?)?;
+        Some(*place)
+    }
+
+    /// What came of each expectation so far.
+    pub fn judgements(&self) -> &Judgements {
+        &self.judgements
+    }
+}
+
+impl Judgement {
+    /// Counts what was found of an attempt.
+    fn count(&mut self, expected: &[Part], found: &[Found]) {
+        for part in expected {
+            self.parts[*part as usize].expected += 1;
+        }
+        let (mut is_fulfilled, mut is_broken, mut doubt) = (false, false, None);
+        for found in found {
+            let (part, broken) = match found {
+                Found::Fulfilled(part) => (*part, false),
+                Found::Broken(breach) => (breach.part(), true),
+                Found::Unknown(_, why) => {
+                    doubt = doubt.or(Some(*why));
+                    continue;
+                }
+            };
+            let tally = &mut self.parts[part as usize];
+            tally.broken += u64::from(broken);
+            tally.fulfilled += u64::from(!broken);
+            if part != Part::Lockout {
+                is_broken |= broken;
+                is_fulfilled |= !broken;
+            }
+        }
+        let attempts = &mut self.attempts;
+        attempts.seen += u64::from(!expected.is_empty());
+        match doubt {
+            _ if is_broken => attempts.broken += 1,
+            Some(doubt) => attempts.unknown[doubt as usize] += 1,
+            None => attempts.fulfilled += u64::from(is_fulfilled),
+        }
+    }
+
+    /// Keeps who broke it, if there is room; whether that took any.
+    fn blame(&mut self, breaker: Breaker, has_room: bool) -> bool {
+        let parts = |breaker: &Breaker| {
+            let breaches = breaker.breaches.iter();
+            breaches.map(Breach::part).collect::<Vec<_>>()
+        };
+        let is_same =
+            |known: &&mut Breaker| known.lac == breaker.lac && parts(known) == parts(&breaker);
+        if let Some(known) = self.breakers.iter_mut().find(is_same) {
+            known.times += 1;
+            return false;
+        }
+        let has_room = has_room && self.breakers.len() < BREAKERS;
+        match has_room {
+            true => self.breakers.push(breaker),
+            false => self.breakers_left_out += 1,
+        }
+        has_room
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

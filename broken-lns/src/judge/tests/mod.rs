@@ -1,0 +1,4 @@
+mod any;
+mod enter;
+pub(crate) mod fixture;
+mod measure;
