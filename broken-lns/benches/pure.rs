@@ -104,54 +104,52 @@ fn batch(criterion: &mut Criterion) {
         ("batch of 256, followed", followed),
         ("batch of 256, captured", captured),
     ] {
+        let request = request();
+        let compiled = Compiled::of_template(template(14)).expect("one template is a scenario");
+        let orders = Orders {
+            policy: POLICY,
+            compiled: Arc::new(compiled),
+            scenario: 0,
+            follow,
+        };
+        let (mut player, mut remote) = Player::new(orders, None);
+        let (mut events, mut frames) = (remote.take_events(), remote.take_frames());
+        let mut umem = Umem::new(BATCH as u32).expect("a batch of frames fits in memory");
+        let mut batch = Batch::new(BATCH);
         group.bench_function(name, |bencher| {
-            bencher.iter_custom(|times| respond(follow, times));
+            bencher.iter_custom(|times| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..times {
+                    while let Some(address) = umem.take() {
+                        umem.room(address)[..request.len()].copy_from_slice(&request);
+                        batch.received.push(Packet {
+                            address,
+                            len: request.len() as u32,
+                        });
+                    }
+                    let start = Instant::now();
+                    black_box(player.respond(0, &mut umem, &mut batch, |_| {}));
+                    spent += start.elapsed();
+                    for reply in batch.replies.drain(..) {
+                        umem.give(reply.address);
+                    }
+                    // Whoever is told takes all of it meanwhile.
+                    if let Some(events) = &mut events {
+                        events.take(usize::MAX, |event| {
+                            black_box(event);
+                        });
+                    }
+                    if let Some(frames) = &mut frames {
+                        frames.take(usize::MAX, &mut |captured, octets| {
+                            black_box((captured, octets));
+                        });
+                    }
+                }
+                spent
+            });
         });
     }
     group.finish();
-}
-
-/// How long so many batches take.
-fn respond(follow: Follow, times: u64) -> Duration {
-    let request = request();
-    let compiled = Compiled::of_template(template(14)).expect("one template is a scenario");
-    let orders = Orders {
-        policy: POLICY,
-        compiled: Arc::new(compiled),
-        scenario: 0,
-        follow,
-    };
-    let (mut player, mut remote) = Player::new(orders, None);
-    let (mut events, mut frames) = (remote.take_events(), remote.take_frames());
-    let mut umem = Umem::new(BATCH as u32).expect("a batch of frames fits in memory");
-    let mut batch = Batch::new(BATCH);
-    let mut spent = Duration::ZERO;
-    for _ in 0..times {
-        while let Some(address) = umem.take() {
-            umem.room(address)[..request.len()].copy_from_slice(&request);
-            batch.received.push(Packet {
-                address,
-                len: request.len() as u32,
-            });
-        }
-        let start = Instant::now();
-        black_box(player.respond(0, &mut umem, &mut batch, |_| {}));
-        spent += start.elapsed();
-        for reply in batch.replies.drain(..) {
-            umem.give(reply.address);
-        }
-        if let Some(events) = &mut events {
-            events.take(usize::MAX, |event| {
-                black_box(event);
-            });
-        }
-        if let Some(frames) = &mut frames {
-            frames.take(usize::MAX, &mut |captured, octets| {
-                black_box((captured, octets));
-            });
-        }
-    }
-    spent
 }
 
 /// What is heard of a hundred thousand LACs, one after the other, each of which is refused by

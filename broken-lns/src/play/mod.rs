@@ -135,8 +135,9 @@ impl Player {
         // A count of references, so that the scenario can be read while the rest changes.
         let compiled = Arc::clone(&self.acts.current.compiled);
         match compiled.only() {
-            Some(template) if self.acts.next_due().is_none() => {
-                self.refuse(template, now, umem, batch, announce)
+            // It asks for no frame whether anybody is told of it.
+            Some(template) if self.acts.next_due().is_none() && self.teller.is_none() => {
+                self.refuse(template, umem, batch, announce)
             }
             _ => {
                 let counts = batch.each_with(umem, |mut out, packet| {
@@ -176,31 +177,22 @@ impl Player {
     fn refuse(
         &mut self,
         template: &Template,
-        now: u64,
         umem: &mut Umem,
         batch: &mut Batch,
         mut announce: impl FnMut(Answer),
     ) -> VerdictCounts {
+        let policy = self.policy;
         let mut hits = 0;
-        let mut refuse = |this: &mut Self, room: &mut [u8], len| {
-            let sccrq = this.read(room.get_mut(..len).ok_or(Verdict::NoRoom)?, now)?;
-            this.note(RuleId::DEFAULT, &sccrq);
+        let counts = batch.each(umem, |room, len| {
+            let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
+            let sccrq = sccrq::parse(frame, || policy)?;
             hits += 1;
             let len = owed::write_template(template, &sccrq, room)?;
-            let octets = room.get_mut(..len).ok_or(Verdict::NoRoom)?;
-            this.replied(Verdict::Answered, octets);
-            let reply = Frame::new(octets);
+            let reply = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
             if let Some(answer) = Answer::of_reply(reply, &sccrq) {
                 announce(answer);
             }
             Ok(len)
-        };
-        let counts = batch.each(umem, |room, len| {
-            let ended = refuse(self, room, len);
-            if let Some(teller) = &mut self.teller {
-                teller.decided(ended.err().unwrap_or(Verdict::Answered));
-            }
-            ended
         });
         self.acts.current.hits.add(RuleId::DEFAULT.index(), hits);
         counts
