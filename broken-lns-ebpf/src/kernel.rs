@@ -6,7 +6,9 @@ mod tell;
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::xdp_action;
-use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len};
+use aya_ebpf::helpers::generated::{
+    bpf_ktime_get_ns, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+};
 use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::{Array, PerCpuArray, RingBuf, XskMap};
 use aya_ebpf::programs::XdpContext;
@@ -22,7 +24,7 @@ use broken_lns_ebpf::sccrq::{self, KERNEL_AVP_LIMIT, Layers, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::twist::Twist;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
-use broken_lns_ebpf::verifier::reread;
+use broken_lns_ebpf::verifier::{pin, reread};
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use lookup::{Asked, Place};
 use tell::{Begun, listen, tell};
@@ -313,6 +315,29 @@ fn linear_len(context: &XdpContext) -> usize {
 fn buffer_len(context: &XdpContext) -> u32 {
     // SAFETY: the context is the one that the kernel called us with.
     unsafe { bpf_xdp_get_buff_len(context.ctx) as u32 }
+}
+
+/// Copies the octets of the frame from `offset` on, `most` at the most. Returns how many, and 0
+/// where there are none. The room for them is a power of two.
+#[inline(always)]
+fn load<const WORDS: usize>(
+    context: &XdpContext,
+    offset: u32,
+    most: usize,
+    octets: &mut [u64; WORDS],
+) -> u32 {
+    const { assert!(WORDS.is_power_of_two()) };
+    let most = most.min(8 * WORDS);
+    let len = (buffer_len(context).saturating_sub(offset) as usize).clamp(1, most);
+    // A verifier that lost sight of the bounds believes those of a mask.
+    let len = (pin(len - 1) & (8 * WORDS - 1)) as u32 + 1;
+    let start = octets.as_mut_ptr().cast();
+    // SAFETY: the context is the one that the kernel called us with. The helper writes `len`
+    // octets, for which there is room by the mask, and none where it fails.
+    match unsafe { bpf_xdp_load_bytes(context.ctx, offset, start, len) } {
+        0 => len,
+        _ => 0,
+    }
 }
 
 /// Whether there is more of the frame than its first buffer holds.

@@ -9,7 +9,7 @@ use core::slice;
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, xdp_md};
-use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_load_bytes};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::XdpContext;
@@ -18,7 +18,7 @@ use broken_lns_ebpf::maps;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::verifier::pin;
 
-use super::{buffer_len, count};
+use super::{buffer_len, count, load};
 
 #[map]
 static CAPTURED: RingBuf = RingBuf::with_byte_size(maps::CAPTURED_SIZE, 0);
@@ -36,7 +36,7 @@ const ROOM: usize = SNAP_LEN.next_power_of_two();
 #[repr(C)]
 struct Kept {
     captured: Captured,
-    octets: [u8; ROOM],
+    octets: [u64; ROOM / 8],
 }
 
 /// Keeps a request as it came. `scenario` and `rule` are numbers.
@@ -61,65 +61,66 @@ pub(super) fn put_out(context: &XdpContext, verdict: Verdict) {
     }
 }
 
+/// Has `act` do something with the frame that is kept of that direction.
 #[inline(always)]
-fn kept(direction: u32) -> Option<&'static mut Kept> {
-    let kept = KEPT.get_ptr_mut(direction)?;
-    // SAFETY: the value belongs to this CPU, and the program is not preempted by itself; nobody
-    // holds it beyond the function that asked for it.
-    Some(unsafe { &mut *kept })
+fn with_kept(direction: u32, act: impl FnOnce(&mut Kept)) {
+    if let Some(kept) = KEPT.get_ptr_mut(direction) {
+        // SAFETY: the value belongs to this CPU, the program is not preempted by itself, and
+        // nothing in `act` comes here again.
+        act(unsafe { &mut *kept });
+    }
 }
 
+/// Keeps the frame as it is now. `direction`, `scenario` and `rule` are numbers.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn keep(context: *mut xdp_md, direction: u32, scenario: u32, rule: u32) -> u32 {
-    let Some(kept) = kept(direction) else {
-        return 0;
-    };
-    let len = buffer_len(&XdpContext::new(context));
-    let snap_len = (len as usize).clamp(1, SNAP_LEN);
-    // A verifier that lost sight of the bounds believes those of a mask.
-    let snap_len = (pin(snap_len - 1) & (ROOM - 1)) as u32 + 1;
-    // SAFETY: the helper takes nothing and cannot fail.
-    let time = unsafe { bpf_ktime_get_ns() };
-    kept.captured = Captured {
-        time,
-        scenario,
-        rule,
-        len,
-        snap_len,
-        verdict: 0,
-        direction,
-    };
-    // SAFETY: the context is the one that the kernel called us with, and the helper writes no
-    // more than `snap_len` octets, for which there is room.
-    unsafe { bpf_xdp_load_bytes(context, 0, kept.octets.as_mut_ptr().cast(), snap_len) };
+    let context = XdpContext::new(context);
+    with_kept(direction, |kept| {
+        // SAFETY: the helper takes nothing and cannot fail.
+        let time = unsafe { bpf_ktime_get_ns() };
+        kept.captured = Captured {
+            time,
+            scenario,
+            rule,
+            len: buffer_len(&context),
+            snap_len: load(&context, 0, SNAP_LEN, &mut kept.octets),
+            verdict: 0,
+            direction,
+        };
+    });
     0
 }
 
+/// Keeps the reply, which has scenario and rule of the request that is kept.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn keep_reply(context: *mut xdp_md) -> u32 {
-    let Some(request) = kept(Direction::Request as u32) else {
-        return 0;
-    };
-    let Captured { scenario, rule, .. } = request.captured;
+    let mut of_request = (0, 0);
+    with_kept(Direction::Request as u32, |kept| {
+        of_request = (kept.captured.scenario, kept.captured.rule);
+    });
+    let (scenario, rule) = of_request;
     keep(context, Direction::Reply as u32, scenario, rule)
 }
 
+/// Puts out what is kept of that direction, with the verdict as a number.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn put(direction: u32, verdict: u32) -> u32 {
-    let Some(kept) = kept(direction) else {
-        return 0;
-    };
-    kept.captured.verdict = verdict;
-    let snap_len = (pin(kept.captured.snap_len as usize - 1) & (ROOM - 1)) + 1;
-    let start = (&raw const *kept).cast::<u8>();
-    // SAFETY: behind the value that begins there is room for its octets.
-    let entry = unsafe { slice::from_raw_parts(start, Captured::LEN + snap_len) };
-    let flags = u64::from(BPF_RB_NO_WAKEUP);
-    if CAPTURED.output::<[u8]>(entry, flags).is_err() {
-        count(maps::CAPTURED_LOST);
-    }
+    with_kept(direction, |kept| {
+        kept.captured.verdict = verdict;
+        let is_out = kept.captured.snap_len > 0 && {
+            let snap_len = (pin(kept.captured.snap_len as usize - 1) & (ROOM - 1)) + 1;
+            let start = (&raw const *kept).cast::<u8>();
+            // SAFETY: behind the value that begins there is room for its octets, by the mask.
+            let entry = unsafe { slice::from_raw_parts(start, Captured::LEN + snap_len) };
+            let flags = u64::from(BPF_RB_NO_WAKEUP);
+            CAPTURED.output::<[u8]>(entry, flags).is_ok()
+        };
+        if !is_out {
+            count(maps::CAPTURED_LOST);
+        }
+    });
     0
 }

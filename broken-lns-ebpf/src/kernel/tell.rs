@@ -7,7 +7,7 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, xdp_md};
-use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_load_bytes};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::XdpContext;
@@ -15,11 +15,10 @@ use broken_lns_ebpf::event::Event;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{Layers, Sccrq};
-use broken_lns_ebpf::verifier::pin;
 use broken_lns_ebpf::wire::l2tp;
 
 use super::lookup::{self, Place};
-use super::{End, buffer_len, capture, count, frame};
+use super::{End, buffer_len, capture, count, frame, load};
 
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(maps::EVENTS_SIZE, 0);
@@ -83,6 +82,7 @@ pub(super) fn tell(context: &XdpContext, begun: Begun, end: &End) {
     }
 }
 
+/// Notes what is heard, before the frame changes. `layers` and `place` are the numbers of theirs.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 {
@@ -111,24 +111,20 @@ extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 
     };
     if has_head(&told.event) {
         told.head = [0; HEAD_LEN / 8];
-        let message = u32::from(layers.message());
-        let len = (frame_len.saturating_sub(message) as usize).clamp(1, HEAD_LEN);
-        // A verifier that lost sight of the bounds believes those of a mask.
-        let len = (pin(len - 1) & (HEAD_LEN - 1)) as u32 + 1;
-        // SAFETY: the context is the one that the kernel called us with, and the helper writes
-        // no more than `len` octets, which the head has. It writes none where it fails.
-        unsafe { bpf_xdp_load_bytes(context.ctx, message, told.head.as_mut_ptr().cast(), len) };
+        // What is not there is 0.
+        load(&context, layers.message().into(), HEAD_LEN, &mut told.head);
     }
     Begun::IS_TOLD
 }
 
+/// Tells what was noted, with the tunnel id in `begun`, and the verdict as a number.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn end_event(begun: u32, verdict: u32) -> u32 {
     let Some(told) = TOLD.get_ptr_mut(0) else {
         return 0;
     };
-    // SAFETY: as above.
+    // SAFETY: the value belongs to this CPU, and the program is not preempted by itself.
     let told = unsafe { &mut *told };
     told.event.assigned_tunnel_id = begun as u16;
     told.event.verdict = verdict as u16;
