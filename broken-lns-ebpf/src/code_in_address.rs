@@ -4,8 +4,9 @@
 //! both halves write over a reply that is otherwise complete.
 
 use crate::frame::Frame;
+use crate::layers::IpVersion;
 use crate::reply;
-use crate::sccrq::{IpVersion, Sccrq};
+use crate::sccrq::Sccrq;
 use crate::template::{StopCcn, Template};
 use crate::wire::checksum::Sum;
 use crate::wire::ipv6::Address;

@@ -2,9 +2,9 @@
 //! those who follow what LACs do.
 
 use crate::frame::Frame;
+use crate::layers::{Datagram, IpVersion, Layers};
 use crate::parties::Parties;
 use crate::sample::Sample;
-use crate::sccrq::{Datagram, IpVersion, Layers};
 use crate::verdict::Verdict;
 use crate::wire::ipv6::Address;
 use crate::wire::l2tp::NumberAvp;

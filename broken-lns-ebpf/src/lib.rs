@@ -17,6 +17,7 @@ pub mod chance;
 pub mod code_in_address;
 pub mod event;
 pub mod frame;
+pub mod layers;
 pub mod maps;
 pub mod parties;
 pub mod ranges;

@@ -1,7 +1,7 @@
 //! Who asks whom: the addresses of a packet, by which rules are found.
 
 use crate::frame::Frame;
-use crate::sccrq::IpVersion;
+use crate::layers::IpVersion;
 use crate::wire::{ipv4, ipv6};
 
 /// The two ends of a tunnel that a LAC asks for.

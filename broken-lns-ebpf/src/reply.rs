@@ -3,7 +3,8 @@
 //! This is the one writer: the kernel half and the workers both run it.
 
 use crate::frame::{Frame, Window};
-use crate::sccrq::{IpVersion, Sccrq};
+use crate::layers::IpVersion;
+use crate::sccrq::Sccrq;
 use crate::template::Template;
 use crate::verifier::pin;
 use crate::wire::{ethernet, ipv4, ipv6, l2tp, udp};

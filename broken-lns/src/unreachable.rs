@@ -7,7 +7,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use broken_lns_ebpf::sccrq::{IpVersion, Sccrq};
+use broken_lns_ebpf::layers::IpVersion;
+use broken_lns_ebpf::sccrq::Sccrq;
 use broken_lns_ebpf::wire::checksum::Sum;
 use broken_lns_ebpf::wire::{ipv4, ipv6};
 

@@ -4,11 +4,12 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, LruHashMap, PerCpuArray};
 use broken_lns_ebpf::chance::{self, Draw};
 use broken_lns_ebpf::frame::Frame;
+use broken_lns_ebpf::layers::IpVersion;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::ranges::{INDEX_LEN, KeyV4, KeyV6, MAX_RANGES, NO_RULE, Range, Slice};
 use broken_lns_ebpf::rules::{Active, Bank, Course, MAX_CHOICES, Mark, Rule, Scenario, Step};
-use broken_lns_ebpf::sccrq::{IpVersion, Sccrq};
+use broken_lns_ebpf::sccrq::Sccrq;
 use broken_lns_ebpf::verifier::blur;
 
 #[map]

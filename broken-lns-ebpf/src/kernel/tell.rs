@@ -12,9 +12,10 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::XdpContext;
 use broken_lns_ebpf::event::Event;
+use broken_lns_ebpf::layers::Layers;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
-use broken_lns_ebpf::sccrq::{Layers, Sccrq};
+use broken_lns_ebpf::sccrq::Sccrq;
 use broken_lns_ebpf::wire::l2tp;
 
 use super::lookup::{self, Place};

@@ -9,8 +9,8 @@ pub(crate) mod rules;
 use std::collections::HashMap;
 
 use broken_lns_ebpf::code_in_address::Codes;
+use broken_lns_ebpf::layers::IpVersion;
 use broken_lns_ebpf::maps;
-use broken_lns_ebpf::sccrq::IpVersion;
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::wire::ipv6::{self, Address};
 use broken_lns_ebpf::wire::{l2tp, udp};

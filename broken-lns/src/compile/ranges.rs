@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
+use broken_lns_ebpf::layers::IpVersion;
 use broken_lns_ebpf::ranges::{KeyV4, KeyV6, NO_RULE, Range, Slice};
-use broken_lns_ebpf::sccrq::IpVersion;
 use broken_lns_ebpf::wire::ipv6::Address;
 
 use crate::scenario::Prefix;

@@ -2,7 +2,7 @@
 
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::frame::Frame;
-use broken_lns_ebpf::sccrq::Layers;
+use broken_lns_ebpf::layers::Layers;
 
 use super::owed::{self, Owed, Source};
 use super::{PAUSE, Player, Sent};

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use broken_lns_ebpf::event::{Event, Kind};
 use broken_lns_ebpf::frame::Frame;
+use broken_lns_ebpf::layers::Layers;
 use broken_lns_ebpf::sample::Sample;
-use broken_lns_ebpf::sccrq::Layers;
 use broken_lns_ebpf::verdict::Verdict;
 use rtrb::{Consumer, Producer, RingBuffer};
 

@@ -17,8 +17,8 @@
 //! | `lacs` | LACs that were `seen` in all, are followed now (`open`), were `closed` at the bound of the memory |
 //! | `attempts` | attempts that were `seen` in all, are not over (`open`), `reused` a tunnel id, were `forgotten` early; `retransmissions` of SCCRQs |
 //! | `left_out` | `faults` that found no room, and `outcomes` that nobody fetched in time |
-//! | `selection` | LACs by how they choose an LNS: `unknown`, `single`, `preference`, `round_robin` |
-//! | `attempts_over_time` | `counts` of attempts in steps of `step_s` each; the first event is in the first step |
+//! | `selection` | LACs by how they choose an LNS: `unknown`, `single`, `preference`, `round-robin` |
+//! | `attempts_over_time` | `counts` of attempts in steps of `step_s` each; the first attempt is in the first step |
 //! | `caveats` | what the numbers do not have, a sentence each |
 //! | `expectations` | an object for each expectation, in the order in which they came into force |
 //! | `faults` | an object for each fault that was met, ordered by scenario, rule and LNS |
@@ -39,10 +39,10 @@
 //! | `reactions` | `failover`, `retry-same`, `give-up` and `ignore`, each with its `attempts` and `lacs` |
 //! | `ignored_then` | of the attempts under `ignore`, those followed by one at another LNS (`failover`) or the same one (`retry-same`) |
 //! | `unknown` | attempts whose reaction is not known, by the reason: `still-open`, `events-lost`, `out-of-memory`, `parallel`, `left-to-host` |
-//! | `failover_after`, `retry_after` | from the answer, or from the SCCRQ where there was none, to the next attempt |
+//! | `failover_after`, `retry_after` | from the answer to the last SCCRQ, or from the first SCCRQ where there was no answer, to the next attempt |
 //! | `failover_to` | the `lns` that LACs turned to and the `attempts`, most first |
 //! | `failover_to_others` | failovers to addresses that are not listed |
-//! | `lockout` | how long LACs stayed away once they had turned to another LNS |
+//! | `lockout` | how long LACs stayed away once they had turned to another LNS: from the answer, or from the last SCCRQ where there was none |
 //! | `came_back` | how long LACs were quiet that had been taken for given up |
 //! | `tunnel_ids_reused` | attempts with the tunnel id of an earlier one of the LAC at this LNS |
 //! | `messages` | what LACs sent beside SCCRQs, most first: `message_type`, `result`, `error`, `text`, `count` |
@@ -80,7 +80,7 @@
 //! | `selection` | how it chooses one: `unknown`, `single`, `preference`, `round-robin` |
 //! | `parallel` | whether it had several tunnels under way, so that little is known of its reactions |
 //! | `events_lost` | whether events of it may have been lost |
-//! | `visits` | an object for each fault that it met: `scenario`, `rule`, `lns`, `attempts`, `open`, `retransmissions_before`, `retransmissions_after`, `acknowledged` and `wrong_nr` as in a fault, attempts by `reactions`, `unknown` ones; the `last` reaction, what followed the last attempt that was followed by one (`next_lns`, `next_after_ns`), and the last `lockout_ns` |
+//! | `visits` | an object for each fault that it met: `scenario`, `rule`, `lns`, `attempts`, `open`, `retransmissions_before`, `retransmissions_after`, attempts that were `acknowledged` rightly or with a `wrong_nr` only, attempts by `reactions`, and those that are `unknown`; the `last` reaction, what followed the last attempt that was followed by one (`next_lns`, `next_after_ns`), and the last `lockout_ns` |
 //!
 //! Durations that were counted have `count`, `min_ns`, `median_ns`, `p99_ns` and `max_ns`.
 //! The median and the 99th percentile are at most 1.6 % off. Addresses are texts. So are the
@@ -170,6 +170,7 @@ struct Selection {
     unknown: u64,
     single: u64,
     preference: u64,
+    #[serde(rename = "round-robin")]
     round_robin: u64,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A [`Report`] is what is known of the LACs with the facts of the run. `sentence` says what
 //! became of each fault the way a tester would, `expectation` whether that was expected, and
-//! `caveat` what the numbers do not have; every document is made of them. Nothing here asks the clock or the responder.
+//! `caveat` what the numbers do not have; every document is made of them. Nothing here asks
+//! the clock or the responder.
 
 mod caveat;
 mod chart;

@@ -123,7 +123,7 @@ impl Lived {
             *selections.entry(personality.selection()).or_insert(0) += u64::from(LACS_OF_EACH);
         }
         // A LAC that had to wait for a CPU chooses as before, but not at times that show it.
-        for selection in ["single", "preference", "round_robin"] {
+        for selection in ["single", "preference", "round-robin"] {
             let most = selections.get(selection).copied().unwrap_or(0);
             let stated = number(report, &format!("/selection/{selection}"))?;
             ensure!(stated <= most, "{stated} of {most} choose by {selection}");

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use broken_lns_ebpf::code_in_address::Codes;
-use broken_lns_ebpf::sccrq::IpVersion;
+use broken_lns_ebpf::layers::IpVersion;
 
 use super::{Lockout, Terms};
 use crate::codes::{ErrorCode, ResultCode};

@@ -141,7 +141,7 @@ impl Personality {
             // Where every attempt times out, nobody sees what follows from a lockout.
             Habit::RoundRobin { .. } if self.fault == Fault::Silent => "unknown",
             Habit::Lockout { .. } => "preference",
-            Habit::RoundRobin { .. } | Habit::IgnoreAndFailOver { .. } => "round_robin",
+            Habit::RoundRobin { .. } | Habit::IgnoreAndFailOver { .. } => "round-robin",
             Habit::Retry { .. } => "single",
             Habit::GiveUp | Habit::IgnoreForEver => "unknown",
         }

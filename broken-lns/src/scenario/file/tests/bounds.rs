@@ -4,7 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use broken_lns_ebpf::sccrq::IpVersion;
+use broken_lns_ebpf::layers::IpVersion;
 use xtask::lab::Scratch;
 
 use super::*;
