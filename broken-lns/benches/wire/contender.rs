@@ -1,7 +1,6 @@
 //! What is measured side by side.
 
 use std::net::Ipv4Addr;
-use std::num::NonZeroU16;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use aya::programs::links::FdLink;
-use broken_lns::codes::{ErrorCode, ResultCode};
 use broken_lns::compile::Compiled;
 use broken_lns::follow::{Follower, Pace};
 use broken_lns::interface::Interface;
@@ -24,15 +22,15 @@ use broken_lns::scenario::{LnsRule, Place, Prefix, Scenario};
 use broken_lns::track::{Rule, Settings};
 use broken_lns_ebpf::maps::EVENTS_SIZE;
 use broken_lns_ebpf::sample::Sample;
-use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
-use xtask::lab::{Avp, ControlMessage, Process, attribute, message_type, pause};
+use xtask::lab::{Process, pause};
 
 use crate::bed::{BOX_END, Bed};
 use crate::contract::{BOUNCE, SOCKETS, TO_SOCKET, lns};
 use crate::crate_echo::CrateEcho;
 use crate::echo::Echo;
 use crate::meter::Expected;
+use crate::reply::{Reply, stop_ccn, template};
 use crate::traffic::{LNS, LNS6, Wrapping};
 use crate::udp::UdpResponder;
 
@@ -50,11 +48,6 @@ const SCAPY: &str = "/usr/lib/python3/dist-packages/scapy";
 const SCRIPT: &str = include_str!("responder.py");
 /// How long the script may take to start.
 const SCRIPT_LIMIT: Duration = Duration::from_secs(20);
-/// The error message of a reply unless it is a long one.
-const MESSAGE: &str = "Internal error";
-/// The tunnel id that every reply claims.
-const ASSIGNED_TUNNEL_ID: NonZeroU16 = NonZeroU16::new(12345).expect("it is not 0");
-
 /// One way to send something back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Contender {
@@ -76,17 +69,6 @@ pub(crate) enum Contender {
     Udp(Wait),
     /// A script that uses scapy.
     Scapy,
-}
-
-/// How long the reply is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Reply {
-    /// The default StopCCN: 52 octets.
-    Default,
-    /// The longest StopCCN: 1,051 octets.
-    LongestMessage,
-    /// The longest template: 1,400 octets.
-    LongestTemplate,
 }
 
 /// A contender at work, until it is dropped.
@@ -461,58 +443,4 @@ fn with_rules(rules: u32) -> Result<Compiled> {
         ..Scenario::from(refusal.clone())
     };
     Ok(Compiled::new(&scenario)?)
-}
-
-/// The template of a reply.
-pub(crate) fn template(reply: Reply) -> Result<Template> {
-    let refusal = |message| {
-        Refusal::new(
-            ResultCode(0),
-            Some(ErrorCode(4)),
-            message,
-            ASSIGNED_TUNNEL_ID,
-        )
-    };
-    Ok(match reply {
-        Reply::Default => refusal(MESSAGE.to_owned())?.template()?,
-        Reply::LongestMessage => {
-            let longest = broken_lns::refusal::MESSAGE_LEN_MAX;
-            refusal("x".repeat(longest))?.template()?
-        }
-        Reply::LongestTemplate => {
-            let mut message = stop_ccn();
-            for len in [1017, 319] {
-                message.avps.push(Avp {
-                    mandatory: false,
-                    ..Avp::new(99, vec![0x78; len])
-                });
-            }
-            let bytes = message.bytes();
-            ensure!(
-                bytes.len() == 1400,
-                "the longest message has {} octets",
-                bytes.len()
-            );
-            Template::new(&bytes).context("a message of 1,400 octets makes no template")?
-        }
-    })
-}
-
-/// The default answer, to be patched at Tunnel ID and Nr.
-fn stop_ccn() -> ControlMessage {
-    let codes = [&[0, 0, 0, 4], MESSAGE.as_bytes()].concat();
-    ControlMessage {
-        tunnel_id: 0,
-        session_id: 0,
-        ns: 0,
-        nr: 0,
-        avps: vec![
-            Avp::new(attribute::MESSAGE_TYPE, message_type::STOPCCN.to_be_bytes()),
-            Avp::new(attribute::RESULT_CODE, codes),
-            Avp::new(
-                attribute::ASSIGNED_TUNNEL_ID,
-                ASSIGNED_TUNNEL_ID.get().to_be_bytes(),
-            ),
-        ],
-    }
 }

@@ -13,8 +13,9 @@ use broken_lns::mode::XdpMode;
 use xtask::lab::pause;
 
 use crate::bed::{BOX_END, Bed};
-use crate::contender::{Contender, Reply};
+use crate::contender::Contender;
 use crate::flood::OFFER;
+use crate::reply::Reply;
 use crate::report::{Row, SUMMARY, Table, Target, Unit};
 use crate::traffic::Traffic;
 use crate::{Effort, progress, progress_ends};

@@ -7,8 +7,9 @@ use broken_lns::mode::{Wait, XdpMode};
 
 use crate::Effort;
 use crate::bed::{Bed, Offer};
-use crate::contender::{Contender, Reply};
+use crate::contender::Contender;
 use crate::contract::FLOOD;
+use crate::reply::Reply;
 use crate::report::{SUMMARY, Table, Target, Unit};
 use crate::rounds::{Pair, Rounds};
 use crate::traffic::Traffic;

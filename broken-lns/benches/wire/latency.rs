@@ -7,8 +7,9 @@ use broken_lns::mode::{Wait, XdpMode};
 
 use crate::Effort;
 use crate::bed::{Bed, Offer};
-use crate::contender::{Contender, Reply};
+use crate::contender::Contender;
 use crate::meter::quantile;
+use crate::reply::Reply;
 use crate::report::{Row, SUMMARY, Summary, Table, Target, Unit};
 use crate::rounds::{Pair, Rounds};
 use crate::traffic::Traffic;

@@ -23,6 +23,7 @@ mod load;
 mod matrix;
 mod meter;
 mod plot;
+mod reply;
 mod report;
 mod rounds;
 mod rules;

@@ -5,8 +5,9 @@ use broken_lns::mode::{Wait, XdpMode};
 
 use crate::Effort;
 use crate::bed::Bed;
-use crate::contender::{Contender, Reply};
+use crate::contender::Contender;
 use crate::flood::OFFER;
+use crate::reply::Reply;
 use crate::report::{SUMMARY, Table, Unit};
 use crate::rounds::{Entry, Pair, Rounds};
 use crate::traffic::{Traffic, Wrapping};

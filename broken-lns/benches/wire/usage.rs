@@ -9,7 +9,8 @@ use nix::time::ClockId;
 use xtask::lab::{Process, pause};
 
 use crate::bed::{BOX_END, Bed};
-use crate::contender::{Contender, Reply};
+use crate::contender::Contender;
+use crate::reply::Reply;
 use crate::report::{Row, Table, Target, Unit};
 use crate::traffic::Traffic;
 use crate::{Effort, flood, latency, progress, progress_ends};
