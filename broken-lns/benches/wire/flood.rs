@@ -55,21 +55,45 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
         Pair(redirect, udp, Some(Target::AtLeast(3.3))),
     ];
     let mut bed = Bed::new(Traffic::DEFAULT)?;
+    let title = format!("Answers at flood, {}", Traffic::DEFAULT.name());
+    let sides = Sides {
+        contenders: &contenders,
+        pairs: &pairs,
+    };
+    Ok(vec![table("flood", title, &mut bed, sides, effort)?])
+}
+
+/// Contenders side by side, and what of them is compared.
+#[derive(Clone, Copy)]
+pub(crate) struct Sides<'s> {
+    pub(crate) contenders: &'s [Contender],
+    pub(crate) pairs: &'s [Pair],
+}
+
+/// What these contenders answer a second at flood, and the ratios between them.
+pub(crate) fn table(
+    what: &str,
+    title: String,
+    bed: &mut Bed,
+    sides: Sides<'_>,
+    effort: Effort,
+) -> Result<Table> {
+    let entries = sides.contenders.iter().map(|contender| (*contender).into());
     let rounds = Rounds::run(
-        "flood",
-        slice::from_mut(&mut bed),
-        contenders.map(Into::into).to_vec(),
+        what,
+        slice::from_mut(bed),
+        entries.collect(),
         effort,
         OFFER,
         effort.length,
     )?;
     let answered = |window: &Window| window.returned;
     let mut rows = rounds.rows(Unit::PerSecond, answered);
-    rows.extend(pairs.map(|pair| rounds.ratio(pair, answered)));
-    Ok(vec![Table {
-        title: format!("Answers at flood, {}", Traffic::DEFAULT.name()),
+    rows.extend(sides.pairs.iter().map(|pair| rounds.ratio(*pair, answered)));
+    Ok(Table {
+        title,
         columns: SUMMARY.to_vec(),
         rows,
         thrown_away: rounds.voids.0,
-    }])
+    })
 }

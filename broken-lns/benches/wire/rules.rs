@@ -2,19 +2,16 @@
 //! many have a rule of their own: what a rule takes is hardly ever in a cache. The program's own
 //! time is taken with one LNS that has a rule.
 
-use std::slice;
-
 use anyhow::Result;
 
 use crate::Effort;
 use crate::bed::Bed;
 use crate::contender::Contender;
 use crate::cost::in_rounds;
-use crate::flood::OFFER;
+use crate::flood::{self, Sides};
 use crate::report::{Row, SUMMARY, Table, Target, Unit};
-use crate::rounds::{Pair, Rounds};
+use crate::rounds::Pair;
 use crate::traffic::Traffic;
-use crate::window::Window;
 
 /// The LNSs that are asked.
 const LNSS: u32 = 65_536;
@@ -28,31 +25,18 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Table>> {
         ..Traffic::DEFAULT
     })?;
     let contenders = RULES.map(Contender::Rules);
-    let rounds = Rounds::run(
-        "rules, flood",
-        slice::from_mut(&mut bed),
-        contenders.map(Into::into).to_vec(),
-        effort,
-        OFFER,
-        effort.length,
-    )?;
     let [none, one, some, all] = [0, 1, 2, 3];
-    let answered = |window: &Window| window.returned;
-    let mut rows = rounds.rows(Unit::PerSecond, answered);
-    rows.extend(
-        [
-            Pair(one, none, None),
-            Pair(some, one, None),
-            Pair(all, one, Some(Target::AtLeast(0.9))),
-        ]
-        .map(|pair| rounds.ratio(pair, answered)),
-    );
-    let flood = Table {
-        title: format!("Answers at flood by rules, to {LNSS} LNSs"),
-        columns: SUMMARY.to_vec(),
-        rows,
-        thrown_away: rounds.voids.0,
+    let pairs = [
+        Pair(one, none, None),
+        Pair(some, one, None),
+        Pair(all, one, Some(Target::AtLeast(0.9))),
+    ];
+    let title = format!("Answers at flood by rules, to {LNSS} LNSs");
+    let sides = Sides {
+        contenders: &contenders,
+        pairs: &pairs,
     };
+    let flood = flood::table("rules, flood", title, &mut bed, sides, effort)?;
     drop(bed);
     let mut bed = Bed::new(Traffic::DEFAULT)?;
     Ok(vec![flood, costs(&mut bed, contenders, effort)?])
