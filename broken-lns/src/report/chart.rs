@@ -23,6 +23,8 @@ pub(super) const COLOURS: [(u8, u8, u8); 6] = [
     (0xb8, 0x95, 0x12),
     (0x80, 0x80, 0x80),
 ];
+/// Labels of an axis with counts, beside that of 0.
+const MOST_LABELS: u64 = 10;
 /// The least duration that a logarithmic axis has.
 const LEAST: f64 = 1e3;
 
@@ -38,7 +40,11 @@ pub(super) fn attempts(over_time: &OverTime) -> Result<String, Failed> {
     } = over_time;
     let step = *step_seconds as f64;
     let end = (counts.len() as f64 * step).max(1.0);
-    let most = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    // With fewer attempts than labels there would be labels between them.
+    let labels = most.min(MOST_LABELS) as usize + 1;
+    // Room for the label of the highest bar.
+    let top = most as f64 * 1.05;
     // Axes are of floating point, since those of whole numbers overflow where they are short.
     let whole = |value: f64| match value.fract() {
         0.0 => thousands(value as u64),
@@ -50,7 +56,7 @@ pub(super) fn attempts(over_time: &OverTime) -> Result<String, Failed> {
             .margin_right(LABEL_WIDTH / 2)
             .x_label_area_size(LABEL_HEIGHT)
             .y_label_area_size(LABEL_WIDTH)
-            .build_cartesian_2d(0.0..end, 0.0..most)
+            .build_cartesian_2d(0.0..end, 0.0..top)
             .map_err(failed)?;
         chart
             .configure_mesh()
@@ -61,6 +67,7 @@ pub(super) fn attempts(over_time: &OverTime) -> Result<String, Failed> {
                 seconds if seconds.is_empty() => seconds,
                 seconds => format!("{seconds} s"),
             })
+            .y_labels(labels)
             .y_label_formatter(&|count| whole(*count))
             .draw()
             .map_err(failed)?;

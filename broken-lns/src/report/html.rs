@@ -35,7 +35,7 @@ pub fn html(report: &Report) -> String {
         body.push_str("<h2>Attempts over time</h2>\n");
         let attempts = chart::attempts(&findings.attempts_over_time);
         let step = thousands(findings.attempts_over_time.step_seconds);
-        let caption = format!("Attempts in steps of {step} s, from the first event on");
+        let caption = format!("Attempts in steps of {step} s, from the first attempt on");
         body.push_str(&figure(attempts, &caption, &[]));
     }
     for (title, of) in [
