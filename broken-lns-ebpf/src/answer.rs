@@ -1,5 +1,6 @@
 //! One answered SCCRQ, as the half that answered it tells of it.
 
+use crate::entry::Entry;
 use crate::frame::Frame;
 use crate::parties::Parties;
 use crate::sccrq::Sccrq;
@@ -59,15 +60,14 @@ impl Answer {
 
     /// The value in the octets of a map's entry; `None` where there are too few.
     pub fn from_octets(octets: &[u8]) -> Option<Self> {
-        let word = |at: usize| Some(u64::from_ne_bytes(*octets.get(at..)?.first_chunk()?));
-        let half = |at: usize| Some(u16::from_ne_bytes(*octets.get(at..)?.first_chunk()?));
+        let entry = Entry(octets);
         Some(Self {
-            lac: [word(0)?, word(8)?],
-            lns: [word(16)?, word(24)?],
-            ip_version: half(32)?,
-            lac_port: half(34)?,
-            tunnel_id: half(36)?,
-            ns: half(38)?,
+            lac: [entry.u64(0)?, entry.u64(8)?],
+            lns: [entry.u64(16)?, entry.u64(24)?],
+            ip_version: entry.u16(32)?,
+            lac_port: entry.u16(34)?,
+            tunnel_id: entry.u16(36)?,
+            ns: entry.u16(38)?,
         })
     }
 }

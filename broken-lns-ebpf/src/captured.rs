@@ -1,5 +1,6 @@
 //! A frame as the kernel half captured it, for those who write it to a file.
 
+use crate::entry::Entry;
 use crate::verdict::Verdict;
 
 /// Octets of a frame that are captured at the most: all of one with the MTU of Ethernet and two
@@ -87,16 +88,15 @@ impl Captured {
     /// The same before the octets of the frame are there, and what is.
     pub fn read(octets: &[u8]) -> Option<(Self, &[u8])> {
         let (captured, rest) = octets.split_at_checked(Self::LEN)?;
-        let word = |at: usize| Some(u64::from_ne_bytes(*captured.get(at..)?.first_chunk()?));
-        let long = |at: usize| Some(u32::from_ne_bytes(*captured.get(at..)?.first_chunk()?));
+        let entry = Entry(captured);
         let captured = Self {
-            time: word(0)?,
-            scenario: long(8)?,
-            rule: long(12)?,
-            len: long(16)?,
-            snap_len: long(20)?,
-            verdict: long(24)?,
-            direction: long(28)?,
+            time: entry.u64(0)?,
+            scenario: entry.u32(8)?,
+            rule: entry.u32(12)?,
+            len: entry.u32(16)?,
+            snap_len: entry.u32(20)?,
+            verdict: entry.u32(24)?,
+            direction: entry.u32(28)?,
         };
         Some((captured, rest))
     }

@@ -1,6 +1,7 @@
 //! What was heard of a LAC and what was done about it, as one half tells it to
 //! those who follow what LACs do.
 
+use crate::entry::Entry;
 use crate::frame::Frame;
 use crate::layers::{Datagram, IpVersion, Layers};
 use crate::parties::Parties;
@@ -152,27 +153,25 @@ impl Event {
     /// beginning of the message, where the kernel half told it. `None` where there are too few.
     pub fn from_octets(octets: &[u8]) -> Option<(Self, &[u8])> {
         let (event, rest) = octets.split_at_checked(Self::LEN)?;
-        let word = |at: usize| Some(u64::from_ne_bytes(*event.get(at..)?.first_chunk()?));
-        let long = |at: usize| Some(u32::from_ne_bytes(*event.get(at..)?.first_chunk()?));
-        let half = |at: usize| Some(u16::from_ne_bytes(*event.get(at..)?.first_chunk()?));
+        let entry = Entry(event);
         let event = Self {
-            time: word(0)?,
-            lac: [word(8)?, word(16)?],
-            lns: [word(24)?, word(32)?],
-            scenario: long(40)?,
-            rule: long(44)?,
-            frame_len: long(48)?,
-            lac_port: half(52)?,
-            vlan: half(54)?,
-            inner_vlan: half(56)?,
-            message_type: half(58)?,
-            tunnel_id: half(60)?,
-            assigned_tunnel_id: half(62)?,
-            ns: half(64)?,
-            nr: half(66)?,
-            verdict: half(68)?,
-            ip_version: *event.get(70)?,
-            kind: *event.get(71)?,
+            time: entry.u64(0)?,
+            lac: [entry.u64(8)?, entry.u64(16)?],
+            lns: [entry.u64(24)?, entry.u64(32)?],
+            scenario: entry.u32(40)?,
+            rule: entry.u32(44)?,
+            frame_len: entry.u32(48)?,
+            lac_port: entry.u16(52)?,
+            vlan: entry.u16(54)?,
+            inner_vlan: entry.u16(56)?,
+            message_type: entry.u16(58)?,
+            tunnel_id: entry.u16(60)?,
+            assigned_tunnel_id: entry.u16(62)?,
+            ns: entry.u16(64)?,
+            nr: entry.u16(66)?,
+            verdict: entry.u16(68)?,
+            ip_version: entry.u8(70)?,
+            kind: entry.u8(71)?,
         };
         Some((event, rest))
     }

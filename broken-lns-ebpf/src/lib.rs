@@ -15,6 +15,7 @@ pub mod answer;
 pub mod captured;
 pub mod chance;
 pub mod code_in_address;
+mod entry;
 pub mod event;
 pub mod frame;
 pub mod layers;
