@@ -96,6 +96,11 @@ impl Expectations {
         Self(expected.collect())
     }
 
+    /// Whether nothing is expected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How long a LAC has to be quiet before it may be taken for one that gave up, so that all
     /// that is expected can be seen: the longest that anything lets LACs wait.
     pub fn patience(&self) -> Duration {

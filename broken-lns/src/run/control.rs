@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::follow::NobodyJudges;
 use super::{Session, capture, follow};
 use crate::cli::ControlChoice;
 use crate::compile::Compiled;
@@ -166,6 +167,8 @@ impl Session {
     /// Where one of them cannot, or a reply would not fit its interface; the old one goes on
     /// on all of them then.
     fn change_to(&mut self, scenario: Scenario) -> Result<(), Refused> {
+        let expectations = Expectations::of(&scenario);
+        NobodyJudges::check(&expectations, self.follower.is_some()).map_err(Refused::because)?;
         let compiled = Compiled::new(&scenario).map_err(Refused::because)?;
         for responder in &self.responders {
             let fits = compiled.check_mtu(responder.interface(), responder.mtu());
@@ -178,11 +181,7 @@ impl Session {
         let number = self.scenario_number;
         // Before anything of it can happen.
         if let Some(follower) = &self.follower {
-            follower.enter(
-                number,
-                follow::rules(&scenario),
-                Expectations::of(&scenario),
-            )?;
+            follower.enter(number, follow::rules(&scenario), expectations)?;
         }
         if let Some(capture) = &self.capture {
             capture.enter(number, capture::rules(&scenario));
