@@ -170,6 +170,10 @@ pub fn run(flags: &Run) -> Result<()> {
                 .map_err(|error| Refused::because(format_args!("{error:#}")));
             stop.done(told.copied()).await;
         }
+        if let (Err(_), Err(error)) = (&result, &end) {
+            // The command ends with what came first, which would hide this.
+            eprintln!("broken-lns: {error:#}");
+        }
         result.and(end)?;
         // Whatever else may have gone wrong is worse than what LACs did.
         report.map_or(Ok(()), |report| Ok(report.judgements.check()?))
@@ -247,11 +251,13 @@ impl Session {
                 Err(refused) => self.status.line(format!("no report: {refused}")),
             },
             Step::Written(errors) => {
-                for error in errors {
-                    self.status
-                        .line(format!("{:#}", anyhow::Error::from(error)));
+                if !errors.is_empty() {
+                    self.status.line(reports::lines(&errors));
                 }
             }
+            Step::Broken => self
+                .status
+                .line("no report: whoever wrote it panicked, which is a mistake in broken-lns"),
         }
     }
 
