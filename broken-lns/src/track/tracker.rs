@@ -300,7 +300,9 @@ impl Tracker {
     /// An SCCRQ came, or something was done about one. Whether it fits.
     fn request(&mut self, event: &Event) -> bool {
         if event.assigned_tunnel_id == 0 {
-            return false;
+            // No LAC has such a tunnel: the message is malformed, which its verdict counts, and
+            // there is no attempt that it might belong to.
+            return event.kind() == Some(Kind::Heard);
         }
         let lac = address(event.lac, event.ip_version);
         let kind = event.kind();

@@ -528,3 +528,13 @@ fn the_rules_of_former_scenarios_are_known_for_a_while() {
     assert_eq!(name_after(3, 1 << 17), "fault 0");
     assert_eq!(name_after(4, 1 << 17), "rule 0 of scenario 0");
 }
+
+#[test]
+fn a_malformed_request_is_no_event_that_fits_nothing() {
+    let mut events = Vec::new();
+    kernel(1).request(&mut events, SECOND, 0, Verdict::NoTunnelId);
+    let (tracker, outcomes) = follow(events, 2 * SECOND);
+    let totals = tracker.findings().totals;
+    assert_eq!((totals.events, totals.events_unmatched), (1, 0));
+    assert_eq!((totals.lacs, outcomes.len()), (0, 0));
+}
