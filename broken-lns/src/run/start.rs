@@ -90,7 +90,9 @@ impl Session {
                 _ => log::LevelFilter::Debug,
             },
         };
+        // All in one place, so that the times of LACs fit those of the run.
         let pace = Pace::new(flags.track.track_clock_rate);
+        let (started, started_at) = (Instant::now(), SystemTime::now());
         let follower = flags.track.settings();
         let follower = follower.map(|mut settings| {
             // Who may wait so long has not given up before.
@@ -156,8 +158,8 @@ impl Session {
             refusal,
             file: flags.scenario.clone(),
             changed: false,
-            started: Instant::now(),
-            started_at: SystemTime::now(),
+            started,
+            started_at,
             zero: Snapshot::default(),
             zero_hits: Vec::new(),
         })
