@@ -51,6 +51,11 @@ impl Reports {
         })
     }
 
+    /// Whether none is asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// What there is to do next; it never comes where nothing is.
     pub(super) async fn next(&mut self) -> Step {
         if let Some(writing) = &mut self.writing {
