@@ -18,6 +18,7 @@ pub use track::{Report, Track};
 
 use crate::{
     codes::{ErrorCodeChoice, ResultCode},
+    judge::Failed,
     mode::{Path, Wait, XdpMode},
     refusal::{DEFAULT_ERROR_MESSAGE, Refusal, RefusalError},
 };
@@ -73,7 +74,8 @@ pub enum Command {
     /// Let a running responder read its scenario file once more, as SIGHUP does.
     Reload(Target),
 
-    /// Let the counters of a running responder begin at zero again.
+    /// Let the counters of a running responder begin at zero again; reports and the times of LACs
+    /// go on.
     Reset(Target),
 
     /// Stop a running responder, and wait until nothing is attached any more.
@@ -88,8 +90,19 @@ pub struct Check {
     pub file: PathBuf,
 }
 
+/// How `broken-lns run` ends.
+const STATUSES: &str = "\
+Exit status:
+  0  all went well; an expectation of which too little was seen does not fail
+  1  something went wrong, whatever LACs did; a report that could not be written counts
+  2  wrong usage
+  3  all went well, and LACs broke an expectation of the scenario";
+
+const _: () = assert!(Failed::STATUS == 3, "the exit status in the help");
+
 /// The flags of `broken-lns run`.
 #[derive(Debug, Args)]
+#[command(after_help = STATUSES)]
 pub struct Run {
     /// Interface that the SCCRQs arrive at; give it again for more of them.
     #[arg(short, long = "interface", value_name = "NAME", default_value = "eth1")]

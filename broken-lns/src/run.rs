@@ -30,7 +30,7 @@ use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, summary};
 use crate::privilege;
 use crate::refusal::Refusal;
-use crate::report::{Report, outline};
+use crate::report::{Report, judged, outline};
 use crate::responder::{Responder, ResponderError};
 use crate::scenario::Scenario;
 use crate::snapshot::Snapshot;
@@ -158,7 +158,7 @@ pub fn run(flags: &Run) -> Result<()> {
         };
         control.close();
         // What was counted is shown, whatever ended the run.
-        let (report, shown) = session.end();
+        let (report, shown) = session.end(reports.is_empty());
         let written = match &report {
             Some(report) => reports.finish(report).await,
             None => Ok(()),
@@ -169,6 +169,10 @@ pub fn run(flags: &Run) -> Result<()> {
                 .as_ref()
                 .map_err(|error| Refused::because(format_args!("{error:#}")));
             stop.done(told.copied()).await;
+        }
+        if let (Err(_), Err(error)) = (&result, &end) {
+            // The command ends with what came first, which would hide this.
+            eprintln!("broken-lns: {error:#}");
         }
         result.and(end)?;
         // Whatever else may have gone wrong is worse than what LACs did.
@@ -247,16 +251,19 @@ impl Session {
                 Err(refused) => self.status.line(format!("no report: {refused}")),
             },
             Step::Written(errors) => {
-                for error in errors {
-                    self.status
-                        .line(format!("{:#}", anyhow::Error::from(error)));
+                if !errors.is_empty() {
+                    self.status.line(reports::lines(&errors));
                 }
             }
+            Step::Broken => self
+                .status
+                .line("no report: whoever wrote it panicked, which is a mistake in broken-lns"),
         }
     }
 
-    /// Stops everything, shows the last counters, and returns the last report.
-    fn end(mut self) -> (Option<Report>, Result<()>) {
+    /// Stops everything, shows the last counters, and returns the last report. Where that goes to
+    /// no file, `tells_all` has what came of expectations shown in any case.
+    fn end(mut self, tells_all: bool) -> (Option<Report>, Result<()>) {
         let responders = std::mem::take(&mut self.responders);
         let stopped: Vec<_> = responders.into_iter().map(Responder::stop).collect();
         // Nothing is heard any more.
@@ -275,19 +282,33 @@ impl Session {
                     last: true,
                 },
                 report.as_ref(),
+                tells_all,
             ),
             Err(error) => Err(error.into()),
         };
         (report, shown.and(followed.map_err(Into::into)))
     }
 
-    fn show_last(&mut self, snapshot: Snapshot, report: Option<&Report>) -> Result<()> {
+    fn show_last(
+        &mut self,
+        snapshot: Snapshot,
+        report: Option<&Report>,
+        tells_all: bool,
+    ) -> Result<()> {
         self.fetch();
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
         self.status.clear();
         match &mut self.json {
-            Some(json) => json.write(&snapshot),
+            Some(json) => {
+                if let Some(report) = report.filter(|_| tells_all) {
+                    // Standard output is for lines of JSON alone.
+                    let palette = Palette::of(&std::io::stderr());
+                    let most = report.judgements.all.len();
+                    eprint!("{}", judged(&report.judgements, most, &palette));
+                }
+                json.write(&snapshot)
+            }
             None => {
                 let palette = Palette::of(&std::io::stdout());
                 let mut text = summary(&snapshot, &palette);

@@ -133,7 +133,7 @@ impl Track {
         (self.track != Sample::NONE).then(|| Settings {
             memory: self.track_memory,
             sample: self.track,
-            patience: self.track_patience.as_nanos() as u64,
+            patience: u64::try_from(self.track_patience.as_nanos()).unwrap_or(u64::MAX),
             disorder: Settings::DISORDER * u64::from(self.track_clock_rate),
         })
     }
@@ -261,6 +261,12 @@ mod tests {
         }
         let none = track(&["--track", "none"]).expect("it is a value");
         assert_eq!((none.settings(), none.events_size()), (None, 4096));
+    }
+
+    #[test]
+    fn patience_may_be_longer_than_any_run() {
+        let track = track(&["--track-patience", "1000years"]).expect("it is a time");
+        assert_eq!(track.settings().expect("all").patience, u64::MAX);
     }
 
     #[test]

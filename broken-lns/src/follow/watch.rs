@@ -67,23 +67,18 @@ impl Watch {
 
     pub(super) fn advance(&mut self, now: u64) {
         self.tracker.advance(now);
-        self.hear();
+        for outcome in self.tracker.take_outcomes() {
+            hear(&mut self.judge, &mut self.latest, outcome);
+        }
     }
 
     pub(super) fn finish(&mut self, now: u64) {
-        self.tracker.finish(now);
-        self.hear();
-    }
-
-    /// Hands on what came to its end.
-    fn hear(&mut self) {
-        for outcome in self.tracker.take_outcomes() {
-            self.judge.hear(&outcome);
-            if outcome.conclusion.reaction().is_some() {
-                self.latest.truncate(LATEST - 1);
-                self.latest.push_front(outcome);
-            }
-        }
+        let Self {
+            tracker,
+            latest,
+            judge,
+        } = self;
+        tracker.finish(now, |outcome| hear(judge, latest, outcome));
     }
 
     /// What there is to report, with `lacs` single LACs at the most.
@@ -107,5 +102,14 @@ impl Watch {
     /// How long LACs took, over all faults.
     pub fn durations(&self) -> Durations {
         self.tracker.durations()
+    }
+}
+
+/// Hands on what came to its end.
+fn hear(judge: &mut Judge, latest: &mut VecDeque<Outcome>, outcome: Outcome) {
+    judge.hear(&outcome);
+    if outcome.conclusion.reaction().is_some() {
+        latest.truncate(LATEST - 1);
+        latest.push_front(outcome);
     }
 }

@@ -36,6 +36,8 @@ use crate::track::findings::{FaultKey, Outcome};
 
 /// Expectations that there is room for: those of the largest scenario.
 const EXPECTATIONS: usize = maps::MAX_RULES as usize;
+/// Octets of what makes them what they are, all together.
+const IDENTITIES: usize = 64 << 20;
 /// Rules of former scenarios whose expectations are known.
 const RULES: usize = 1 << 20;
 /// Former scenarios that are known.
@@ -52,6 +54,8 @@ pub struct Judge {
     judgements: Judgements,
     /// The place of an expectation, by all that makes it what it is.
     places: HashMap<String, u32>,
+    /// The octets of all of that.
+    identities: usize,
     /// The rules that expect something, with the places of what they do, by scenario.
     scenarios: BTreeMap<u32, Rules>,
     /// How many rules that are, those that are shared counted once.
@@ -96,6 +100,11 @@ impl Expectations {
         Self(expected.collect())
     }
 
+    /// Whether nothing is expected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How long a LAC has to be quiet before it may be taken for one that gave up, so that all
     /// that is expected can be seen: the longest that anything lets LACs wait.
     pub fn patience(&self) -> Duration {
@@ -116,6 +125,7 @@ impl Judge {
             started,
             judgements: Judgements::default(),
             places: HashMap::new(),
+            identities: 0,
             scenarios: BTreeMap::new(),
             rules: 0,
             breakers: 0,
@@ -172,7 +182,8 @@ impl Judge {
             return Some(*place);
         }
         let all = &mut self.judgements.all;
-        if all.len() >= EXPECTATIONS {
+        let identities = self.identities + identity.len();
+        if all.len() >= EXPECTATIONS || identities > IDENTITIES {
             self.judgements.left_out += 1;
             return None;
         }
@@ -190,6 +201,7 @@ impl Judge {
             breakers: Vec::new(),
             breakers_left_out: 0,
         });
+        self.identities = identities;
         self.places.insert(identity, place);
         Some(place)
     }

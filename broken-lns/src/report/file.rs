@@ -11,12 +11,20 @@ const NAMES: u32 = 64;
 
 /// Gives a file these contents, which are on the disk before the file has them.
 ///
-/// Its directory must exist. A link at its place is replaced, and not followed.
+/// Its directory must exist. A link at its place is replaced, and not followed. A pipe or a
+/// device is given the contents and stays what it is, also where a link leads to it; as always
+/// with a pipe, that waits until somebody reads.
 ///
 /// # Errors
 ///
 /// Those of the file system. The file is then as it was, and there is no other one.
 pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    if is_stream(path) {
+        return OpenOptions::new()
+            .write(true)
+            .open(path)?
+            .write_all(contents);
+    }
     let directory = directory_of(path);
     let (new, mut file) = create_beside(directory)?;
     let written = file
@@ -42,8 +50,18 @@ pub(super) fn check(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    if is_stream(path) {
+        // To open a pipe might wait, or tell a reader that there is no more.
+        return Ok(());
+    }
     let (new, _) = create_beside(directory_of(path))?;
     fs::remove_file(new)
+}
+
+/// Whether there is something that takes octets and has no contents of its own: a pipe, a
+/// terminal, `/dev/null`.
+fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 fn directory_of(path: &Path) -> &Path {

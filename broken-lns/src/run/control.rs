@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::follow::NobodyJudges;
 use super::{Session, capture, follow};
 use crate::cli::ControlChoice;
 use crate::compile::Compiled;
@@ -17,7 +18,7 @@ use crate::interface::Interface;
 use crate::judge::Expectations;
 use crate::refusal::Refusal;
 use crate::report::Format;
-use crate::scenario::{Fault, LnsRule, Place, Scenario, Treatment};
+use crate::scenario::{Expectation, Fault, LnsRule, Place, Scenario, Treatment};
 
 /// Listens where it was asked for, or else where clients look first. A warning says why nobody
 /// can reach us there.
@@ -76,11 +77,12 @@ impl Controlled for Session {
 
     fn set(&mut self, change: &Set) -> Result<Changed, Refused> {
         let mut scenario = self.scenario.clone();
-        let treatment = match change.lns {
+        let (treatment, dropped) = match change.lns {
             None => {
                 let present = refusal_of(&scenario.default, &self.refusal);
                 scenario.default = change.applied_to(present)?.into();
-                scenario.default.clone()
+                let dropped = drop_unmeetable(&mut scenario.default_expect, &scenario.default);
+                (scenario.default.clone(), dropped)
             }
             Some(prefix) => {
                 let is_for = |rule: &&mut LnsRule| rule.prefixes.contains(&prefix);
@@ -106,7 +108,8 @@ impl Controlled for Session {
                     .applied_to(refusal_of(present, &self.refusal))?
                     .into();
                 rule.treatment = Some(treatment.clone());
-                treatment
+                let dropped = drop_unmeetable(&mut rule.expect, &treatment);
+                (treatment, dropped)
             }
         };
         self.change_to(scenario)?;
@@ -117,7 +120,7 @@ impl Controlled for Session {
                 lns: change.lns,
                 treatment: treatment.to_string(),
             }),
-            remarks: remark(&self.scenario).into_iter().collect(),
+            remarks: remark(&self.scenario).into_iter().chain(dropped).collect(),
         })
     }
 
@@ -166,6 +169,8 @@ impl Session {
     /// Where one of them cannot, or a reply would not fit its interface; the old one goes on
     /// on all of them then.
     fn change_to(&mut self, scenario: Scenario) -> Result<(), Refused> {
+        let expectations = Expectations::of(&scenario);
+        NobodyJudges::check(&expectations, self.follower.is_some()).map_err(Refused::because)?;
         let compiled = Compiled::new(&scenario).map_err(Refused::because)?;
         for responder in &self.responders {
             let fits = compiled.check_mtu(responder.interface(), responder.mtu());
@@ -178,11 +183,7 @@ impl Session {
         let number = self.scenario_number;
         // Before anything of it can happen.
         if let Some(follower) = &self.follower {
-            follower.enter(
-                number,
-                follow::rules(&scenario),
-                Expectations::of(&scenario),
-            )?;
+            follower.enter(number, follow::rules(&scenario), expectations)?;
         }
         if let Some(capture) = &self.capture {
             capture.enter(number, capture::rules(&scenario));
@@ -267,5 +268,38 @@ fn refusal_of<'a>(treatment: &'a Treatment, flags: &'a Refusal) -> &'a Refusal {
     match &treatment.fault {
         Fault::Refuse(refusal) => refusal,
         _ => flags,
+    }
+}
+
+/// Expects nothing any more where nobody could fulfil it who is treated so, and says why.
+fn drop_unmeetable(expect: &mut Option<Expectation>, treatment: &Treatment) -> Option<String> {
+    let (_, reason) = expect.as_ref()?.unmeetable(treatment).into_iter().next()?;
+    *expect = None;
+    Some(format!(
+        "nothing is expected there any more, since {reason}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_do_about_a_change_is_expected_no_more() {
+        let text = "[default]\nfault = \"refuse\"\nresult = 2\nexpect = \"nokia-sros\"\n";
+        let scenario = Scenario::parse("test.toml", text, &Refusal::default());
+        let scenario = scenario.expect("all of this is right");
+        let mut expect = scenario.default_expect.clone();
+        assert_eq!(drop_unmeetable(&mut expect, &scenario.default), None);
+        assert_eq!(expect, scenario.default_expect);
+
+        let text = "[default]\nfault = \"refuse\"\nresult = 3\n";
+        let changed = Scenario::parse("test.toml", text, &Refusal::default());
+        let changed = changed.expect("all of this is right").default;
+        let remark = drop_unmeetable(&mut expect, &changed).expect("it does not say");
+        let begin = "nothing is expected there any more, since profile `nokia-sros`";
+        assert!(remark.starts_with(begin), "{remark}");
+        assert_eq!(expect, None);
+        assert_eq!(drop_unmeetable(&mut expect, &changed), None);
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::Session;
 use crate::control::protocol::{Document, LacLine, Reacted, Reactions, Refused};
 use crate::follow::{FollowError, Follower, Known, Watch};
+use crate::judge::Expectations;
 use crate::metrics::Times;
 use crate::report::{Facts, Format, Report};
 use crate::scenario::Scenario;
@@ -17,6 +18,27 @@ const NOTICED: usize = 50;
 
 /// LACs of which a report tells by themselves.
 const REPORTED: usize = 100;
+
+/// Why a scenario cannot be played by a responder that follows nobody.
+///
+/// An expectation that nobody holds LACs against would fail for none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the scenario says what to expect of LACs, and with --track none nobody is followed who could \
+     do it; follow all with --track all, or some with --track 1/N, or take `expect` out of the \
+     scenario"
+)]
+pub(super) struct NobodyJudges;
+
+impl NobodyJudges {
+    /// Fails where something is expected of LACs that nobody follows.
+    pub(super) fn check(expectations: &Expectations, is_followed: bool) -> Result<(), Self> {
+        match is_followed || expectations.is_empty() {
+            true => Ok(()),
+            false => Err(Self),
+        }
+    }
+}
 
 /// The rules of a scenario as whoever follows LACs has to know them.
 pub(super) fn rules(scenario: &Scenario) -> Vec<Rule> {
@@ -112,5 +134,22 @@ impl Session {
         let follower = self.follower.as_ref();
         let durations = follower.map(|follower| follower.ask(|watch| Watch::durations(watch)));
         Ok(durations.transpose()?.as_ref().map(Times::of))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Refusal;
+
+    #[test]
+    fn nobody_is_expected_to_do_what_nobody_sees() {
+        for (expect, expected) in [("", Ok(())), ("expect = \"junos\"\n", Err(NobodyJudges))] {
+            let text = format!("[default]\nfault = \"silent\"\n{expect}");
+            let scenario = Scenario::parse("test.toml", &text, &Refusal::default());
+            let expectations = Expectations::of(&scenario.expect("all of this is right"));
+            assert_eq!(NobodyJudges::check(&expectations, false), expected);
+            assert_eq!(NobodyJudges::check(&expectations, true), Ok(()));
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The files of reports, which are written while nothing else waits for the disk.
 
+use std::error::Error as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -23,6 +25,8 @@ pub(super) enum Step {
     Due,
     /// They were written, apart from these.
     Written(Vec<WriteError>),
+    /// Whoever wrote them panicked, which is a mistake in broken-lns.
+    Broken,
 }
 
 impl Reports {
@@ -40,24 +44,27 @@ impl Reports {
                 );
             }
         }
-        let interval = flags.report_interval.map(|period| {
-            let mut interval = interval_at(Instant::now() + period, period);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            interval
-        });
         Ok(Self {
             files: flags.reports.clone(),
-            interval,
+            interval: flags.report_interval.and_then(every),
             writing: None,
         })
+    }
+
+    /// Whether none is asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
     }
 
     /// What there is to do next; it never comes where nothing is.
     pub(super) async fn next(&mut self) -> Step {
         if let Some(writing) = &mut self.writing {
-            let errors = writing.await.unwrap_or_default();
+            let written = writing.await;
             self.writing = None;
-            return Step::Written(errors);
+            return match written {
+                Ok(errors) => Step::Written(errors),
+                Err(_) => Step::Broken,
+            };
         }
         match &mut self.interval {
             Some(interval) => {
@@ -84,18 +91,63 @@ impl Reports {
             // The last one says as much and more.
             let _ = writing.await;
         }
-        let mut errors = write(report, &self.files).into_iter();
-        match errors.next() {
-            None => Ok(()),
-            Some(first) => Err(errors.fold(anyhow!(first), |all, next| {
-                all.context(format!("{:#}", anyhow!(next)))
-            })),
+        match &write(report, &self.files)[..] {
+            [] => Ok(()),
+            errors => bail!(lines(errors)),
         }
     }
+}
+
+/// The errors, each in its line with its causes: none of them is the cause of another.
+pub(super) fn lines(errors: &[WriteError]) -> String {
+    let mut lines = Vec::with_capacity(errors.len());
+    for error in errors {
+        let mut line = error.to_string();
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            line = format!("{line}: {next}");
+            cause = next.source();
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+/// Every such period from now on; `None` where that is so long that no clock gets there.
+fn every(period: Duration) -> Option<Interval> {
+    let mut interval = interval_at(Instant::now().checked_add(period)?, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    Some(interval)
 }
 
 /// Writes a report to files, and returns what went wrong.
 fn write(report: &Report, files: &[PathBuf]) -> Vec<WriteError> {
     let results = files.iter().map(|file| report.write(file));
     results.filter_map(Result::err).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_period_is_too_long() {
+        assert!(every(Duration::from_secs(1)).is_some());
+        assert!(every(Duration::MAX).is_none());
+    }
+
+    #[test]
+    fn files_that_cannot_be_written_are_not_each_others_cause() {
+        let error = |path: &str| WriteError::File {
+            path: path.into(),
+            source: io::Error::other("no room"),
+        };
+        assert_eq!(
+            lines(&[error("a.md"), error("b.md")]),
+            "cannot write the report \"a.md\": no room\n\
+             cannot write the report \"b.md\": no room"
+        );
+    }
 }

@@ -6,7 +6,9 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use broken_lns_ebpf::maps;
+use broken_lns_ebpf::sample::Sample;
 
+use super::follow::NobodyJudges;
 use super::{Feed, Session, capture, control, follow};
 use crate::cli::Run;
 use crate::compile::Compiled;
@@ -43,6 +45,11 @@ impl Session {
             Some(file) => Scenario::load(file, &refusal)?,
             None => refusal.clone().into(),
         };
+        let expectations = Expectations::of(&scenario);
+        if let Some(file) = &flags.scenario {
+            NobodyJudges::check(&expectations, flags.track.track != Sample::NONE)
+                .with_context(|| format!("cannot play \"{}\"", file.display()))?;
+        }
         let compiled = Arc::new(Compiled::new(&scenario)?);
         for interface in &interfaces {
             match flags.scenario {
@@ -83,12 +90,14 @@ impl Session {
                 _ => log::LevelFilter::Debug,
             },
         };
+        // All in one place, so that the times of LACs fit those of the run.
         let pace = Pace::new(flags.track.track_clock_rate);
+        let (started, started_at) = (Instant::now(), SystemTime::now());
         let follower = flags.track.settings();
         let follower = follower.map(|mut settings| {
-            let expectations = Expectations::of(&scenario);
             // Who may wait so long has not given up before.
-            let patience = expectations.patience().as_nanos() as u64;
+            let patience = expectations.patience().as_nanos();
+            let patience = u64::try_from(patience).unwrap_or(u64::MAX);
             settings.patience = settings.patience.max(patience);
             Follower::start(pace, settings, follow::rules(&scenario), expectations)
         });
@@ -149,8 +158,8 @@ impl Session {
             refusal,
             file: flags.scenario.clone(),
             changed: false,
-            started: Instant::now(),
-            started_at: SystemTime::now(),
+            started,
+            started_at,
             zero: Snapshot::default(),
             zero_hits: Vec::new(),
         })

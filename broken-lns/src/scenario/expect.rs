@@ -1,5 +1,6 @@
 //! What a LAC is expected to do about the fault of its rule.
 
+mod meet;
 mod profile;
 mod read;
 

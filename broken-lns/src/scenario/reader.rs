@@ -75,11 +75,6 @@ pub(super) struct Entry<'t> {
 }
 
 impl<'t> Entry<'t> {
-    /// The key.
-    pub(super) fn key(&self) -> &'static str {
-        self.key
-    }
-
     /// Where the value stands.
     pub(super) fn span(&self) -> Span {
         self.value.span()

@@ -17,6 +17,8 @@ pub struct Summary {
     pub default: String,
     /// The treatments that need the redirect path.
     pub redirect: usize,
+    /// The rules that expect something, the default among them.
+    pub expectations: usize,
 }
 
 impl Scenario {
@@ -30,6 +32,7 @@ impl Scenario {
             lac_rules: self.rules.iter().map(|rule| rule.lacs.len()).sum(),
             default: self.default.fault.name().name().to_owned(),
             redirect: redirect.count(),
+            expectations: self.in_order().filter(|rule| rule.expect.is_some()).count(),
         }
     }
 }
@@ -44,9 +47,14 @@ impl fmt::Display for Summary {
             self.default
         )?;
         match self.redirect {
+            0 => {}
+            1 => f.write_str("; 1 treatment needs the redirect path")?,
+            count => write!(f, "; {count} treatments need the redirect path")?,
+        }
+        match self.expectations {
             0 => Ok(()),
-            1 => f.write_str("; 1 treatment needs the redirect path"),
-            count => write!(f, "; {count} treatments need the redirect path"),
+            1 => f.write_str("; 1 expectation"),
+            count => write!(f, "; {count} expectations"),
         }
     }
 }
@@ -55,5 +63,32 @@ fn rules(count: usize, whose: &str) -> String {
     match count {
         1 => format!("1 {whose} rule"),
         count => format!("{count} {whose} rules"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Refusal;
+
+    #[test]
+    fn what_is_expected_is_counted_where_anything_is() {
+        let rule = "[[lns]]\naddress = \"192.0.2.1\"\nfault = \"silent\"\n";
+        let expect = "expect = \"junos\"\n";
+        for (text, expected) in [
+            (rule.to_owned(), "1 LNS rule, 0 LAC rules, default refuse"),
+            (
+                format!("{rule}{expect}"),
+                "1 LNS rule, 0 LAC rules, default refuse; 1 expectation",
+            ),
+            (
+                format!("[default]\nfault = \"silent\"\n{expect}{rule}{expect}"),
+                "1 LNS rule, 0 LAC rules, default silent; 2 expectations",
+            ),
+        ] {
+            let scenario = Scenario::parse("test.toml", &text, &Refusal::default());
+            let scenario = scenario.expect("all of this is right");
+            assert_eq!(scenario.summary().to_string(), expected);
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::fault::{Fault, FaultId, Faults, Rule};
 use super::findings::{FaultKey, Outcome, OverTime, Totals};
 
 /// Outcomes that wait to be fetched; the oldest is left out at the bound.
-const OUTCOMES: usize = 65_536;
+pub(super) const OUTCOMES: usize = 65_536;
 /// Steps of the attempts over time; at the bound two become one.
 const STEPS: usize = 1024;
 /// Scenarios whose rules are known whatever their size, since events of one come for a moment

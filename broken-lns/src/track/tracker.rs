@@ -168,14 +168,20 @@ impl Tracker {
     }
 
     /// Looks at everything and concludes what can be concluded. What is open stays unknown.
-    pub fn finish(&mut self, now: u64) {
+    ///
+    /// Far more attempts may come to their end here than there is room for until they are asked
+    /// for, so that each is told at once, and those that waited to be asked for before them.
+    pub fn finish(&mut self, now: u64, mut hear: impl FnMut(Outcome)) {
         while let Some(waiting) = self.waiting.pop_due(u64::MAX) {
             self.look_at(waiting);
+            self.ledger.take_outcomes().into_iter().for_each(&mut hear);
         }
         self.ring(now);
+        self.ledger.take_outcomes().into_iter().for_each(&mut hear);
         for lac in self.lacs.iter_mut().flatten() {
             lac.close(Doubt::StillOpen, now, &mut self.ledger);
             lac.alarm = None;
+            self.ledger.take_outcomes().into_iter().for_each(&mut hear);
         }
         self.alarms.clear();
     }
@@ -294,7 +300,9 @@ impl Tracker {
     /// An SCCRQ came, or something was done about one. Whether it fits.
     fn request(&mut self, event: &Event) -> bool {
         if event.assigned_tunnel_id == 0 {
-            return false;
+            // No LAC has such a tunnel: the message is malformed, which its verdict counts, and
+            // there is no attempt that it might belong to.
+            return event.kind() == Some(Kind::Heard);
         }
         let lac = address(event.lac, event.ip_version);
         let kind = event.kind();

@@ -18,6 +18,7 @@ pub(crate) fn in_force() -> InForce {
             lac_rules: 0,
             default: "silent".to_owned(),
             redirect: 4,
+            expectations: 0,
         },
     }
 }
@@ -288,6 +289,7 @@ fn responses_are_written_as_documented_and_read_again() {
         "lac_rules": 0,
         "default": "silent",
         "redirect": 4,
+        "expectations": 0,
     });
     for (outcome, written) in [
         (

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::fixture::*;
-use crate::judge::{BREAKERS, Expectations, Judge, Verdict};
+use crate::judge::{BREAKERS, Expectations, IDENTITIES, Judge, Verdict};
 use crate::track::findings::{FaultKey, Outcome};
 
 const FAIL_OVER: &str = r#"{ reaction = "failover" }"#;
@@ -209,4 +209,22 @@ fn patience_is_for_whoever_may_wait() {
         assert_eq!(patience, Duration::from_secs(seconds), "{expect}");
     }
     assert_eq!(expected("").patience(), Duration::ZERO);
+}
+
+#[test]
+fn the_octets_of_expectations_are_bounded_too() {
+    let of = |members: usize, expect: &str| {
+        let members = vec!["\"silent\""; members].join(", ");
+        let text =
+            format!("[default]\nfault = \"cycle\"\nfaults = [{members}]\nexpect = {expect}\n");
+        expected(&text)
+    };
+    let mut judge = Judge::new(0);
+    judge.enter(0, of(16, FAIL_OVER));
+    // As if so many others had been there before.
+    judge.identities = IDENTITIES;
+    judge.enter(1, of(16, RETRY_SAME));
+    judge.enter(2, of(16, FAIL_OVER));
+    let judgements = judge.judgements();
+    assert_eq!((judgements.all.len(), judgements.left_out), (1, 1));
 }

@@ -1,9 +1,16 @@
 use std::error::Error as _;
+use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
 use super::fixture::report;
-use crate::report::{Format, WriteError, json};
+use crate::report::{Format, WriteError, check, json};
 
 /// An empty directory that goes away again.
 struct Scratch(PathBuf);
@@ -110,4 +117,27 @@ fn an_unknown_form_is_an_error_before_anything_is_written() {
         .expect_err("no form");
     assert!(matches!(error, WriteError::Format(_)), "{error:?}");
     assert!(error.to_string().contains("\"report.pdf\""), "{error}");
+}
+
+#[test]
+fn a_pipe_is_written_to_and_stays_a_pipe() {
+    let scratch = Scratch::new("pipe");
+    let (pipe, link) = (scratch.file("pipe.txt"), scratch.file("link.txt"));
+    mkfifo(&pipe, Mode::S_IRWXU).expect("a directory of our own");
+    symlink(&pipe, &link).expect("a directory of our own");
+    // Without waiting, so that what is not written fails the test.
+    let mut reader = OpenOptions::new();
+    let reader = reader.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let mut reader = reader.open(&pipe).expect("a pipe of our own");
+    let expected = report().render(Format::Text);
+    for path in [&pipe, &link] {
+        check(path).expect("a pipe can be written to");
+        report().write(path).expect("somebody reads");
+        let mut text = vec![0; expected.len()];
+        reader.read_exact(&mut text).expect("it was written");
+        assert_eq!(String::from_utf8_lossy(&text), expected);
+    }
+    let kind = fs::metadata(&pipe).expect("it is there").file_type();
+    assert!(kind.is_fifo(), "{kind:?}");
+    assert_eq!(scratch.names(), ["link.txt", "pipe.txt"]);
 }

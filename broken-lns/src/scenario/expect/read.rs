@@ -1,13 +1,10 @@
-//! Reads an expectation from its table, and checks that something could fulfil it.
-
-use std::net::Ipv4Addr;
+//! Reads an expectation from its table.
 
 use super::{Expectation, Lockout, Profile, Terms};
 use crate::scenario::error::Reason;
-use crate::scenario::fault::Sends;
 use crate::scenario::modifiers::LASTING_MAX;
 use crate::scenario::reader::{Entry, Reader, Table};
-use crate::scenario::{Fault, Prefix, Treatment};
+use crate::scenario::{Prefix, Treatment};
 use crate::track::findings::Reaction;
 
 /// The values of `expect`, `reaction`, `to` and `lockout`.
@@ -26,10 +23,11 @@ impl Reader {
         let entry = table.get("expect")?;
         if entry.as_text().is_some() {
             let profile = self.name(entry, "profile", Profile::ALL, Profile::name)?;
-            if let Some(treatment) = treatment {
-                self.check_profile(entry, profile, treatment);
+            let expectation = Expectation::Profile(profile);
+            for (_, reason) in treatment.iter().flat_map(|of| expectation.unmeetable(of)) {
+                self.complain(entry.span(), reason);
             }
-            return Some(Expectation::Profile(profile));
+            return Some(expectation);
         }
         let table = self.table(entry, EXPECT)?;
         let known = ["reaction", "to", "within", "acknowledge", "lockout"];
@@ -58,57 +56,12 @@ impl Reader {
                 .and_then(|entry| self.switch(entry)),
             lockout: table.get("lockout").and_then(|entry| self.lockout(entry)),
         };
-        if let Some(treatment) = treatment {
-            self.check_terms(entry, &table, &terms, treatment);
+        let expectation = Expectation::Terms(terms);
+        for (key, reason) in treatment.iter().flat_map(|of| expectation.unmeetable(of)) {
+            let entry = table.get(key).unwrap_or(entry);
+            self.complain(entry.span(), reason);
         }
-        Some(Expectation::Terms(terms))
-    }
-
-    /// Complains about a profile that does not say what LACs do about a treatment.
-    fn check_profile(&mut self, entry: Entry<'_>, profile: Profile, treatment: &Treatment) {
-        let anywhere = Ipv4Addr::UNSPECIFIED.into();
-        // What an LNS address spells is known only when that LNS is asked.
-        let faults = judged(treatment).filter(|fault| **fault != Fault::CodeInAddress);
-        let terms: Vec<_> = faults.map(|fault| profile.terms(fault, anywhere)).collect();
-        if terms.contains(&None) || judged(treatment).next().is_none() {
-            self.complain(entry.span(), Reason::ProfileSilent { profile });
-        } else if terms.iter().any(|other| Some(other) != terms.first()) {
-            self.complain(entry.span(), Reason::ProfileTorn { profile });
-        }
-    }
-
-    /// Complains about terms that no LAC could fulfil that is treated so.
-    fn check_terms(
-        &mut self,
-        entry: Entry<'_>,
-        table: &Table<'_>,
-        terms: &Terms,
-        treatment: &Treatment,
-    ) {
-        let sends = |fault: &Fault| fault.name().sends();
-        let mut complain = |entry: Option<Entry<'_>>, fault: Option<&Fault>, why| {
-            if let (Some(entry), Some(fault)) = (entry, fault) {
-                let (key, fault) = (entry.key(), fault.name());
-                self.complain(entry.span(), Reason::Unmeetable { key, fault, why });
-            }
-        };
-        let Some(first) = judged(treatment).next() else {
-            let pass = Some(&Fault::Pass);
-            complain(Some(entry), pass, "leaves LACs to the host");
-            return;
-        };
-        let is_silent = judged(treatment).all(|fault| sends(fault) == Sends::Nothing);
-        if terms.acknowledge.is_some() {
-            // Where some attempts get a StopCCN and others an answer of another kind, nobody
-            // tells which of them an attempt got.
-            let other = judged(treatment).find(|fault| sends(fault) == Sends::Other);
-            let other = other.or(is_silent.then_some(first));
-            complain(table.get("acknowledge"), other, "sends no StopCCN");
-        }
-        if is_silent && terms.reactions == [Reaction::Ignore] {
-            let why = "sends nothing that could be ignored";
-            complain(table.get("reaction"), Some(first), why);
-        }
+        Some(expectation)
     }
 
     /// Complains about terms that only another reaction could meet.
@@ -183,10 +136,4 @@ impl Reader {
             }
         }
     }
-}
-
-/// The faults of a treatment about which something can be expected.
-fn judged(treatment: &Treatment) -> impl Iterator<Item = &Fault> {
-    let faults = treatment.faults().into_iter();
-    faults.filter(|fault| **fault != Fault::Pass)
 }

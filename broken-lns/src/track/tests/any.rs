@@ -72,8 +72,7 @@ proptest! {
             }
             outcomes.extend(tracker.take_outcomes());
         }
-        tracker.finish(u64::MAX);
-        outcomes.extend(tracker.take_outcomes());
+        tracker.finish(u64::MAX, |outcome| outcomes.push(outcome));
         let findings = tracker.findings();
         let totals = findings.totals;
         prop_assert_eq!(outcomes.len() as u64, totals.attempts);

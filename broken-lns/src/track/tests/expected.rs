@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use super::population::{Manners, Numbers};
-use super::wire::Way;
+use super::wire::{Talk, Way};
 use super::*;
 use crate::judge::{Expectations, Judge, Part, Verdict};
 use crate::refusal::Refusal;
 use crate::scenario::Scenario;
+use crate::track::ledger::OUTCOMES;
 
 /// A scenario whose rules 1 to 3 are the faults that are simulated, and which expects the same
 /// of whoever meets any of them.
@@ -39,11 +40,7 @@ fn judge(expect: &Scenario, mut events: Vec<Event>, end: u64) -> Judge {
             .for_each(|outcome| judge.hear(outcome));
     }
     tracker.advance(end);
-    tracker.finish(end);
-    tracker
-        .take_outcomes()
-        .iter()
-        .for_each(|outcome| judge.hear(outcome));
+    tracker.finish(end, |outcome| judge.hear(&outcome));
     judge
 }
 
@@ -237,8 +234,7 @@ fn nothing_is_broken_that_lost_events_would_have_kept() {
         tracker.advance(event.time);
         outcomes.extend(tracker.take_outcomes());
     }
-    tracker.finish(END);
-    outcomes.extend(tracker.take_outcomes());
+    tracker.finish(END, |outcome| outcomes.push(outcome));
 
     let mut lost = 0;
     for outcome in &outcomes {
@@ -265,4 +261,33 @@ fn nothing_is_broken_that_lost_events_would_have_kept() {
     }
     assert!(lost > 1000, "{lost}");
     assert!(!breakers(&judge, Part::Acknowledge).is_empty());
+}
+
+#[test]
+fn every_lac_is_judged_at_the_end_however_many_there_are() {
+    let lacs = OUTCOMES as u32 + 1;
+    let mut events = Vec::new();
+    for lac in 0..lacs {
+        let talk = Talk {
+            lac,
+            lns: 1,
+            rule: Fault::Silent as u32,
+            way: Way::Kernel,
+        };
+        // Only the first one has been quiet for too long when the end comes.
+        let time = if lac == 0 { SECOND } else { 100 * SECOND };
+        talk.request(
+            &mut events,
+            time,
+            7,
+            broken_lns_ebpf::verdict::Verdict::Silent,
+        );
+    }
+    let scenario = scenario(CISCO, r#"{ reaction = "failover", within = "5s" }"#);
+    let judge = judge(&scenario, events, 102 * SECOND);
+    let judgement = &judge.judgements().all[Fault::Silent as usize - 1];
+    assert_eq!(judgement.attempts.seen, u64::from(lacs));
+    assert_eq!(judgement.attempts.broken, 1);
+    assert_eq!(judgement.breakers[0].lac, lac_address(0));
+    assert_eq!(judgement.verdict(), Verdict::Failed);
 }

@@ -84,8 +84,7 @@ fn follow(tracker: &mut Tracker, events: impl Iterator<Item = (u64, Event)>) -> 
         tracker.advance(now);
         outcomes.extend(tracker.take_outcomes());
     }
-    tracker.finish(END);
-    outcomes.extend(tracker.take_outcomes());
+    tracker.finish(END, |outcome| outcomes.push(outcome));
     outcomes
 }
 
@@ -270,8 +269,7 @@ fn nothing_is_claimed_that_lost_events_would_have_told() {
         tracker.advance(event.time);
         outcomes.extend(tracker.take_outcomes());
     }
-    tracker.finish(END);
-    outcomes.extend(tracker.take_outcomes());
+    tracker.finish(END, |outcome| outcomes.push(outcome));
 
     assert!(lost > 1000);
     assert_eq!(tracker.findings().totals.events_lost, lost);

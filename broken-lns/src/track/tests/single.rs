@@ -45,8 +45,8 @@ fn follow(mut events: Vec<Event>, end: u64) -> (Tracker, Vec<Outcome>) {
         tracker.advance(event.time);
     }
     tracker.advance(end);
-    tracker.finish(end);
-    let outcomes = tracker.take_outcomes();
+    let mut outcomes = tracker.take_outcomes();
+    tracker.finish(end, |outcome| outcomes.push(outcome));
     (tracker, outcomes)
 }
 
@@ -335,7 +335,7 @@ fn what_the_lac_says_is_counted_without_its_retransmissions() {
     for event in &events {
         tracker.observe(event, message);
     }
-    tracker.finish(5 * SECOND);
+    tracker.finish(5 * SECOND, |_| ());
     let findings = tracker.findings();
     let message = LacMessage {
         message_type: 4,
@@ -367,7 +367,7 @@ fn only_the_sample_is_followed() {
     for event in &events {
         tracker.observe(event, &[]);
     }
-    tracker.finish(SECOND);
+    tracker.finish(SECOND, |_| ());
     let expected = events.iter().filter(|event| sample.has(event.lac)).count();
     assert_eq!(tracker.findings().totals.lacs, expected as u64);
     assert!((30..70).contains(&expected));
@@ -408,7 +408,7 @@ fn at_the_bound_the_lac_that_was_heard_of_the_longest_ago_is_closed() {
         tracker.advance(time);
         closed.extend(tracker.take_outcomes());
     }
-    tracker.finish(22 * SECOND);
+    tracker.finish(22 * SECOND, |_| ());
     let totals = tracker.findings().totals;
     assert!(totals.memory <= totals.memory_limit, "{totals:?}");
     assert_eq!(totals.lacs, 20_000);
@@ -437,7 +437,7 @@ fn a_hundred_thousand_lacs_with_ten_lnss_each_fit_the_default() {
             tracker.advance(time);
         }
     }
-    tracker.finish(12 * SECOND);
+    tracker.finish(12 * SECOND, |_| ());
     let findings = tracker.findings();
     let totals = findings.totals;
     assert_eq!((totals.lacs_open, totals.lacs_closed), (100_000, 0));
@@ -516,7 +516,7 @@ fn name_after(scenarios: u32, rules: usize) -> String {
     let mut events = Vec::new();
     at(1, 0, Way::Kernel).request(&mut events, SECOND, 7, Answered);
     tracker.observe(&events[0], &[]);
-    tracker.finish(2 * SECOND);
+    tracker.finish(2 * SECOND, |_| ());
     tracker.findings().faults.remove(0).fault
 }
 
@@ -527,4 +527,14 @@ fn the_rules_of_former_scenarios_are_known_for_a_while() {
     // Of large ones the last four are.
     assert_eq!(name_after(3, 1 << 17), "fault 0");
     assert_eq!(name_after(4, 1 << 17), "rule 0 of scenario 0");
+}
+
+#[test]
+fn a_malformed_request_is_no_event_that_fits_nothing() {
+    let mut events = Vec::new();
+    kernel(1).request(&mut events, SECOND, 0, Verdict::NoTunnelId);
+    let (tracker, outcomes) = follow(events, 2 * SECOND);
+    let totals = tracker.findings().totals;
+    assert_eq!((totals.events, totals.events_unmatched), (1, 0));
+    assert_eq!((totals.lacs, outcomes.len()), (0, 0));
 }
