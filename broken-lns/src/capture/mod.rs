@@ -36,7 +36,7 @@ pub use crate::clock::WallClock;
 use files::Files;
 use writer::Writer;
 
-/// How long no file is begun after one could not be written.
+/// How long no file is opened after one could not be written.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// A frame with all that a file says of it.
@@ -61,7 +61,11 @@ struct Frame {
 pub struct CaptureOptions {
     /// The file. With a limit it is the first one: `x.pcapng` is followed by `x.1.pcapng`,
     /// `x.2.pcapng` and so on, of which the newest [`KEPT`] are kept. One that is there already
-    /// is written over.
+    /// is written over. It has to be a regular file or `/dev/null`: a pipe takes a part of a block
+    /// where it is full, and whoever reads it cannot go on from there.
+    ///
+    /// Where a write fails, the frames of that write are failed, and so are those of the next ten
+    /// seconds. Then the same file is gone on with, after the last frame that it has whole.
     pub file: PathBuf,
     /// The octets after which a file is closed and the next begun.
     pub limit: Option<FileLimit>,

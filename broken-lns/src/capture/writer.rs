@@ -26,7 +26,7 @@ pub(super) struct Writer {
     files: Files,
     counts: Arc<Counts>,
     said: Sender<String>,
-    /// How long no file is begun after one could not be written.
+    /// How long no file is opened after one could not be written.
     pause: Duration,
     /// When that was.
     failed: Option<Instant>,
@@ -127,27 +127,23 @@ impl Writer {
         if self.failed.is_some_and(|at| at.elapsed() < self.pause) {
             return false;
         }
-        match self.files.begin_next() {
-            Ok(()) => {
-                if self.failed.take().is_some() {
-                    self.say(format!(
-                        "captures again, to {}",
-                        self.files.path().display()
-                    ));
-                }
-                true
-            }
-            Err(error) => {
-                self.fail(&self.files.path(), &error);
-                false
-            }
+        let opened = self.files.open_next();
+        if let Err(error) = &opened {
+            self.fail(&self.files.path(), error);
         }
+        opened.is_ok()
     }
 
     fn flush(&mut self) {
         let path = self.files.path();
         match self.files.flush() {
-            Ok(frames) => count(&self.counts.written, frames),
+            Ok(0) => {}
+            Ok(frames) => {
+                if self.failed.take().is_some() {
+                    self.say(format!("captures again, to {}", path.display()));
+                }
+                count(&self.counts.written, frames);
+            }
             Err((frames, error)) => {
                 count(&self.counts.failed, frames);
                 self.fail(&path, &error);
