@@ -35,17 +35,20 @@ struct Open {
 }
 
 impl Files {
-    /// Begins the first file.
-    pub(super) fn begin(options: CaptureOptions) -> io::Result<Self> {
-        let mut files = Self {
+    /// Sees that the first file can be opened, and leaves it as it is.
+    pub(super) fn prepare(options: CaptureOptions) -> io::Result<Self> {
+        let is_there = options.file.symlink_metadata().is_ok();
+        open(&options.file)?;
+        if !is_there {
+            fs::remove_file(&options.file)?;
+        }
+        Ok(Self {
             options,
             number: 0,
             len: 0,
             kept: VecDeque::new(),
             open: None,
-        };
-        files.open_next()?;
-        Ok(files)
+        })
     }
 
     /// Opens the file that has room for the next frame: the one there was unless that is full, so
@@ -207,13 +210,15 @@ mod tests {
     use super::*;
 
     fn files(file: &Path, limit: Option<FileLimit>) -> Files {
-        let files = Files::begin(CaptureOptions {
+        let files = Files::prepare(CaptureOptions {
             file: file.to_owned(),
             limit,
             interfaces: vec!["eth1".to_owned()],
             clock: WallClock::at_zero(Duration::ZERO),
         });
-        files.expect("it can be written")
+        let mut files = files.expect("it can be written");
+        files.open_next().expect("it can be written");
+        files
     }
 
     fn add(files: &mut Files, time: u64) {
