@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use broken_lns::capture::{
-    Capture, CaptureOptions, Captured, Direction, FileLimit, RuleName, Source, WallClock,
+    CaptureOptions, Captured, Direction, FileLimit, Prepared, RuleName, Source, WallClock,
 };
 use broken_lns::scenario::Place;
 use broken_lns_ebpf::verdict::Verdict;
@@ -141,13 +141,13 @@ fn tshark_reads_times_comments_and_directions_as_they_were_given() {
     }
     let scratch = Scratch::new("capture").expect("a directory");
     let file = scratch.file("x.pcapng");
-    let capture = Capture::start(CaptureOptions {
+    let capture = Prepared::new(CaptureOptions {
         file: file.clone(),
         limit: None,
         interfaces: vec!["eth1".to_owned(), "enp129s0f1".to_owned()],
         clock: WallClock::at_zero(Duration::new(1_700_000_000, 999_999_000)),
     });
-    let capture = capture.expect("it can be written");
+    let mut capture = capture.expect("it can be written");
     let (request, reply) = (request(), reply());
     let unusual = "\u{201e}ä\u{201c}; 100 % \\ \"quoted\"";
     capture.enter(0, vec![rule(12, "refuse"), rule(20, unusual)]);
@@ -169,6 +169,7 @@ fn tshark_reads_times_comments_and_directions_as_they_were_given() {
     ];
     capture.hear(1, Box::new(Frames(second.into())));
     capture.hear(0, Box::new(Frames(first.into())));
+    let capture = capture.start().expect("it can be written");
     assert_eq!(capture.finish().0.written, 4);
 
     let fields = [
@@ -204,13 +205,13 @@ fn tshark_reads_every_file_of_several() {
     }
     let scratch = Scratch::new("capture").expect("a directory");
     let file = scratch.file("x.pcapng");
-    let capture = Capture::start(CaptureOptions {
+    let capture = Prepared::new(CaptureOptions {
         file,
         limit: Some(FileLimit::new(65_536).expect("it is the least")),
         interfaces: vec!["eth1".to_owned()],
         clock: WallClock::now().expect("every Linux has both clocks"),
     });
-    let capture = capture.expect("it can be written");
+    let mut capture = capture.expect("it can be written");
     let request = request();
     let rules = (0..1000).map(|number| rule(number + 1, "refuse"));
     capture.enter(0, rules.collect());
@@ -219,6 +220,7 @@ fn tshark_reads_every_file_of_several() {
         captured(number, rule, Direction::Request, &request)
     });
     capture.hear(0, Box::new(Frames(frames.collect())));
+    let capture = capture.start().expect("it can be written");
     assert_eq!(capture.finish().0.written, 1000);
     let mut comments = Vec::new();
     for name in ["x.pcapng", "x.1.pcapng", "x.2.pcapng", "x.3.pcapng"] {

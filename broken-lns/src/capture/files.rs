@@ -1,12 +1,12 @@
 //! Which file is written to: one after the other where they have a limit.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use nix::sys::stat::makedev;
 
 use super::section::Section;
 use super::{CaptureOptions, Frame};
@@ -19,6 +19,8 @@ pub(super) struct Files {
     options: CaptureOptions,
     /// The number of the file that has the next frames, which is open or not.
     number: u64,
+    /// The octets of that file that are whole blocks.
+    len: u64,
     /// Those with frames in them, the oldest first.
     kept: VecDeque<PathBuf>,
     open: Option<Open>,
@@ -28,44 +30,55 @@ pub(super) struct Files {
 struct Open {
     file: File,
     section: Section,
-    /// The octets of it that are whole blocks.
-    len: u64,
-    /// Whether it has frames.
-    has_frames: bool,
     /// The frames that are in the section, and in no file yet.
     waiting: u64,
 }
 
 impl Files {
-    /// Begins the first file.
-    pub(super) fn begin(options: CaptureOptions) -> io::Result<Self> {
-        let mut files = Self {
+    /// Sees that the first file can be opened, and leaves it as it is.
+    pub(super) fn prepare(options: CaptureOptions) -> io::Result<Self> {
+        let is_there = options.file.symlink_metadata().is_ok();
+        open(&options.file)?;
+        if !is_there {
+            fs::remove_file(&options.file)?;
+        }
+        Ok(Self {
             options,
             number: 0,
+            len: 0,
             kept: VecDeque::new(),
             open: None,
-        };
-        files.begin_next()?;
-        Ok(files)
+        })
     }
 
-    /// Begins the next file. One without frames is begun anew: no file has to go for it.
-    pub(super) fn begin_next(&mut self) -> io::Result<()> {
-        if self.open.take().is_some_and(|open| open.has_frames) {
+    /// Opens the file that has room for the next frame: the one there was unless that is full, so
+    /// that a failure never brings about another file, for which an old one would have to go.
+    pub(super) fn open_next(&mut self) -> io::Result<()> {
+        if self.is_full() {
             self.number += 1;
+            self.len = 0;
         }
+        self.open = None;
+        let file = open(&self.path())?;
+        if file.metadata()?.len() < self.len {
+            // Somebody else has taken away what it had.
+            self.len = 0;
+        }
+        cut(&file, self.len)?;
         let CaptureOptions {
             interfaces, clock, ..
         } = &self.options;
-        let mut open = Open {
-            file: create(&self.path())?,
-            section: Section::new(interfaces, *clock).map_err(io::Error::other)?,
-            len: 0,
-            has_frames: false,
+        let mut section = Section::new(interfaces, *clock).map_err(io::Error::other)?;
+        if self.len > 0 {
+            // The file has the begin of the section.
+            section.taken();
+        }
+        self.open = Some(Open {
+            file,
+            section,
             waiting: 0,
-        };
-        open.flush()?;
-        self.open = Some(open);
+        });
+        self.flush().map_err(|(_, error)| error)?;
         Ok(())
     }
 
@@ -102,7 +115,7 @@ impl Files {
         let Some((open, limit)) = self.open.as_ref().zip(self.options.limit) else {
             return false;
         };
-        open.len + open.section.octets().len() as u64 >= limit.octets()
+        self.len + open.section.octets().len() as u64 >= limit.octets()
     }
 
     /// Writes what waits, and returns how many frames that are. After an error the file ends with
@@ -112,20 +125,27 @@ impl Files {
             return Ok(0);
         };
         let frames = std::mem::take(&mut open.waiting);
-        if let Err(error) = open.flush() {
-            // What it has is kept, and the next one comes in another file.
-            self.number += u64::from(open.has_frames);
+        let octets = open.section.octets();
+        if let Err(error) = open.file.write_all(octets) {
+            // Whoever reads it meanwhile finds whole blocks; if not, so does whoever goes on.
+            let _ = cut(&open.file, self.len);
             self.open = None;
             return Err((frames, error));
         }
-        if frames > 0 && !std::mem::replace(&mut open.has_frames, true) {
-            self.keep(self.path());
+        self.len += octets.len() as u64;
+        open.section.taken();
+        if frames > 0 {
+            self.keep();
         }
         Ok(frames)
     }
 
-    /// Keeps a file, and removes the oldest where that is one too many.
-    fn keep(&mut self, path: PathBuf) {
+    /// Keeps the file that has frames now, and removes the oldest where that is one too many.
+    fn keep(&mut self) {
+        let path = self.path();
+        if self.kept.back() == Some(&path) {
+            return;
+        }
         self.kept.push_back(path);
         if self.kept.len() > KEPT
             && let Some(oldest) = self.kept.pop_front()
@@ -136,27 +156,33 @@ impl Files {
     }
 }
 
-impl Open {
-    fn flush(&mut self) -> io::Result<()> {
-        let octets = self.section.octets();
-        if let Err(error) = self.file.write_all(octets) {
-            // A device or a pipe has no end to cut off.
-            let _ = self.file.set_len(self.len);
-            return Err(error);
-        }
-        self.len += octets.len() as u64;
-        self.section.taken();
-        Ok(())
+/// Opens a file to write at its end, or makes one.
+fn open(path: &Path) -> io::Result<File> {
+    // Looked at before, since whoever opens a pipe waits for its reader.
+    if let Ok(found) = fs::metadata(path)
+        && !takes_whole_blocks(&found)
+    {
+        return Err(io::Error::other(
+            "it is neither a regular file nor /dev/null",
+        ));
     }
+    OpenOptions::new().append(true).create(true).open(path)
 }
 
-/// Makes a file, or empties it.
-fn create(path: &Path) -> io::Result<File> {
-    // A pipe is an error where nobody reads it, instead of something to wait for.
-    let flags = OFlag::O_NONBLOCK.bits();
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    options.custom_flags(flags).open(path)
+/// Whether a block is written as a whole there, or what was written of it can be cut off again.
+fn takes_whole_blocks(found: &Metadata) -> bool {
+    // Those take all or nothing: /dev/null and /dev/full.
+    let devices = [makedev(1, 3), makedev(1, 7)];
+    found.is_file() || found.file_type().is_char_device() && devices.contains(&found.rdev())
+}
+
+/// Leaves a file that many octets.
+fn cut(file: &File, len: u64) -> io::Result<()> {
+    // A device has no end to cut off.
+    match file.metadata()?.is_file() {
+        true => file.set_len(len),
+        false => Ok(()),
+    }
 }
 
 /// `x.pcapng` for number 0, and `x.1.pcapng` and so on after it.
@@ -175,7 +201,102 @@ fn numbered(first: &Path, number: u64) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use pcap_file::pcapng::{Block, PcapNgReader};
+    use xtask::lab::Scratch;
+
+    use super::super::{Direction, FileLimit, WallClock};
     use super::*;
+
+    fn files(file: &Path, limit: Option<FileLimit>) -> Files {
+        let files = Files::prepare(CaptureOptions {
+            file: file.to_owned(),
+            limit,
+            interfaces: vec!["eth1".to_owned()],
+            clock: WallClock::at_zero(Duration::ZERO),
+        });
+        let mut files = files.expect("it can be written");
+        files.open_next().expect("it can be written");
+        files
+    }
+
+    fn add(files: &mut Files, time: u64) {
+        let frame = Frame {
+            time,
+            interface: 0,
+            direction: Direction::Request,
+            len: 60,
+            octets: vec![0; 60],
+            comment: String::new(),
+        };
+        files.add(&frame).expect("it is open");
+    }
+
+    /// Fails to write a frame, of which half a block may stay in the file.
+    fn fail(files: &mut Files, is_half_written: bool) {
+        let path = files.path();
+        add(files, 1_000);
+        let open = files.open.as_mut().expect("it is open");
+        open.file = File::open(&path).expect("it can be read");
+        let (frames, _) = files.flush().expect_err("it cannot be written");
+        assert_eq!((frames, files.is_open()), (1, false));
+        if is_half_written {
+            let mut half = OpenOptions::new().append(true).open(path).expect("there");
+            half.write_all(&[6, 0, 0, 0, 99]).expect("there is room");
+        }
+    }
+
+    /// The times of the frames in a file, and how often it says what it was written by.
+    fn times(path: &Path) -> Vec<u64> {
+        let file = File::open(path).expect("it is there");
+        let mut reader = PcapNgReader::new(file).expect("it begins with a section");
+        let mut times = Vec::new();
+        let mut interfaces = 0;
+        while let Some(block) = reader.next_block() {
+            match block.expect("it is whole").0 {
+                Block::EnhancedPacket(packet) => times.push(packet.timestamp.as_nanos() as u64),
+                Block::InterfaceDescription(_) => interfaces += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(interfaces, 1);
+        times
+    }
+
+    #[test]
+    fn failures_cost_nothing_that_was_written() {
+        for limit in [None, FileLimit::new(65_536).ok()] {
+            let scratch = Scratch::new("capture").expect("a directory");
+            let path = scratch.file("x.pcapng");
+            let mut files = files(&path, limit);
+            let failures = 2 * KEPT as u64;
+            for time in 0..failures {
+                add(&mut files, time);
+                assert_eq!(files.flush().expect("there is room"), 1);
+                fail(&mut files, time % 2 == 0);
+                files.open_next().expect("it is there");
+            }
+            assert!(times(&path).into_iter().eq(0..failures));
+            let names = fs::read_dir(scratch.file("")).expect("it is there");
+            assert_eq!(names.count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_file_that_went_meanwhile_is_begun_anew() {
+        let scratch = Scratch::new("capture").expect("a directory");
+        let path = scratch.file("x.pcapng");
+        let mut files = files(&path, None);
+        add(&mut files, 1);
+        files.flush().expect("there is room");
+        fail(&mut files, false);
+        fs::remove_file(&path).expect("it is there");
+        files.open_next().expect("the directory is there");
+        add(&mut files, 2);
+        files.flush().expect("there is room");
+        assert_eq!(times(&path), [2]);
+    }
 
     #[test]
     fn a_number_goes_before_the_extension() {

@@ -34,9 +34,11 @@ pub use source::Source;
 pub use crate::clock::WallClock;
 
 use files::Files;
+use rules::Rules;
+use source::Intake;
 use writer::Writer;
 
-/// How long no file is begun after one could not be written.
+/// How long no file is opened after one could not be written.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// A frame with all that a file says of it.
@@ -61,7 +63,11 @@ struct Frame {
 pub struct CaptureOptions {
     /// The file. With a limit it is the first one: `x.pcapng` is followed by `x.1.pcapng`,
     /// `x.2.pcapng` and so on, of which the newest [`KEPT`] are kept. One that is there already
-    /// is written over.
+    /// is written over. It has to be a regular file or `/dev/null`: a pipe takes a part of a block
+    /// where it is full, and whoever reads it cannot go on from there.
+    ///
+    /// Where a write fails, the frames of that write are failed, and so are those of the next ten
+    /// seconds. Then the same file is gone on with, after the last frame that it has whole.
     pub file: PathBuf,
     /// The octets after which a file is closed and the next begun.
     pub limit: Option<FileLimit>,
@@ -102,23 +108,26 @@ pub struct CaptureCounts {
     pub failed: u64,
 }
 
+/// A capture that is not begun yet. Nothing is written before, so that what the file has from
+/// an earlier one stays where nothing comes of this one.
+pub struct Prepared {
+    files: Files,
+    intake: Intake,
+    rules: Rules,
+}
+
 /// A running capture, ended when dropped.
 #[derive(Debug)]
 pub struct Capture {
-    /// `None` once it is over.
-    orders: Option<Sender<Order>>,
+    /// Where scenarios are told that come into force; `None` once it is over.
+    entered: Option<Sender<Entered>>,
     counts: Arc<Counts>,
     said: Receiver<String>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the writer is told.
-enum Order {
-    /// To take the frames of that interface there, too.
-    Hear(u32, Box<dyn Source>),
-    /// The rules of that scenario.
-    Enter(u32, Vec<RuleName>),
-}
+/// A scenario that comes into force, by its number, and its rules.
+type Entered = (u32, Vec<RuleName>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -127,53 +136,73 @@ struct Counts {
     failed: AtomicU64,
 }
 
-impl Capture {
+impl Prepared {
+    /// Sees that the first file can be written.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError::File`], where it cannot.
+    pub fn new(options: CaptureOptions) -> Result<Self, CaptureError> {
+        let path = options.file.clone();
+        let files = Files::prepare(options).map_err(|cause| CaptureError::File { path, cause })?;
+        Ok(Self {
+            files,
+            intake: Intake::default(),
+            rules: Rules::default(),
+        })
+    }
+
+    /// Writes the frames of that source, too. `interface` is the place of its interface in
+    /// [`CaptureOptions::interfaces`], from 0.
+    pub fn hear(&mut self, interface: u32, source: Box<dyn Source>) {
+        self.intake.add(interface, source);
+    }
+
+    /// The scenario that is in force from the start on, as [`Capture::enter`] takes it.
+    pub fn enter(&mut self, scenario: u32, rules: Vec<RuleName>) {
+        self.rules.enter(scenario, rules);
+    }
+
     /// Begins the first file, and starts the thread that writes it.
     ///
     /// # Errors
     ///
-    /// [`CaptureError`]. Whatever happens to later files is counted, and told by
-    /// [`said`](Self::said).
-    pub fn start(options: CaptureOptions) -> Result<Self, CaptureError> {
-        Self::pausing(options, PAUSE)
+    /// [`CaptureError`]. Whatever happens to files later is counted, and told by
+    /// [`said`](Capture::said).
+    pub fn start(self) -> Result<Capture, CaptureError> {
+        self.start_pausing(PAUSE)
     }
 
     /// Does that, with another pause after a failure.
-    fn pausing(options: CaptureOptions, pause: Duration) -> Result<Self, CaptureError> {
-        let (orders, receiver) = channel();
+    fn start_pausing(mut self, pause: Duration) -> Result<Capture, CaptureError> {
+        self.files.open_next().map_err(|cause| CaptureError::File {
+            path: self.files.path(),
+            cause,
+        })?;
+        let (entered, to_enter) = channel();
         let (sayer, said) = channel();
         let counts = Arc::new(Counts::default());
-        let path = options.file.clone();
-        let files = Files::begin(options).map_err(|cause| CaptureError::File { path, cause })?;
-        let writer = Writer::new(files, Arc::clone(&counts), sayer, pause);
+        let writer = Writer::new(self, Arc::clone(&counts), sayer, pause);
         let thread = thread::Builder::new()
             .name("capture".to_owned())
-            .spawn(move || writer.run(&receiver))
+            .spawn(move || writer.run(&to_enter))
             .map_err(CaptureError::Thread)?;
-        Ok(Self {
-            orders: Some(orders),
+        Ok(Capture {
+            entered: Some(entered),
             counts,
             said,
             thread: Some(thread),
         })
     }
+}
 
-    /// Writes the frames of that source, too. `interface` is the place of its interface among
-    /// those that the capture was started with, from 0.
-    pub fn hear(&self, interface: u32, source: Box<dyn Source>) {
-        self.order(Order::Hear(interface, source));
-    }
-
+impl Capture {
     /// Another scenario is going to come into force, with its rules in order, the default one
     /// first. Frames that meet one of them must not be captured before.
     pub fn enter(&self, scenario: u32, rules: Vec<RuleName>) {
-        self.order(Order::Enter(scenario, rules));
-    }
-
-    fn order(&self, order: Order) {
-        if let Some(orders) = &self.orders {
+        if let Some(entered) = &self.entered {
             // It fails only where the writer panicked, which has been seen then.
-            let _ = orders.send(order);
+            let _ = entered.send((scenario, rules));
         }
     }
 
@@ -195,7 +224,7 @@ impl Capture {
     }
 
     fn end(&mut self) {
-        self.orders = None;
+        self.entered = None;
         if let Some(thread) = self.thread.take() {
             // As above.
             let _ = thread.join();

@@ -44,16 +44,20 @@ impl Intake {
         self.sources.push((interface, source));
     }
 
-    /// Takes what waits, as far as that is not too much at a time. Returns whether it was all.
-    pub(super) fn take(&mut self) -> bool {
+    /// Takes what waits, as far as that is not too much at a time. Where it was not all, returns
+    /// the time up to which it was, in nanoseconds of the monotonic clock: that of the last frame
+    /// of the source that is the furthest behind.
+    pub(super) fn take(&mut self) -> Option<u64> {
         let Self {
             sources,
             waiting,
             taken,
         } = self;
-        let mut is_all = true;
+        let mut until: Option<u64> = None;
         for (interface, source) in sources {
-            is_all &= source.take(BATCH, &mut |captured, octets| {
+            let mut last = 0;
+            let is_all = source.take(BATCH, &mut |captured, octets| {
+                last = captured.time;
                 waiting.push(Taken {
                     number: *taken,
                     interface: *interface,
@@ -62,8 +66,11 @@ impl Intake {
                 });
                 *taken += 1;
             });
+            if !is_all {
+                until = Some(until.map_or(last, |until| until.min(last)));
+            }
         }
-        is_all
+        until
     }
 
     /// The earliest frame, if it was captured before `time`, in nanoseconds of the monotonic

@@ -13,6 +13,9 @@ use super::rules::Rules;
 use super::*;
 use crate::clock;
 
+/// In nanoseconds.
+const HOUR: u64 = 3_600_000_000_000;
+
 /// A source that never has no room.
 struct Feed(Receiver<(Captured, Vec<u8>)>);
 
@@ -37,10 +40,17 @@ fn start(options: CaptureOptions) -> Result<Running, CaptureError> {
 }
 
 fn pausing(options: CaptureOptions, pause: Duration) -> Result<Running, CaptureError> {
-    let capture = Capture::pausing(options, pause)?;
-    let (sender, feed) = channel();
-    capture.hear(0, Box::new(Feed(feed)));
+    let mut prepared = Prepared::new(options)?;
+    let sender = hear(&mut prepared, 0);
+    let capture = prepared.start_pausing(pause)?;
     Ok(Running { capture, sender })
+}
+
+/// Where more frames go.
+fn hear(prepared: &mut Prepared, interface: u32) -> Sender<(Captured, Vec<u8>)> {
+    let (sender, feed) = channel();
+    prepared.hear(interface, Box::new(Feed(feed)));
+    sender
 }
 
 #[derive(Debug)]
@@ -107,22 +117,33 @@ impl Running {
     }
 }
 
-/// The numbers of the frames in a file, of which every block can be read.
+/// The numbers of the frames in a file.
 fn numbers(path: &Path) -> Vec<u32> {
+    let frames = frames(path).into_iter();
+    frames.map(|(number, _)| number).collect()
+}
+
+/// The times of the frames in a file, since 1970.
+fn times(path: &Path) -> Vec<Duration> {
+    frames(path).into_iter().map(|(_, time)| time).collect()
+}
+
+/// Number and time of the frames in a file, of which every block can be read.
+fn frames(path: &Path) -> Vec<(u32, Duration)> {
     let file = File::open(path).expect("it is there");
     let mut reader = PcapNgReader::new(file).expect("it begins with a section");
-    let mut numbers = Vec::new();
+    let mut frames = Vec::new();
     while let Some(block) = reader.next_block() {
         match block.expect("it is whole").0 {
             Block::EnhancedPacket(packet) => {
                 let number = packet.data.first_chunk().expect("a thousand octets");
-                numbers.push(u32::from_be_bytes(*number));
+                frames.push((u32::from_be_bytes(*number), packet.timestamp));
             }
             Block::InterfaceDescription(_) => {}
             other => panic!("{other:?}"),
         }
     }
-    numbers
+    frames
 }
 
 /// The names in a directory, sorted.
@@ -155,15 +176,17 @@ fn all_that_is_captured_is_written_in_order() {
 fn frames_of_several_sources_are_in_the_order_of_time() {
     let scratch = Scratch::new("capture").expect("a directory");
     let file = scratch.file("x.pcapng");
-    let running = start(options(&file, None)).expect("it can be written");
-    let (other, feed) = channel();
-    running.capture.hear(0, Box::new(Feed(feed)));
-    let now = clock::monotonic();
+    let mut prepared = Prepared::new(options(&file, None)).expect("it can be written");
+    let [one, other] = [0, 0].map(|interface| hear(&mut prepared, interface));
+    let capture = prepared.start().expect("it can be written");
+    // Nothing of a later time is written before the end.
+    let later = clock::monotonic() + HOUR;
     let send = |sender: &Sender<_>, numbers: &[u32]| {
         for number in numbers {
+            // Two of them have the same time.
+            let time = later + u64::from(number / 2 * 2);
             let captured = Captured {
-                // Two of them have the same time.
-                time: now + u64::from(number / 2 * 2),
+                time,
                 ..captured(*number)
             };
             sender
@@ -171,13 +194,50 @@ fn frames_of_several_sources_are_in_the_order_of_time() {
                 .expect("the writer lives");
         }
     };
-    send(&running.sender, &[4, 5, 2, 3]);
-    // The writer has turns meanwhile.
-    thread::sleep(Duration::from_millis(20));
+    send(&one, &[4, 5, 2, 3]);
     send(&other, &[0, 1, 6]);
-    let counts = running.wait_for(7);
+    let (counts, _) = capture.finish();
     assert_eq!((counts.written, counts.lost), (7, 14));
     assert_eq!(numbers(&file), [0, 1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn frames_that_waited_for_long_are_in_the_order_of_time() {
+    const FRAMES: u32 = 10_000;
+    let scratch = Scratch::new("capture").expect("a directory");
+    let file = scratch.file("x.pcapng");
+    let mut prepared = Prepared::new(options(&file, None)).expect("it can be written");
+    // One of them has ten times as many frames in a second as the other.
+    for step in [1_000_000, 10_000_000] {
+        let sender = hear(&mut prepared, 0);
+        for number in 0..FRAMES {
+            let time = u64::from(number) * step;
+            let captured = Captured {
+                time,
+                ..captured(number)
+            };
+            sender.send((captured, octets(number))).expect("it is kept");
+        }
+    }
+    let (counts, _) = prepared.start().expect("it can be written").finish();
+    assert_eq!(counts.written, 20_000);
+    let times = times(&file);
+    assert_eq!(times.len(), 20_000);
+    assert!(times.is_sorted());
+}
+
+#[test]
+fn an_earlier_capture_stays_until_this_one_is_started() {
+    let scratch = Scratch::new("capture").expect("a directory");
+    let file = scratch.file("x.pcapng");
+    drop(Prepared::new(options(&file, None)).expect("it can be written"));
+    assert_eq!(names(&scratch.file("")), [""; 0]);
+    fs::write(&file, vec![7; 10_000]).expect("it can be written");
+    let prepared = Prepared::new(options(&file, None)).expect("it can be written");
+    assert_eq!(fs::read(&file).expect("it is there"), [7; 10_000]);
+    let capture = prepared.start().expect("it can be written");
+    assert_eq!(numbers(&file), [0; 0]);
+    drop(capture);
 }
 
 #[test]
@@ -255,14 +315,15 @@ fn a_full_disk_is_said_once_and_stops_nobody() {
 fn a_frame_that_cannot_be_written_spoils_no_other() {
     let scratch = Scratch::new("capture").expect("a directory");
     let file = scratch.file("x.pcapng");
-    let running = start(options(&file, None)).expect("it can be written");
+    let mut prepared = Prepared::new(options(&file, None)).expect("it can be written");
     let talkative = RuleName {
         place: None,
         fault: "x".repeat(70_000).into(),
     };
-    running.capture.enter(0, vec![talkative]);
-    let (other, feed) = channel();
-    running.capture.hear(1, Box::new(Feed(feed)));
+    prepared.enter(0, vec![talkative]);
+    let [sender, other] = [0, 1].map(|interface| hear(&mut prepared, interface));
+    let capture = prepared.start().expect("it can be written");
+    let running = Running { capture, sender };
     running.hand_in([0]);
     // There is no such interface.
     let stranger = (captured(1), octets(1));
@@ -286,32 +347,35 @@ fn a_frame_that_cannot_be_written_spoils_no_other() {
 }
 
 #[test]
-fn a_pipe_without_a_reader_holds_nobody_up() {
+fn only_a_regular_file_and_dev_null_will_do() {
     let scratch = Scratch::new("capture").expect("a directory");
     let pipe = scratch.file("x.pcapng");
     mkfifo(&pipe, Mode::S_IRWXU).expect("the name is free");
-    let error = start(options(&pipe, None)).expect_err("nobody reads");
-    assert!(
-        error.to_string().contains("No such device or address"),
-        "{error}"
-    );
-
+    let refused = |path: &Path| {
+        let error = start(options(path, None)).expect_err("it is none");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot write the capture file {}: it is neither a regular file nor /dev/null; \
+                 choose another place with --capture FILE",
+                path.display()
+            )
+        );
+    };
+    // Nobody reads, which holds nobody up.
+    refused(&pipe);
     let reader = fs::OpenOptions::new()
         .read(true)
         .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(&pipe);
-    let reader = reader.expect("it can be read");
-    let running = pausing(options(&pipe, None), Duration::ZERO).expect("somebody reads");
-    running.hand_in([0]);
-    assert_eq!(running.wait_for(1).written, 1);
-    drop(reader);
-    running.hand_in([1]);
-    assert_eq!(running.wait_for(2).failed, 1);
-    let said = running.said();
-    let start = format!("cannot capture to {}: Broken pipe", pipe.display());
-    assert!(said.len() == 1 && said[0].starts_with(&start), "{said:?}");
-    running.hand_in(2..10);
-    assert_eq!(running.wait_for(10).written, 1 + 8);
+    let _reader = reader.expect("it can be read");
+    for path in [&pipe, &scratch.file(""), Path::new("/dev/zero")] {
+        refused(path);
+    }
+
+    let running = start(options(Path::new("/dev/null"), None)).expect("it takes all");
+    running.hand_in(0..100);
+    assert_eq!(running.finish().written, 100);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::files::Files;
 use super::rules::Rules;
 use super::source::{Intake, Taken};
-use super::{Counts, Direction, Frame, Order};
+use super::{Counts, Direction, Entered, Frame, Prepared};
 use crate::clock;
 
 /// How long the thread sleeps at the most once it has taken all frames there were.
@@ -26,7 +26,7 @@ pub(super) struct Writer {
     files: Files,
     counts: Arc<Counts>,
     said: Sender<String>,
-    /// How long no file is begun after one could not be written.
+    /// How long no file is opened after one could not be written.
     pause: Duration,
     /// When that was.
     failed: Option<Instant>,
@@ -34,14 +34,19 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(
-        files: Files,
+        prepared: Prepared,
         counts: Arc<Counts>,
         said: Sender<String>,
         pause: Duration,
     ) -> Self {
+        let Prepared {
+            files,
+            intake,
+            rules,
+        } = prepared;
         Self {
-            intake: Intake::default(),
-            rules: Rules::default(),
+            intake,
+            rules,
             files,
             counts,
             said,
@@ -51,18 +56,18 @@ impl Writer {
     }
 
     /// Writes until nobody is left who could tell anything, and all that waits then.
-    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+    pub(super) fn run(mut self, entered: &Receiver<Entered>) {
         let mut pause = INTERVAL;
         loop {
-            let is_over = self.heed(orders, pause);
+            let is_over = self.heed(entered, pause);
             let began = clock::monotonic();
-            let is_all = self.intake.take();
+            let until = self.intake.take();
             // The rules that these frames met were entered before they met them.
-            self.heed(orders, Duration::ZERO);
-            let is_last = is_over && is_all;
+            self.heed(entered, Duration::ZERO);
+            let is_last = is_over && until.is_none();
             let settled = match is_last {
                 true => u64::MAX,
-                false => began.saturating_sub(DISORDER),
+                false => until.unwrap_or(began).min(began).saturating_sub(DISORDER),
             };
             while let Some(taken) = self.intake.pop_before(settled) {
                 self.write(&self.frame(taken));
@@ -74,19 +79,18 @@ impl Writer {
             if is_last {
                 return;
             }
-            pause = match is_all {
-                true => INTERVAL,
-                false => Duration::ZERO,
+            pause = match until {
+                None => INTERVAL,
+                Some(_) => Duration::ZERO,
             };
         }
     }
 
-    /// Does what it is told within that time. Returns whether nobody is left who could tell.
-    fn heed(&mut self, orders: &Receiver<Order>, mut pause: Duration) -> bool {
+    /// Heeds what it is told within that time. Returns whether nobody is left who could tell.
+    fn heed(&mut self, entered: &Receiver<Entered>, mut pause: Duration) -> bool {
         loop {
-            match orders.recv_timeout(pause) {
-                Ok(Order::Hear(interface, source)) => self.intake.add(interface, source),
-                Ok(Order::Enter(scenario, rules)) => self.rules.enter(scenario, rules),
+            match entered.recv_timeout(pause) {
+                Ok((scenario, rules)) => self.rules.enter(scenario, rules),
                 Err(RecvTimeoutError::Timeout) => return false,
                 Err(RecvTimeoutError::Disconnected) => return true,
             }
@@ -127,27 +131,23 @@ impl Writer {
         if self.failed.is_some_and(|at| at.elapsed() < self.pause) {
             return false;
         }
-        match self.files.begin_next() {
-            Ok(()) => {
-                if self.failed.take().is_some() {
-                    self.say(format!(
-                        "captures again, to {}",
-                        self.files.path().display()
-                    ));
-                }
-                true
-            }
-            Err(error) => {
-                self.fail(&self.files.path(), &error);
-                false
-            }
+        let opened = self.files.open_next();
+        if let Err(error) = &opened {
+            self.fail(&self.files.path(), error);
         }
+        opened.is_ok()
     }
 
     fn flush(&mut self) {
         let path = self.files.path();
         match self.files.flush() {
-            Ok(frames) => count(&self.counts.written, frames),
+            Ok(0) => {}
+            Ok(frames) => {
+                if self.failed.take().is_some() {
+                    self.say(format!("captures again, to {}", path.display()));
+                }
+                count(&self.counts.written, frames);
+            }
             Err((frames, error)) => {
                 count(&self.counts.failed, frames);
                 self.fail(&path, &error);

@@ -3,28 +3,28 @@
 use anyhow::{Context as _, Result};
 
 use super::Session;
-use crate::capture::{Capture, CaptureCounts, CaptureOptions, RuleName};
+use crate::capture::{Capture, CaptureCounts, CaptureOptions, Prepared, RuleName};
 use crate::cli::CaptureFlags;
 use crate::clock::WallClock;
 use crate::interface::Interface;
 use crate::responder::{Responder, ResponderError};
 use crate::scenario::Scenario;
 
-/// Begins the capture that the flags ask for, if they do.
+/// Prepares the capture that the flags ask for, if they do.
 ///
 /// # Errors
 ///
 /// Where its file cannot be written.
-pub(super) fn begin(
+pub(super) fn prepare(
     flags: &CaptureFlags,
     interfaces: &[Interface],
     scenario: &Scenario,
-) -> Result<Option<Capture>> {
+) -> Result<Option<Prepared>> {
     let Some(file) = &flags.capture else {
         return Ok(None);
     };
     let interfaces = interfaces.iter();
-    let capture = Capture::start(CaptureOptions {
+    let mut capture = Prepared::new(CaptureOptions {
         file: file.clone(),
         limit: flags.capture_limit,
         interfaces: interfaces.map(|interface| interface.name.clone()).collect(),
@@ -34,13 +34,13 @@ pub(super) fn begin(
     Ok(Some(capture))
 }
 
-/// Captures on one more of the interfaces that the capture was begun with.
+/// Captures on one more of the interfaces that the capture was prepared for.
 ///
 /// # Errors
 ///
 /// None where it was not asked for before.
 pub(super) fn hear(
-    capture: &Capture,
+    capture: &mut Prepared,
     interface: usize,
     responder: &mut Responder,
 ) -> Result<(), ResponderError> {

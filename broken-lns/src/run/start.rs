@@ -10,6 +10,7 @@ use broken_lns_ebpf::sample::Sample;
 
 use super::follow::NobodyJudges;
 use super::{Feed, Session, capture, control, follow};
+use crate::capture::Prepared;
 use crate::cli::Run;
 use crate::compile::Compiled;
 use crate::follow::{Follower, Pace};
@@ -103,7 +104,7 @@ impl Session {
         });
         let follower = follower.transpose();
         let follower = follower.context("cannot start the thread that follows LACs")?;
-        let capture = capture::begin(&flags.capture, &interfaces, &scenario)?;
+        let mut capture = capture::prepare(&flags.capture, &interfaces, &scenario)?;
         let (lines, kernel_lines) = channel();
         let mut responders = Vec::with_capacity(interfaces.len());
         let mut feeds = Vec::with_capacity(interfaces.len());
@@ -114,7 +115,7 @@ impl Session {
             if let Some(follower) = &follower {
                 follower.hear(responder.events()?, responder.worker_events())?;
             }
-            if let Some(capture) = &capture {
+            if let Some(capture) = &mut capture {
                 capture::hear(capture, place, &mut responder)?;
             }
             let name = responder.interface().to_owned();
@@ -132,6 +133,7 @@ impl Session {
             });
             responders.push(responder);
         }
+        let capture = capture.map(Prepared::start).transpose()?;
         for responder in &responders {
             let name = responder.interface();
             status.line(format!("{name}: {}", responder.attachment()));
