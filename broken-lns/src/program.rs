@@ -4,6 +4,8 @@
 //! Architecture invariant: what is attached is held by a BPF link of this
 //! process, so that nothing stays attached however the process ends.
 
+mod rings;
+
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd};
 
@@ -13,7 +15,6 @@ use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
-use broken_lns_ebpf::captured::Captured;
 use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sample::Sample;
@@ -22,11 +23,12 @@ use broken_lns_ebpf::wire::ethernet::MacAddress;
 use nix::errno::Errno;
 
 use crate::banks::Banks;
-use crate::capture::Source;
 use crate::compile::Compiled;
 use crate::interface::{AttachMode, AttachedProgram, Interface};
 use crate::snapshot::VerdictCounts;
 
+use self::rings::Ring;
+pub use self::rings::{CapturedFrames, Events};
 pub use crate::banks::InstallError;
 
 /// The kernel half, as the build script built it.
@@ -160,69 +162,6 @@ impl Marks {
     /// Those of the kernel.
     pub fn set(&mut self, mark: &Mark) -> Result<(), MapError> {
         self.0.insert(MarkKey(*mark), 1, 0)
-    }
-}
-
-/// A ring buffer that the program fills, and the counter of what found no room in it.
-struct Ring {
-    entries: RingBuf<MapData>,
-    counters: PerCpuArray<MapData, u64>,
-    lost: u32,
-}
-
-impl Ring {
-    /// Hands the octets of up to `limit` entries to `take`, in their order. Returns whether there
-    /// were no more.
-    fn take(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> bool {
-        for _ in 0..limit {
-            match self.entries.next() {
-                Some(octets) => take(&octets),
-                None => return true,
-            }
-        }
-        false
-    }
-
-    fn lost(&self) -> Result<u64, MapError> {
-        sum(&self.counters, self.lost)
-    }
-}
-
-/// The events of the LACs that are followed, for whoever looks at them.
-pub struct Events(Ring);
-
-impl Events {
-    /// Hands the octets of up to `limit` events to `take`, in the order in which the program
-    /// told them. Returns whether there were no more.
-    pub fn take(&mut self, limit: usize, take: impl FnMut(&[u8])) -> bool {
-        self.0.take(limit, take)
-    }
-
-    /// How many events found no room so far.
-    ///
-    /// # Errors
-    ///
-    /// Those of the kernel.
-    pub fn lost(&self) -> Result<u64, MapError> {
-        self.0.lost()
-    }
-}
-
-/// The frames that the program captured, for whoever writes them.
-pub struct CapturedFrames(Ring);
-
-impl Source for CapturedFrames {
-    fn take(&mut self, limit: usize, take: &mut dyn FnMut(&Captured, &[u8])) -> bool {
-        self.0.take(limit, |octets| {
-            if let Some((captured, octets)) = Captured::from_octets(octets) {
-                take(&captured, octets);
-            }
-        })
-    }
-
-    fn lost(&self) -> u64 {
-        // A map that was read before can be read again.
-        self.0.lost().unwrap_or(0)
     }
 }
 
