@@ -11,6 +11,7 @@ mod start;
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::capture::Capture;
 use crate::cli::Run;
+use crate::compile::Compiled;
 use crate::control::protocol::Refused;
 use crate::follow::{Follower, Pace};
 use crate::kernel_log::KernelLog;
@@ -61,7 +63,10 @@ struct Session {
     status: StatusLine<std::io::Stderr>,
     json: Option<JsonLines<std::io::Stdout>>,
     scenario: Scenario,
-    /// Its number, which is the same on all interfaces, and that of no other one.
+    /// What it is on every interface.
+    compiled: Arc<Compiled>,
+    /// The last number that a scenario had, be it this one or one that failed. No two have the
+    /// same; one that had to come back has several.
     scenario_number: u32,
     /// What the flags say, for what a scenario leaves out.
     refusal: Refusal,

@@ -50,6 +50,7 @@ fn changed(set: Value) -> Value {
             "name": "my.toml",
             "changed": !set.is_null(),
             "lns_rules": 1,
+            "expectations": 0,
             "lac_rules": 0,
             "default": "silent",
             "redirect": 0,

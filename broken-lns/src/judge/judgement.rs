@@ -27,11 +27,6 @@ impl Judgements {
             .count() as u64
     }
 
-    /// Whether one failed.
-    pub fn any_failed(&self) -> bool {
-        self.count(Verdict::Failed) > 0
-    }
-
     /// Fails as a test does, for the command to end with.
     ///
     /// # Errors

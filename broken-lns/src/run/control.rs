@@ -167,7 +167,7 @@ impl Session {
     /// # Errors
     ///
     /// Where one of them cannot, or a reply would not fit its interface; the old one goes on
-    /// on all of them then.
+    /// on all of them then, or the error names those where it does not.
     fn change_to(&mut self, scenario: Scenario) -> Result<(), Refused> {
         let expectations = Expectations::of(&scenario);
         NobodyJudges::check(&expectations, self.follower.is_some()).map_err(Refused::because)?;
@@ -178,23 +178,64 @@ impl Session {
             responder.can_play(&compiled).map_err(Refused::because)?;
         }
         let compiled = Arc::new(compiled);
+        let number = self.enter(&scenario)?;
+        let mut responders = self.responders.iter_mut().enumerate();
+        let failed = responders.find_map(|(at, responder)| {
+            let played = responder.set_scenario(Arc::clone(&compiled), number);
+            played.err().map(|error| (at, error))
+        });
+        if let Some((at, error)) = failed {
+            return Err(match self.go_back(at) {
+                Ok(()) => Refused::because(error),
+                Err(other) => Refused::because(format_args!("{error}; {other}")),
+            });
+        }
+        self.scenario = scenario;
+        self.compiled = compiled;
+        self.zero_hits.clear();
+        Ok(())
+    }
+
+    /// Lets everybody know a scenario before anything of it can happen, and returns the number
+    /// that it has from now on.
+    fn enter(&mut self, scenario: &Scenario) -> Result<u32, Refused> {
         // A number that was tried is used no more, since some of the interfaces may have it.
         self.scenario_number = self.scenario_number.wrapping_add(1);
         let number = self.scenario_number;
-        // Before anything of it can happen.
         if let Some(follower) = &self.follower {
-            follower.enter(number, follow::rules(&scenario), expectations)?;
+            let expectations = Expectations::of(scenario);
+            follower.enter(number, follow::rules(scenario), expectations)?;
         }
         if let Some(capture) = &self.capture {
-            capture.enter(number, capture::rules(&scenario));
+            capture.enter(number, capture::rules(scenario));
         }
-        for responder in &mut self.responders {
-            let played = responder.set_scenario(Arc::clone(&compiled), number);
-            played.map_err(Refused::because)?;
+        Ok(number)
+    }
+
+    /// Gives the scenario in force back to all interfaces up to that one, at which another one
+    /// failed and of which some part may have it already. Attempts and hits are counted anew there.
+    ///
+    /// # Errors
+    ///
+    /// Names the interfaces that go on with the other one, all or a part of them.
+    fn go_back(&mut self, failed: usize) -> Result<(), Refused> {
+        let scenario = self.scenario.clone();
+        let number = self.enter(&scenario)?;
+        let mut stuck = Vec::new();
+        for responder in self.responders.iter_mut().take(failed + 1) {
+            let played = responder.set_scenario(Arc::clone(&self.compiled), number);
+            if played.is_err() {
+                stuck.push(format!("`{}`", responder.interface()));
+            }
         }
-        self.scenario = scenario;
-        self.zero_hits.clear();
-        Ok(())
+        match stuck.is_empty() {
+            true => Ok(()),
+            false => Err(Refused::because(format_args!(
+                "nor does the scenario in force come back at {}, where some answers may be of \
+                 either; load one again, or start the responder again",
+                stuck.join(", ")
+            ))),
+        }
     }
 
     /// What was read just now.

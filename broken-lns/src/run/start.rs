@@ -156,6 +156,7 @@ impl Session {
             status,
             json: flags.json.then(|| JsonLines::new(std::io::stdout())),
             scenario,
+            compiled,
             scenario_number: 0,
             refusal,
             file: flags.scenario.clone(),

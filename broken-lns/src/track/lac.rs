@@ -478,10 +478,6 @@ impl Lac {
         self.slowest.map(NonZeroU64::get)
     }
 
-    pub(super) fn last(&self) -> u64 {
-        self.last
-    }
-
     pub(super) fn findings(&self, ledger: &Ledger) -> LacFindings {
         let mut order = Vec::new();
         for key in self

@@ -221,6 +221,7 @@ impl Tracker {
     }
 
     /// What is known of one LAC.
+    #[cfg(test)]
     pub fn lac(&self, lac: IpAddr) -> Option<LacFindings> {
         let mut lacs = self.lacs.iter().flatten();
         let lac = lacs.find(|known| known.address == lac)?;
@@ -228,6 +229,7 @@ impl Tracker {
     }
 
     /// What is known of each LAC that is followed now, in no order.
+    #[cfg(test)]
     pub fn lacs(&self) -> impl Iterator<Item = LacFindings> + '_ {
         let lacs = self.lacs.iter().flatten();
         lacs.map(|lac| lac.findings(&self.ledger))
@@ -243,11 +245,6 @@ impl Tracker {
         let mut slowest = self.greatest(count, |lac| lac.slowest().unwrap_or(0));
         slowest.retain(|lac| lac.slowest.is_some());
         slowest
-    }
-
-    /// The LACs that were heard of last, the latest one first.
-    pub fn latest(&self, count: usize) -> Vec<LacFindings> {
-        self.greatest(count, Lac::last)
     }
 
     fn greatest(&self, count: usize, of: impl Fn(&Lac) -> u64) -> Vec<LacFindings> {

@@ -2,12 +2,13 @@
 //! ends that was a test of it.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use xtask::lab::{self, Scratch};
+use xtask::lab::{self, Lab, Scratch};
 
 use crate::{
     followed::{CERTAIN, Lac, PAUSE, read},
@@ -27,6 +28,21 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_run_fails_when_an_expectation_does(way)
         }));
     }
+    trials.push(trial(
+        "without_a_report_it_is_told_who_broke_an_expectation",
+        &[],
+        without_a_report_it_is_told_who_broke_an_expectation,
+    ));
+    trials.push(trial(
+        "what_went_wrong_here_comes_before_what_lacs_did",
+        &[],
+        what_went_wrong_here_comes_before_what_lacs_did,
+    ));
+    trials.push(trial(
+        "nothing_can_be_expected_where_nobody_is_followed",
+        &[],
+        nothing_can_be_expected_where_nobody_is_followed,
+    ));
     trials
 }
 
@@ -123,5 +139,79 @@ fn a_run_fails_when_an_expectation_does(way: Way) -> Result<()> {
         last,
         "broken-lns: 1 of 3 expectations failed; the report says who broke them"
     );
+    Ok(())
+}
+
+/// What a LAC breaks that makes one attempt and then waits.
+const HASTY: &str = "[default]\nfault = \"refuse\"\nresult = 2\n\
+                     expect = { reaction = \"failover\", within = \"100ms\" }\n";
+
+/// What comes of a run in which a LAC broke that, where its end begins with `before`.
+fn hasty(
+    files: &Scratch,
+    flags: &[&str],
+    before: impl FnOnce() -> Result<()>,
+) -> Result<(Option<i32>, Vec<String>)> {
+    let file = files.file("scenario.toml");
+    fs::write(&file, HASTY)?;
+    let lab = Lab::static_arp().build()?;
+    let port = lab.raw_port()?;
+    let flags = [&["--scenario", text(&file)?], flags].concat();
+    let mut responder = Responder::start(&lab, &flags)?;
+    Lac::new(&port, 1).is_refused(FIRST, 10)?;
+    lab::pause(Duration::from_millis(300))?;
+    before()?;
+    responder.process().signal(Signal::SIGINT)?;
+    let ended = responder.end()?;
+    Ok((ended.status.code(), ended.said))
+}
+
+fn without_a_report_it_is_told_who_broke_an_expectation() -> Result<()> {
+    let files = Scratch::new("expected")?;
+    let (status, said) = hasty(&files, &[], || Ok(()))?;
+    assert_eq!(status, Some(3), "{said:?}");
+    let tells = |words: &str| said.iter().any(|line| line.contains(words));
+    ensure!(tells("203.0.113.1 "), "{said:#?}");
+    let last = said.last().context("it said nothing")?;
+    ensure!(
+        last.starts_with("broken-lns: 1 of 1 expectations failed"),
+        "{last}"
+    );
+    Ok(())
+}
+
+fn what_went_wrong_here_comes_before_what_lacs_did() -> Result<()> {
+    let files = Scratch::new("expected")?;
+    let directory = files.file("here");
+    fs::create_dir(&directory)?;
+    let report = directory.join("a.md");
+    let (status, said) = hasty(&files, &["--report", text(&report)?], || {
+        Ok(fs::remove_dir_all(&directory)?)
+    })?;
+    assert_eq!(status, Some(1), "{said:?}");
+    let last = said.last().context("it said nothing")?;
+    let words = format!(
+        "broken-lns: cannot write the report \"{}\": ",
+        report.display()
+    );
+    ensure!(last.starts_with(&words), "{last}");
+    Ok(())
+}
+
+fn nothing_can_be_expected_where_nobody_is_followed() -> Result<()> {
+    let files = Scratch::new("expected")?;
+    let file = files.file("scenario.toml");
+    fs::write(&file, HASTY)?;
+    let lab = Lab::static_arp().build()?;
+    let flags = ["--track", "none", "--scenario", text(&file)?];
+    let ended = Responder::spawn(&lab, &flags)?.end()?;
+    assert_eq!(ended.status.code(), Some(1), "{:?}", ended.said);
+    let words = format!(
+        "broken-lns: cannot play \"{}\": the scenario says what to expect of LACs, and with \
+         --track none nobody is followed",
+        file.display()
+    );
+    let last = ended.said.last().context("it said nothing")?;
+    ensure!(last.starts_with(&words), "{last}");
     Ok(())
 }

@@ -104,6 +104,7 @@ fn every_request_of_a_client_has_a_response() {
             "name": "my.toml",
             "changed": false,
             "lns_rules": 0,
+            "expectations": 0,
             "lac_rules": 0,
             "default": "refuse",
             "redirect": 0,

@@ -52,7 +52,6 @@ fn only_rules_that_expect_something_are_judged() {
         .map(|judgement| (judgement.rule, judgement.verdict()))
         .collect();
     assert_eq!(rules, [(0, Verdict::Passed), (2, Verdict::Failed)]);
-    assert!(judge.judgements().any_failed());
     let failed = judge.judgements().check().expect_err("one failed");
     assert_eq!(
         failed.to_string(),
