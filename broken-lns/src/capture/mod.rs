@@ -239,6 +239,15 @@ impl Drop for Capture {
 }
 
 impl CaptureCounts {
+    /// Every counter with its name.
+    pub fn entries(&self) -> [(&'static str, u64); 3] {
+        [
+            ("written", self.written),
+            ("lost", self.lost),
+            ("failed", self.failed),
+        ]
+    }
+
     /// What was counted since an earlier time.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

@@ -75,6 +75,14 @@ impl Collector for Exposition {
             }),
         )?;
         families.counters(
+            "broken_lns_captured_frames",
+            "Frames by what became of them: written, lost for want of room, or not to be written",
+            self.snapshot.capture.iter().flat_map(|counts| {
+                let counts = counts.entries();
+                counts.map(|(result, count)| ([("result", result)], count))
+            }),
+        )?;
+        families.counters(
             "broken_lns_rule_hits",
             "SCCRQs that a rule was about, on all interfaces",
             self.rules.iter().map(|count| {

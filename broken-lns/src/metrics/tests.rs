@@ -5,6 +5,7 @@ use prometheus_parse::{Scrape, Value};
 use serde_json::Value as Json;
 
 use super::*;
+use crate::capture::CaptureCounts;
 use crate::output::tests::one_interface;
 
 /// What one interface with a scenario and a followed LAC shows.
@@ -17,9 +18,15 @@ fn exposition() -> Exposition {
         fault,
         hits,
     };
+    let mut snapshot = one_interface();
+    snapshot.capture = Some(CaptureCounts {
+        written: 12_345,
+        lost: 7,
+        failed: 3,
+    });
     Exposition {
         started: UNIX_EPOCH + Duration::from_millis(1_700_000_000_250),
-        snapshot: one_interface(),
+        snapshot,
         rules: vec![
             count("default", "refuse", 12_000),
             count("3:1", "silent", 345),
@@ -48,6 +55,9 @@ fn counters_have_names_and_labels_by_the_conventions() {
         "broken_lns_answers_total{interface=\"eth1\",path=\"redirect\"} 345",
         "broken_lns_sent_total{interface=\"eth1\",kind=\"sent-again\"} 0",
         "broken_lns_events_lost_total{interface=\"eth1\"} 0",
+        "broken_lns_captured_frames_total{result=\"written\"} 12345",
+        "broken_lns_captured_frames_total{result=\"lost\"} 7",
+        "broken_lns_captured_frames_total{result=\"failed\"} 3",
         "broken_lns_rule_hits_total{rule=\"default\",fault=\"refuse\"} 12000",
         "broken_lns_rule_hits_total{rule=\"3:1\",fault=\"silent\"} 345",
         "broken_lns_queue_answers_total{interface=\"eth1\",queue=\"0\"} 345",
@@ -91,16 +101,22 @@ fn every_family_says_what_it_is_and_has_no_series_twice() {
             }
         }
     }
-    assert_eq!(families.len(), 13);
+    assert_eq!(families.len(), 14);
 }
 
 #[test]
 fn what_is_not_followed_is_not_shown() {
     let mut exposition = exposition();
+    exposition.snapshot.capture = None;
     exposition.times = None;
     exposition.snapshot.interfaces[0].queues.clear();
     let text = exposition.into_text().expect("memory takes it");
-    for family in ["_seconds_bucket", "broken_lns_queue_answers", "xdp_socket"] {
+    for family in [
+        "_seconds_bucket",
+        "broken_lns_queue_answers",
+        "xdp_socket",
+        "captured",
+    ] {
         assert!(!text.contains(family), "{family} in\n{text}");
     }
 }

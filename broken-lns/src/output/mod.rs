@@ -110,6 +110,18 @@ impl Progress {
     }
 }
 
+/// What whoever follows and captures LACs lost, as far as anything.
+pub(crate) fn losses(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+    let capture = snapshot.capture.unwrap_or_default();
+    let losses = [
+        ("events lost", snapshot.events_lost()),
+        ("captured frames lost", capture.lost),
+        ("captured frames failed", capture.failed),
+    ];
+    let losses = losses.into_iter().filter(|(_, count)| *count > 0);
+    losses.map(|(what, count)| format!("{what} {}", thousands(count)))
+}
+
 /// Whether a counter of the driver counts frames lost on their way out.
 ///
 /// Such a loss makes answers of no use, so it stands out from the others,

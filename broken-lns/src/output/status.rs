@@ -11,7 +11,7 @@ use std::{
 use anstyle::Style;
 use broken_lns_ebpf::verdict::Verdict;
 
-use super::{Palette, Progress, loses_replies, rate, styled, thousands, time};
+use super::{Palette, Progress, loses_replies, losses, rate, styled, thousands, time};
 use crate::snapshot::{Snapshot, is_received};
 
 /// Erases from the cursor to the end of the line.
@@ -138,10 +138,7 @@ fn parts(snapshot: &Snapshot, per_second: f64, palette: &Palette) -> Vec<(String
     let lost = driver().filter(|(name, _)| loses_replies(name));
     parts.extend(lost.map(|counter| (count(counter), palette.alarming)));
 
-    if snapshot.events_lost() > 0 {
-        let text = format!("events lost {}", thousands(snapshot.events_lost()));
-        parts.push((text, palette.alarming));
-    }
+    parts.extend(losses(snapshot).map(|loss| (loss, palette.alarming)));
 
     let verdicts = snapshot.verdicts();
     let others = |received: bool| {
@@ -186,6 +183,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::capture::CaptureCounts;
     use crate::output::tests::one_interface;
 
     /// What is written when a terminal of this width is used like so.
@@ -211,12 +209,27 @@ mod tests {
     }
 
     #[test]
-    fn it_says_that_events_were_lost() {
+    fn it_says_that_events_and_captured_frames_were_lost() {
         let mut snapshot = one_interface();
         snapshot.interfaces[0].events_lost = 1_234;
-        let text = written(Some(|| 200), |status| status.update(&snapshot));
-        let lost = "  rx_queue_0_xdp_tx_errors 20  events lost 1,234  zlb 1,005  ";
-        assert!(text.contains(lost), "{text}");
+        for (lost, failed, said) in [
+            (0, 0, ""),
+            (2_000, 0, "  captured frames lost 2,000"),
+            (
+                2_000,
+                3,
+                "  captured frames lost 2,000  captured frames failed 3",
+            ),
+        ] {
+            snapshot.capture = Some(CaptureCounts {
+                written: 5,
+                lost,
+                failed,
+            });
+            let text = written(Some(|| 200), |status| status.update(&snapshot));
+            let part = format!("  rx_queue_0_xdp_tx_errors 20  events lost 1,234{said}  zlb 1,005");
+            assert!(text.contains(&part), "{text}");
+        }
     }
 
     #[test]

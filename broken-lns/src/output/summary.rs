@@ -165,7 +165,11 @@ fn captured(snapshot: &Snapshot, palette: &Palette) -> String {
     let counts = snapshot.capture.unwrap_or_default();
     let counts = [
         ("written", counts.written, Style::new()),
-        ("lost, since too many waited", counts.lost, palette.alarming),
+        (
+            "lost, since too many waited: follow fewer LACs with --track 1/N",
+            counts.lost,
+            palette.alarming,
+        ),
         (
             "lost, since the file could not be written",
             counts.failed,
@@ -263,8 +267,8 @@ queue 0 rx_ring_full  9
         });
         let end = "
 captured frames
-written                      12,345
-lost, since too many waited       7
+written                                                          12,345
+lost, since too many waited: follow fewer LACs with --track 1/N       7
 ";
         let text = summary(&snapshot, &Palette::default());
         assert!(text.ends_with(end), "{text}");

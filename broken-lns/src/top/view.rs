@@ -8,9 +8,9 @@ use ratatui::widgets::{RenderDirection, Sparkline, Widget as _};
 use super::model::{Away, Model};
 use super::panel::{Cell, Panel, Row};
 use super::ui::Ui;
-use crate::output::{rate, thousands, time};
+use crate::output::{losses, rate, thousands, time};
 
-/// Lines above the panels.
+/// Lines above the panels, of which the last is empty where nothing was lost.
 const HEAD: u16 = 4;
 
 /// Lines of a panel without the focus, where there is not enough room for all: its titles, and
@@ -65,7 +65,7 @@ pub(super) fn draw(buffer: &mut Buffer, model: &Model, ui: &mut Ui) {
     }
 }
 
-/// Who it is, what it plays or why it does not, and what it did in all.
+/// Who it is, what it plays or why it does not, what it did in all, and what was lost.
 fn head(buffer: &mut Buffer, model: &Model, ui: &Ui) {
     let Some(status) = model.status() else {
         return;
@@ -91,7 +91,13 @@ fn head(buffer: &mut Buffer, model: &Model, ui: &Ui) {
         thousands(answered.total()),
         rate(answered.per_second()),
     );
-    let lines = [(name, TITLES), (plays, style), (rates, Style::new())];
+    let losses = losses(&status.counters).collect::<Vec<_>>().join("  ");
+    let lines = [
+        (name, TITLES),
+        (plays, style),
+        (rates, Style::new()),
+        (losses, ALARMING),
+    ];
     let area = buffer.area;
     for ((line, style), y) in lines.into_iter().zip(area.top()..area.bottom()) {
         put(buffer, area.x, y, area.width, &line, style);

@@ -6,6 +6,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::style::Modifier;
 
 use super::*;
+use crate::capture::CaptureCounts;
 use crate::control::protocol::tests::rule;
 use crate::top::model::tests::{reactions, sample};
 
@@ -219,6 +220,26 @@ fn a_pause_and_help_are_said() {
     );
     assert_eq!(shown[4..18], HELP);
     assert!(HELP.iter().all(|line| line.chars().count() <= 80));
+}
+
+#[test]
+fn lost_events_and_captured_frames_are_said() {
+    let mut sample = sample(10, 12_700);
+    let counters = &mut sample.status.counters;
+    counters.interfaces[0].events_lost = 1_234;
+    counters.capture = Some(CaptureCounts {
+        written: 5,
+        lost: 7,
+        failed: 3,
+    });
+    let mut model = Model::default();
+    model.take(sample);
+    let (lines, buffer) = screen(80, 24, &model, &mut Ui::default());
+    assert_eq!(
+        lines[3],
+        "events lost 1,234  captured frames lost 7  captured frames failed 3"
+    );
+    assert_eq!(buffer[(0, 3)].fg, ALARMING.fg.expect("it has a colour"));
 }
 
 #[test]
