@@ -41,7 +41,7 @@ const READY: &[Ready] = &[
     },
     Ready {
         file: "cisco.toml",
-        summary: "11 LNS rules, 0 LAC rules, default silent",
+        summary: "11 LNS rules, 0 LAC rules, default silent; 10 expectations",
         treatments: &[
             (
                 "192.0.2.4",
@@ -103,7 +103,7 @@ const READY: &[Ready] = &[
     },
     Ready {
         file: "juniper.toml",
-        summary: "3 LNS rules, 0 LAC rules, default silent; 2 treatments need the redirect path",
+        summary: "3 LNS rules, 0 LAC rules, default silent; 2 treatments need the redirect path; 2 expectations",
         treatments: &[
             (
                 "192.0.2.1",
@@ -118,7 +118,7 @@ const READY: &[Ready] = &[
     },
     Ready {
         file: "nokia.toml",
-        summary: "13 LNS rules, 0 LAC rules, default silent",
+        summary: "13 LNS rules, 0 LAC rules, default silent; 8 expectations",
         treatments: &[
             (
                 "192.0.2.1",
