@@ -227,12 +227,15 @@ fn every_frame_is_there_with_its_comment(way: Way) -> Result<()> {
     let times = times(&file)?;
     ensure!(times.is_sorted(), "{times:?}");
     let (deferred, sent) = (times[4], times[5]);
-    ensure!((200_000_000..1_000_000_000).contains(&(sent - deferred)));
+    ensure!(sent - deferred >= 200_000_000);
     let now = std::time::UNIX_EPOCH.elapsed()?.as_nanos();
     ensure!((now - 60_000_000_000..now).contains(&times[0]), "{times:?}");
     // Whoever reads the file is told by what it was written, and where.
     let name = tshark(&file, &["-T", "fields", "-e", "frame.interface_name"])?;
-    ensure!(name.lines().all(|name| name == Lab::INTERFACE), "{name}");
+    assert_eq!(
+        name.lines().collect::<Vec<_>>(),
+        vec![Lab::INTERFACE; expected.len()]
+    );
     Ok(())
 }
 
