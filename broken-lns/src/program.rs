@@ -38,7 +38,7 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/respond
 const OLDEST_KERNEL: KernelVersion = KernelVersion::new(5, 18, 0);
 
 /// Octets of a ring buffer that nothing goes to: a page of any architecture.
-const UNUSED_RING: u32 = 1 << 16;
+pub const UNUSED_RING: u32 = 1 << 16;
 
 /// What the program is loaded with; none of it changes afterwards.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Sizes in octets.
 
-/// The least ring buffer: a page of this architecture.
-pub(super) const LEAST_RING: u32 = 4096;
+/// The least ring buffer that can be asked for: a page, of the architectures with the least.
+const LEAST_RING: u32 = 4096;
 
 /// Reads a size in octets.
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {

@@ -7,8 +7,9 @@ use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 use clap::Args;
 
-use super::size::{LEAST_RING, parse_ring, parse_size};
+use super::size::{parse_ring, parse_size};
 use super::{OUTPUT, Which, parse_duration};
+use crate::program::UNUSED_RING;
 use crate::report::Format;
 use crate::track::Settings;
 
@@ -141,7 +142,7 @@ impl Track {
     /// Octets of the ring buffer for events, which takes no room where there are none.
     pub fn events_size(&self) -> u32 {
         match self.track {
-            Sample::NONE => LEAST_RING,
+            Sample::NONE => UNUSED_RING,
             _ => self.track_ring,
         }
     }
@@ -260,7 +261,7 @@ mod tests {
             assert_eq!(track(&["--track", value]).expect(value).track, sample);
         }
         let none = track(&["--track", "none"]).expect("it is a value");
-        assert_eq!((none.settings(), none.events_size()), (None, 4096));
+        assert_eq!((none.settings(), none.events_size()), (None, UNUSED_RING));
     }
 
     #[test]

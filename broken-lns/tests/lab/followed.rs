@@ -313,7 +313,6 @@ fn the_report_says_what_each_lac_did(way: Way) -> Result<()> {
     assert_eq!(refuses["failover_after"]["count"], 3);
     for durations in [&refuses["failover_after"], &refuses["retry_after"]] {
         ensure!(milliseconds(durations, "min_ns")? >= 59, "{durations}");
-        ensure!(milliseconds(durations, "max_ns")? < 1000, "{durations}");
     }
     assert_eq!(
         refuses["messages"],
@@ -591,13 +590,12 @@ fn the_report_says_what_a_real_lac_says(way: Way) -> Result<()> {
     let responder = Responder::start(&lab, &[&way.flags()[..], &flags].concat())?;
     let connecting = |event: &Event| matches!(event, Event::Connecting { .. });
     lac.dial(&target.name)?;
-    let times = || {
+    let dialled = || {
         let events = lac.events(0).into_iter();
-        let dialled = events.filter(|(_, event)| connecting(event));
-        dialled.map(|(line, _)| line.at).collect::<Vec<_>>()
+        events.filter(|(_, event)| connecting(event)).count()
     };
-    let dialled = lab::until("three attempts", Duration::from_secs(20), || {
-        Ok(Some(times()).filter(|times| times.len() >= 3))
+    lab::until("three attempts", Duration::from_secs(20), || {
+        Ok((dialled() >= 3).then_some(()))
     })?;
     // Time for the last acknowledgement, and not for another attempt.
     lab::pause(Duration::from_millis(1200))?;
@@ -632,19 +630,12 @@ fn the_report_says_what_a_real_lac_says(way: Way) -> Result<()> {
     retried["retry-same"]["attempts"] = json!(2);
     assert_eq!(refuses["reactions"], retried);
     assert_eq!(refuses["unknown"], unknown(1, 0));
-    // The LAC's own log has the same time from one to the next.
-    for (key, pair) in [("min_ns", 0), ("max_ns", 1)] {
-        let mut gaps = [
-            dialled[1].duration_since(dialled[0])?,
-            dialled[2].duration_since(dialled[1])?,
-        ];
-        gaps.sort();
-        let told = milliseconds(&refuses["retry_after"], key)?;
-        let logged = gaps[pair].as_millis() as u64;
-        ensure!(
-            told.abs_diff(logged) <= 200,
-            "{told} ms, and {logged} in the log"
-        );
-    }
+    // It waits for that long from the refusal on, and a busy machine for longer.
+    let retried = &refuses["retry_after"];
+    assert_eq!(retried["count"], 2);
+    ensure!(
+        milliseconds(retried, "min_ns")? >= u64::from(AGAIN) * 1000,
+        "{retried}"
+    );
     Ok(())
 }
