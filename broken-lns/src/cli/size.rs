@@ -1,6 +1,6 @@
 //! Sizes in octets.
 
-/// The least ring buffer that can be asked for: a page, of the architectures with the least.
+/// The least ring buffer that can be asked for: a page where pages are the smallest.
 const LEAST_RING: u32 = 4096;
 
 /// Reads a size in octets.
