@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use xtask::lab::{self, Lab, Scratch};
 
 use crate::{
-    followed::{CERTAIN, Lac, PAUSE, read},
+    followed::{
+        lac::{CERTAIN, Lac, PAUSE},
+        read,
+    },
     responder::{Responder, text},
     trial,
     way::Way,

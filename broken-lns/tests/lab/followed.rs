@@ -1,30 +1,29 @@
 //! What LACs do: LACs whose every habit is known, and what the report says of them.
 
-use std::{
-    fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
-    time::Duration,
-};
+pub(crate) mod lac;
+mod real;
+mod sample;
+
+use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use xtask::{
-    lab::{
-        self, Avp, ControlMessage, End, Event, Lab, RawPort, Sccrq, Scratch, Target, Xl2tpd,
-        attribute, connect, message_type,
-    },
-    process,
+use xtask::lab::{
+    self, Avp, ControlMessage, End, Lab, RawPort, Scratch, attribute, connect, message_type,
 };
 
 use crate::{
-    request::{Refusal, answer, datagram, push},
+    request::{Refusal, answer},
     responder::{LIMIT, Report, Responder, command, text},
     trial,
     way::Way,
 };
+
+use lac::{CERTAIN, Lac, PAUSE};
+use real::the_report_says_what_a_real_lac_says;
+use sample::{nobody_follows_no_lac, one_lac_of_some_is_followed};
 
 pub(crate) fn trials() -> Vec<Trial> {
     type Test = fn(Way) -> Result<()>;
@@ -87,57 +86,6 @@ fault = "silent"
 const REFUSES: [u8; 4] = [192, 0, 2, 1];
 const SILENT: [u8; 4] = [192, 0, 2, 2];
 const OTHER: [u8; 4] = [192, 0, 2, 3];
-
-/// Within this nobody takes two requests for parallel ones.
-pub(crate) const PAUSE: Duration = Duration::from_millis(60);
-/// After this, that a LAC turned to another LNS is certain.
-pub(crate) const CERTAIN: Duration = Duration::from_secs(11);
-
-/// A LAC at the other end of the cable.
-#[derive(Clone, Copy)]
-pub(crate) struct Lac<'p> {
-    port: &'p RawPort,
-    address: SocketAddr,
-}
-
-impl<'p> Lac<'p> {
-    pub(crate) fn new(port: &'p RawPort, number: u8) -> Self {
-        Self {
-            port,
-            address: ([203, 0, 113, number], 1701).into(),
-        }
-    }
-
-    fn send(&self, lns: [u8; 4], payload: Vec<u8>) -> Result<()> {
-        let frame = datagram(self.address, (lns, 1701).into(), payload).frame();
-        push(self.port, &frame)
-    }
-
-    /// Asks, and does not wait for an answer.
-    fn ask(&self, lns: [u8; 4], tunnel_id: u16) -> Result<()> {
-        self.send(lns, Sccrq::new(tunnel_id).message().bytes())
-    }
-
-    /// Asks, and waits for the answer.
-    fn is_answered(&self, lns: [u8; 4], tunnel_id: u16) -> Result<()> {
-        self.ask(lns, tunnel_id)?;
-        let what = || format!("no answer from {} to {}", Ipv4Addr::from(lns), self.address);
-        answer(self.port, LIMIT)?.with_context(what)?;
-        Ok(())
-    }
-
-    /// Acknowledges the StopCCN with this Nr, of which 1 is right.
-    fn acknowledge(&self, lns: [u8; 4], nr: u16) -> Result<()> {
-        let zlb = ControlMessage::zlb(Refusal::DEFAULT.tunnel_id, 1, nr);
-        self.send(lns, zlb.bytes())
-    }
-
-    /// Is refused, and acknowledges it as it should.
-    pub(crate) fn is_refused(&self, lns: [u8; 4], tunnel_id: u16) -> Result<()> {
-        self.is_answered(lns, tunnel_id)?;
-        self.acknowledge(lns, 1)
-    }
-}
 
 /// A directory with a scenario, and a place for a report in it.
 fn files(scenario: &str) -> Result<(Scratch, String, String)> {
@@ -508,134 +456,5 @@ fn a_lac_is_the_same_on_every_interface() -> Result<()> {
         );
         assert_eq!(fault(&report, number, OTHER)?["acknowledged"]["zlb"], 1);
     }
-    Ok(())
-}
-
-fn one_lac_of_some_is_followed() -> Result<()> {
-    let (_files, scenario, report) = files(SCENARIO)?;
-    let lab = Lab::static_arp().build()?;
-    let port = lab.raw_port()?;
-    let flags = [
-        "--scenario",
-        &scenario,
-        "--report",
-        &report,
-        "--track",
-        "1/4",
-    ];
-    let responder = Responder::start(&lab, &flags)?;
-    for number in 1..=200 {
-        Lac::new(&port, number).is_refused(REFUSES, 7)?;
-    }
-    lab::pause(Duration::from_millis(1100))?;
-    let ended = responder.finish()?;
-    assert_eq!(ended.count("/verdicts/answered")?, 200);
-    let report = read(&report)?;
-    no_loss(&report, &ended)?;
-    assert_eq!(report["followed_one_of"], 4);
-    // Five standard deviations from a quarter, and everything of those.
-    let seen = report["lacs"]["seen"].as_u64().context("no LACs")?;
-    ensure!((20..=80).contains(&seen), "{seen} of 200");
-    let refuses = fault(&report, 0, REFUSES)?;
-    assert_eq!(
-        (&refuses["lacs"], &refuses["answered"]),
-        (&json!(seen), &json!(seen))
-    );
-    assert_eq!(refuses["acknowledged"]["zlb"], seen);
-    Ok(())
-}
-
-/// The names of the threads of a process.
-fn threads(pid: u32) -> Result<Vec<String>> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"))?;
-    let names = tasks.map(|task| {
-        let name = fs::read_to_string(task?.path().join("comm"))?;
-        Ok(name.trim_end().to_owned())
-    });
-    names.collect()
-}
-
-fn nobody_follows_no_lac() -> Result<()> {
-    let lab = Lab::static_arp().build()?;
-    let port = lab.raw_port()?;
-    for (flags, follows) in [(&[][..], true), (&["--track", "none"], false)] {
-        let mut responder = Responder::start(&lab, flags)?;
-        Lac::new(&port, 1).is_refused(REFUSES, 7)?;
-        let threads = threads(responder.process().pid())?;
-        assert_eq!(
-            threads.iter().any(|name| name == "follow"),
-            follows,
-            "{threads:?}"
-        );
-        let ended = responder.finish()?;
-        assert_eq!(ended.count("/verdicts/answered")?, 1);
-        assert_eq!(ended.count("/events_lost")?, 0);
-    }
-    Ok(())
-}
-
-/// A LAC that dials again after two seconds, and says so.
-fn the_report_says_what_a_real_lac_says(way: Way) -> Result<()> {
-    const AGAIN: u32 = 2;
-    let (_files, scenario, report) = files(SCENARIO)?;
-    let program = process::find("xl2tpd").context("it was there a moment ago")?;
-    let lab = way.lab(Lab::routed()).build()?;
-    let target = Target {
-        name: "lns".to_owned(),
-        lns: lab.lns(1),
-        redial: Some(AGAIN),
-    };
-    let lac = Xl2tpd::start(&program, &lab.lac, 1701, std::slice::from_ref(&target))?;
-    let flags = ["--scenario", &scenario, "--report", &report];
-    let responder = Responder::start(&lab, &[&way.flags()[..], &flags].concat())?;
-    let connecting = |event: &Event| matches!(event, Event::Connecting { .. });
-    lac.dial(&target.name)?;
-    let dialled = || {
-        let events = lac.events(0).into_iter();
-        events.filter(|(_, event)| connecting(event)).count()
-    };
-    lab::until("three attempts", Duration::from_secs(20), || {
-        Ok((dialled() >= 3).then_some(()))
-    })?;
-    // Time for the last acknowledgement, and not for another attempt.
-    lab::pause(Duration::from_millis(1200))?;
-    responder.finish()?;
-
-    let events = lac.events(0);
-    let closings = events.iter().filter(|(_, event)| {
-        let refused = Event::Closing {
-            result: 2,
-            error: Some(4),
-            message: "Internal error".to_owned(),
-        };
-        *event == refused
-    });
-    assert_eq!(closings.count(), 3, "{events:?}");
-    let report = read(&report)?;
-    assert_eq!(report["lacs"]["seen"], 1);
-    assert_eq!(report["events"]["lost"], 0);
-    assert_eq!(report["selection"]["single"], 1);
-    let refuses = fault(&report, 0, lab.lns(1).octets())?;
-    assert_eq!(
-        (&refuses["attempts"], &refuses["answered"]),
-        (&json!(3), &json!(3))
-    );
-    assert_eq!(refuses["retransmissions_before"], 0);
-    assert_eq!(refuses["retransmissions_after"], 0);
-    assert_eq!(
-        acknowledged(refuses),
-        json!({"zlb": 3, "piggyback": 0, "wrong_nr": 0, "none": 0, "unknown": 0, "lacs": 1})
-    );
-    let mut retried = reactions(0, 1, 0, 0);
-    retried["retry-same"]["attempts"] = json!(2);
-    assert_eq!(refuses["reactions"], retried);
-    assert_eq!(refuses["unknown"], unknown(1, 0));
-    // It waits for that long from the refusal on, and a busy machine for longer.
-    let retried = &refuses["retry_after"];
-    assert_eq!(retried["count"], 2);
-    ensure!(
-        milliseconds(retried, "min_ns")? >= u64::from(AGAIN) * 1000,
-        "{retried}"
-    );
     Ok(())
 }
