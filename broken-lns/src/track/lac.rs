@@ -434,21 +434,17 @@ impl Lac {
             return;
         };
         let is_first = !attempt.is_answered();
-        // An answer that is sent again by itself is none to another SCCRQ, and so is one that
-        // comes late to an SCCRQ before the answer that the LAC already has.
-        let is_due = is_first || attempt.last > attempt.answered;
+        let is_left = attempt.stage == Stage::Left && time > attempt.left;
         let mut joined = None;
-        if attempt.stage == Stage::Left
-            && is_due
-            && time > attempt.left
-            && attempt.left.saturating_sub(attempt.last) < TIMEOUT
-        {
+        if is_left && is_first && attempt.left.saturating_sub(attempt.last) < TIMEOUT {
             // It was waiting for this answer when it made the other attempt.
             attempt.stage = Stage::Open;
             self.parallel = true;
             joined = Some(attempt.fault);
         }
-        if is_due {
+        // An answer that is sent again by itself is none to another SCCRQ. A LAC that had an answer
+        // left for that one, also where its last SCCRQ crossed it and is answered in turn.
+        if is_first || !is_left && attempt.last > attempt.answered {
             attempt.answered = time;
         }
         attempt.answers = attempt.answers.saturating_add(1);

@@ -275,6 +275,17 @@ fn the_report_says_what_each_lac_did(way: Way) -> Result<()> {
 }
 
 /// While the responder is stopped nobody takes events, and the ring buffer has room for 51.
+/// Whether no thread of a process runs.
+fn are_stopped(pid: u32) -> Result<bool> {
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let status = fs::read_to_string(task?.path().join("status"))?;
+        if !status.contains("\nState:\tT") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn what_events_were_lost_of_is_not_known(way: Way) -> Result<()> {
     const LACS: u8 = 200;
     /// Octets of an event, with those of its place, in all but one of those of the ring buffer.
@@ -300,12 +311,28 @@ fn what_events_were_lost_of_is_not_known(way: Way) -> Result<()> {
     lab::pause(CERTAIN)?;
 
     responder.process().signal(Signal::SIGSTOP)?;
+    let pid = responder.process().pid();
+    lab::until("all threads stopped", LIMIT, || {
+        Ok(are_stopped(pid)?.then_some(()))
+    })?;
     for number in 1..=LACS {
         Lac::new(&port, number).ask(REFUSES, 7)?;
     }
+    let all_are_answered = || -> Result<()> {
+        for number in 1..=LACS {
+            answer(&port, LIMIT)?.with_context(|| format!("no answer to {number} of {LACS}"))?;
+        }
+        Ok(())
+    };
+    // The kernel half has to be done with all of them before anybody makes room.
+    if way.path == "rewrite" {
+        all_are_answered()?;
+    } else {
+        lab::pause(Duration::from_secs(1))?;
+    }
     responder.process().signal(Signal::SIGCONT)?;
-    for number in 1..=LACS {
-        answer(&port, LIMIT)?.with_context(|| format!("no answer to {number} of {LACS}"))?;
+    if way.path != "rewrite" {
+        all_are_answered()?;
     }
     // Now there is room again: what they do next is seen, but not what it follows.
     lab::pause(Duration::from_millis(200))?;

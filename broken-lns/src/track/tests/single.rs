@@ -177,6 +177,29 @@ fn who_has_an_answer_does_not_wait_for_the_answers_to_its_retransmissions() {
 }
 
 #[test]
+fn a_request_that_crosses_the_answer_does_not_wait_for_another_one() {
+    // Its second SCCRQ is on the way when the first one is answered, and is answered in turn when
+    // the LAC has gone on.
+    let (first, second) = (at(1, 3, Way::Worker), at(2, 2, Way::Kernel));
+    let mut events = Vec::new();
+    first.request(&mut events, 0, 7, Deferred);
+    first.sent(&mut events, 4_000 * MILLISECOND, 7);
+    first.request(&mut events, 4_020 * MILLISECOND, 7, Deferred);
+    second.request(&mut events, 4_120 * MILLISECOND, 8, Silent);
+    first.sent(&mut events, 8_020 * MILLISECOND, 7);
+    first.request(&mut events, 64_000 * MILLISECOND, 9, Deferred);
+    let (tracker, outcomes) = follow(events, 90 * SECOND);
+    let one = outcomes.iter().find(|outcome| outcome.tunnel_id == 7);
+    let one = one.expect("it was left");
+    assert_eq!(one.conclusion, FAILOVER);
+    let next = one.next.expect("it went on");
+    assert_eq!((next.lns, next.after), (lns_address(2), 120 * MILLISECOND));
+    let lac = tracker.lac(lac_address(1)).expect("it is followed");
+    assert!(!lac.parallel);
+    assert_eq!(lac.visits[0].lockout, Some(60 * SECOND));
+}
+
+#[test]
 fn a_retransmission_may_cross_the_answer_but_two_ignore_it() {
     let talk = at(1, 3, Way::Kernel);
     let with = |count: u64| {

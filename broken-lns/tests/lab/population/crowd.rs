@@ -35,8 +35,6 @@ pub(super) struct Crowd {
     alarms: BinaryHeap<Reverse<(Duration, usize)>>,
     /// How much faster their time runs than that of the clock.
     rate: u32,
-    /// By how much somebody was too late with something, at the most.
-    pub(super) delay: Duration,
 }
 
 impl Crowd {
@@ -57,7 +55,6 @@ impl Crowd {
             lacs,
             alarms,
             rate,
-            delay: Duration::ZERO,
         }
     }
 
@@ -87,7 +84,6 @@ impl Crowd {
                 Some((at, place)) if at <= now => {
                     self.alarms.pop();
                     if at < life || self.lacs[place].is_at_it() {
-                        self.delay = self.delay.max(now - at);
                         self.ring(port, now, at, place)?;
                     }
                 }
