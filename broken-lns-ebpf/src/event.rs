@@ -3,7 +3,7 @@
 
 use crate::entry::Entry;
 use crate::frame::Frame;
-use crate::layers::{Datagram, IpVersion, Layers};
+use crate::layers::{Datagram, Layers};
 use crate::parties::Parties;
 use crate::sample::Sample;
 use crate::verdict::Verdict;
@@ -77,7 +77,9 @@ impl Event {
     /// What is heard in a datagram, without what only its rule and its verdict tell; `None` where
     /// it holds no header of an L2TP control message, and of a LAC that is not in the sample.
     ///
-    /// `now` is asked only of a LAC that is: most of them may be followed by nobody.
+    /// `now` and `frame_len` are asked only of a LAC that is: most of them may be followed by
+    /// nobody.
+    ///
     /// Of the AVPs only the first one is looked at. Whether all is as it should be is for the
     /// parser.
     #[inline(always)]
@@ -86,7 +88,7 @@ impl Event {
         layers: Layers,
         sample: Sample,
         now: impl FnOnce() -> u64,
-        frame_len: u32,
+        frame_len: impl FnOnce() -> u32,
     ) -> Option<Self> {
         let Parties { lac, lns } = Parties::of(frame, layers.network, layers.version)?;
         if !sample.has(lac) {
@@ -110,7 +112,7 @@ impl Event {
             lns,
             scenario: 0,
             rule: 0,
-            frame_len,
+            frame_len: frame_len(),
             lac_port: datagram.udp.source_port(),
             vlan: match tags_len {
                 0 => 0,
@@ -129,10 +131,7 @@ impl Event {
             ns: message.ns(),
             nr: message.nr(),
             verdict: Self::HANDED_OVER,
-            ip_version: match layers.version {
-                IpVersion::V4 => 4,
-                IpVersion::V6 => 6,
-            },
+            ip_version: layers.version.number() as u8,
             kind: Kind::Heard as u8,
         })
     }
@@ -213,7 +212,7 @@ mod tests {
             frame,
             || POLICY,
             |layers| {
-                heard = Event::heard(frame, layers, sample, || 9, octets.len() as u32);
+                heard = Event::heard(frame, layers, sample, || 9, || octets.len() as u32);
                 Some(frame)
             },
         );

@@ -90,7 +90,7 @@ extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 
     let context = XdpContext::new(context);
     let layers = Layers::from_word(layers);
     let sample = Sample::from_word(SAMPLE.load());
-    let frame_len = buffer_len(&context);
+    let frame_len = || buffer_len(&context);
     // SAFETY: the helper takes nothing and cannot fail.
     let now = || unsafe { bpf_ktime_get_ns() };
     let Some(event) = Event::heard(frame(&context), layers, sample, now, frame_len) else {

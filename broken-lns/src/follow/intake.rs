@@ -28,12 +28,17 @@ pub(super) struct Entered {
 pub(super) struct Intake {
     pace: Pace,
     entered: Receiver<Entered>,
-    kernel: Vec<Events>,
+    kernel: Vec<Kernel>,
     workers: Vec<WorkerEvents>,
     batch: Batch,
-    /// The events that were lost of each interface, as far as that was told the last time.
-    lost_by_kernel: Vec<u64>,
     /// The events that were known to be lost the last time.
+    lost: u64,
+}
+
+/// What waits of the kernel half of one interface.
+struct Kernel {
+    events: Events,
+    /// How many were lost, as far as that was told the last time.
     lost: u64,
 }
 
@@ -54,15 +59,13 @@ impl Intake {
             kernel: Vec::new(),
             workers: Vec::new(),
             batch: Batch::default(),
-            lost_by_kernel: Vec::new(),
             lost: 0,
         }
     }
 
     /// Takes the events of one more interface.
-    pub(super) fn add(&mut self, kernel: Events, workers: Vec<WorkerEvents>) {
-        self.kernel.push(kernel);
-        self.lost_by_kernel.push(0);
+    pub(super) fn add(&mut self, events: Events, workers: Vec<WorkerEvents>) {
+        self.kernel.push(Kernel { events, lost: 0 });
         self.workers.extend(workers);
     }
 
@@ -80,7 +83,7 @@ impl Intake {
                 complete_until = complete_until.min(batch.last().unwrap_or(0));
             }
         };
-        for events in &mut self.kernel {
+        for Kernel { events, .. } in &mut self.kernel {
             let all = events.take(BATCH, |octets| {
                 if let Some((event, message)) = Event::from_octets(octets) {
                     batch.push(pace, event, message);
@@ -112,12 +115,13 @@ impl Intake {
 
     /// The events that are known to be lost.
     fn lost(&mut self) -> u64 {
-        for (events, lost) in self.kernel.iter().zip(&mut self.lost_by_kernel) {
+        for Kernel { events, lost } in &mut self.kernel {
             // The kernel always tells; if it did not, the next turn would make up for it.
             *lost = events.lost().unwrap_or(*lost);
         }
         let workers = self.workers.iter().map(WorkerEvents::lost);
-        self.lost_by_kernel.iter().copied().chain(workers).sum()
+        let kernel = self.kernel.iter().map(|kernel| kernel.lost);
+        kernel.chain(workers).sum()
     }
 }
 

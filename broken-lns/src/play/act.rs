@@ -94,17 +94,19 @@ impl Acts {
 
     /// The scenario of the act with that number, if it is still owed of.
     pub(super) fn compiled(&self, number: u32) -> Option<&Compiled> {
-        match self.past.get(number.wrapping_sub(self.first) as usize) {
-            Some(past) => Some(&past.compiled),
-            None => (number == self.number()).then_some(&*self.current.compiled),
-        }
+        self.played(number).map(|(compiled, _)| compiled)
     }
 
     /// The number of its scenario, likewise.
     pub(super) fn scenario(&self, number: u32) -> Option<u32> {
+        self.played(number).map(|(_, scenario)| scenario)
+    }
+
+    fn played(&self, number: u32) -> Option<(&Compiled, u32)> {
+        let current = &self.current;
         match self.past.get(number.wrapping_sub(self.first) as usize) {
-            Some(past) => Some(past.scenario),
-            None => (number == self.number()).then_some(self.current.scenario),
+            Some(past) => Some((&past.compiled, past.scenario)),
+            None => (number == self.number()).then_some((&current.compiled, current.scenario)),
         }
     }
 

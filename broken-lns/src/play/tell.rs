@@ -105,7 +105,7 @@ impl Teller {
 
     /// Begins the event of a frame of `len` octets.
     pub(super) fn listen(&mut self, frame: Frame<'_>, layers: Layers, now: u64, len: u32) {
-        self.begun = Event::heard(frame, layers, self.sample, || now, len);
+        self.begun = Event::heard(frame, layers, self.sample, || now, || len);
     }
 
     /// Keeps the request of the event that was begun as it came, where it is captured.

@@ -5,10 +5,13 @@
 //! durations where it says how long. A duration is measured where the events are made, in
 //! the kernel or by a worker, and includes the network to the LAC and back.
 
+mod lac;
+
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::lac::{LacFindings, VisitFindings};
 pub use super::distribution::Distribution;
 
 /// What a LAC did about the answer of an LNS, or about the lack of one.
@@ -430,78 +433,4 @@ pub struct Selections {
     pub preference: u64,
     /// See [`Selection::RoundRobin`].
     pub round_robin: u64,
-}
-
-/// What is known of one LAC.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LacFindings {
-    /// The LAC.
-    pub lac: IpAddr,
-    /// When it was heard of first, and last.
-    pub span: (u64, u64),
-    /// Its messages, of any type and repeated ones, too.
-    pub messages: u64,
-    /// Its attempts.
-    pub attempts: u64,
-    /// SCCRQs that repeated one.
-    pub retransmissions: u64,
-    /// The longest that it took for its next attempt after an answer, or after the SCCRQ where
-    /// there was none; of the attempts that are over.
-    pub slowest: Option<u64>,
-    /// Its LNSs, in the order of its first attempts at them: its preference, as far as one
-    /// can see it.
-    pub order: Vec<IpAddr>,
-    /// How it chooses among them.
-    pub selection: Selection,
-    /// Whether it had several tunnels under way at the same time.
-    pub parallel: bool,
-    /// Whether events may have been lost since it was heard of first.
-    pub events_lost: bool,
-    /// What it did about each fault, in the order in which it met them.
-    pub visits: Vec<VisitFindings>,
-}
-
-/// What one LAC did about one fault.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct VisitFindings {
-    /// Which fault.
-    #[serde(flatten)]
-    pub key: FaultKey,
-    /// The LAC's attempts.
-    pub attempts: u64,
-    /// Attempts that are not over.
-    pub open: u64,
-    /// How often an SCCRQ came again before the first answer.
-    pub retransmissions_before: u64,
-    /// How often it came again after that.
-    pub retransmissions_after: u64,
-    /// Attempts that were acknowledged rightly.
-    pub acknowledged: u64,
-    /// Attempts that were acknowledged with a wrong Nr only.
-    pub wrong_nr: u64,
-    /// Attempts by reaction, in the order of [`Reaction::ALL`].
-    pub reactions: [u64; 4],
-    /// Attempts whose reaction is not known.
-    pub unknown: u64,
-    /// The last conclusion.
-    pub last: Option<Conclusion>,
-    /// What it did after the last attempt that is known to be followed by another one.
-    pub next: Option<Next>,
-    /// The last time that it stayed away from the LNS once it had turned to another one.
-    pub lockout: Option<u64>,
-}
-
-impl VisitFindings {
-    /// Attempts with that reaction.
-    pub fn reaction(&self, reaction: Reaction) -> u64 {
-        self.reactions[reaction as usize]
-    }
-
-    /// The one reaction of all attempts whose reaction is known.
-    pub fn only_reaction(&self) -> Option<Reaction> {
-        let mut seen = Reaction::ALL
-            .into_iter()
-            .filter(|reaction| self.reaction(*reaction) > 0);
-        seen.next().filter(|_| seen.next().is_none())
-    }
 }

@@ -16,6 +16,7 @@ use xtask::{
 };
 
 use crate::{
+    Test, by_way,
     request::{answer, datagram, hex, nobody, push},
     responder::{LIMIT, Report, Responder, command, text},
     trial,
@@ -23,8 +24,7 @@ use crate::{
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    type Test = fn(Way) -> Result<()>;
-    let tests: [(&str, Test); 3] = [
+    let tests: [Test; 3] = [
         (
             "every_frame_is_there_with_its_comment",
             every_frame_is_there_with_its_comment,
@@ -48,13 +48,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         &[],
         an_earlier_file_stays_where_nothing_starts,
     ));
-    for way in WAYS {
-        trials.extend(
-            tests.map(|(name, test)| {
-                trial(format!("{name}::{way}"), &["tshark"], move || test(way))
-            }),
-        );
-    }
+    trials.extend(by_way(&WAYS, &["tshark"], &tests));
     trials
 }
 

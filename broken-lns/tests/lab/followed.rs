@@ -15,6 +15,7 @@ use xtask::lab::{
 };
 
 use crate::{
+    Test, by_way,
     request::{Refusal, answer},
     responder::{LIMIT, Report, Responder, command, text},
     trial,
@@ -26,8 +27,7 @@ use real::the_report_says_what_a_real_lac_says;
 use sample::{nobody_follows_no_lac, one_lac_of_some_is_followed};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    type Test = fn(Way) -> Result<()>;
-    let tests: [(&str, Test); 3] = [
+    let tests: [Test; 3] = [
         (
             "the_report_says_what_each_lac_did",
             the_report_says_what_each_lac_did,
@@ -54,15 +54,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("nobody_follows_no_lac", &[], nobody_follows_no_lac),
     ];
-    for way in &WAYS {
-        trials.extend(
-            tests.map(|(name, test)| trial(format!("{name}::{way}"), &[], move || test(*way))),
-        );
-        let name = format!("the_report_says_what_a_real_lac_says::{way}");
-        trials.push(trial(name, &["xl2tpd"], move || {
-            the_report_says_what_a_real_lac_says(*way)
-        }));
-    }
+    let real: [Test; 1] = [(
+        "the_report_says_what_a_real_lac_says",
+        the_report_says_what_a_real_lac_says,
+    )];
+    trials.extend(by_way(&WAYS, &[], &tests));
+    trials.extend(by_way(&WAYS, &["xl2tpd"], &real));
     trials
 }
 

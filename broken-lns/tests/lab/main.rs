@@ -41,6 +41,8 @@ mod verbose;
 mod verdicts;
 mod way;
 
+use way::Way;
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each test loads the machine, and most of them go by time.
@@ -81,6 +83,21 @@ fn main() -> ExitCode {
         trials.map(move |trial| trial.with_kind(kind))
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// A test that runs on one way after the other, with its name.
+type Test = (&'static str, fn(Way) -> Result<()>);
+
+/// Each of these tests on each of these ways, with what [`trial`] says of it.
+fn by_way<'t>(
+    ways: &'t [Way],
+    programs: &'static [&'static str],
+    tests: &'t [Test],
+) -> impl Iterator<Item = Trial> + 't {
+    ways.iter().copied().flat_map(move |way| {
+        let tests = tests.iter().copied();
+        tests.map(move |(name, test)| trial(format!("{name}::{way}"), programs, move || test(way)))
+    })
 }
 
 /// A test that needs a lab and these programs beside `ip`. Where it cannot run it is ignored, and

@@ -224,17 +224,8 @@ fn nothing_is_broken_that_lost_events_would_have_kept() {
     let mut judge = Judge::new(0);
     judge.enter(0, Expectations::of(&scenario));
     let mut tracker = tracker();
-    let mut outcomes = Vec::new();
-    for event in &population.events {
-        if (100 * SECOND..120 * SECOND).contains(&event.time) && numbers.below(2) == 0 {
-            tracker.lost(1, event.time);
-            continue;
-        }
-        tracker.observe(event, &[]);
-        tracker.advance(event.time);
-        outcomes.extend(tracker.take_outcomes());
-    }
-    tracker.finish(END, |outcome| outcomes.push(outcome));
+    let during = 100 * SECOND..120 * SECOND;
+    let (outcomes, _) = follow_with_losses(&mut tracker, &population, during, &mut numbers);
 
     let mut lost = 0;
     for outcome in &outcomes {

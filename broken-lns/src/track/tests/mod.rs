@@ -1,10 +1,12 @@
 mod any;
+mod bound;
 mod expected;
 mod population;
 mod single;
 mod wire;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use broken_lns_ebpf::event::Event;
 
@@ -86,6 +88,30 @@ fn follow(tracker: &mut Tracker, events: impl Iterator<Item = (u64, Event)>) -> 
     }
     tracker.finish(END, |outcome| outcomes.push(outcome));
     outcomes
+}
+
+/// Follows the events of a population to the end, while half of those are lost that were made at
+/// that time. Also returns how many.
+fn follow_with_losses(
+    tracker: &mut Tracker,
+    population: &Population,
+    during: Range<u64>,
+    numbers: &mut Numbers,
+) -> (Vec<Outcome>, u64) {
+    let mut lost = 0;
+    let mut outcomes = Vec::new();
+    for event in &population.events {
+        if during.contains(&event.time) && numbers.below(2) == 0 {
+            lost += 1;
+            tracker.lost(1, event.time);
+            continue;
+        }
+        tracker.observe(event, &[]);
+        tracker.advance(event.time);
+        outcomes.extend(tracker.take_outcomes());
+    }
+    tracker.finish(END, |outcome| outcomes.push(outcome));
+    (outcomes, lost)
 }
 
 /// What the truth of an attempt is, once its LAC was quiet for long enough.
@@ -257,19 +283,7 @@ fn nothing_is_claimed_that_lost_events_would_have_told() {
     let (from, until) = (100 * SECOND, 120 * SECOND);
     let mut numbers = Numbers(9);
     let mut tracker = tracker();
-    let mut lost = 0;
-    let mut outcomes = Vec::new();
-    for event in &population.events {
-        if (from..until).contains(&event.time) && numbers.below(2) == 0 {
-            lost += 1;
-            tracker.lost(1, event.time);
-            continue;
-        }
-        tracker.observe(event, &[]);
-        tracker.advance(event.time);
-        outcomes.extend(tracker.take_outcomes());
-    }
-    tracker.finish(END, |outcome| outcomes.push(outcome));
+    let (outcomes, lost) = follow_with_losses(&mut tracker, &population, from..until, &mut numbers);
 
     assert!(lost > 1000);
     assert_eq!(tracker.findings().totals.events_lost, lost);
