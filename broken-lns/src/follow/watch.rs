@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use broken_lns_ebpf::event::Event;
 
 use crate::judge::{Expectations, Judge, Judgements};
-use crate::track::findings::{Durations, Findings, LacFindings, Outcome};
+use crate::track::findings::{Durations, Findings, LacFindings, News, Outcome};
 use crate::track::{Rule, Settings, Tracker};
 
 /// Outcomes that are kept for whoever wants to see the last ones.
@@ -67,8 +67,8 @@ impl Watch {
 
     pub(super) fn advance(&mut self, now: u64) {
         self.tracker.advance(now);
-        for outcome in self.tracker.take_outcomes() {
-            hear(&mut self.judge, &mut self.latest, outcome);
+        for news in self.tracker.take_news() {
+            hear(&mut self.judge, &mut self.latest, news);
         }
     }
 
@@ -78,7 +78,7 @@ impl Watch {
             latest,
             judge,
         } = self;
-        tracker.finish(now, |outcome| hear(judge, latest, outcome));
+        tracker.finish(now, |news| hear(judge, latest, news));
     }
 
     /// What there is to report, with `lacs` single LACs at the most.
@@ -105,11 +105,15 @@ impl Watch {
     }
 }
 
-/// Hands on what came to its end.
-fn hear(judge: &mut Judge, latest: &mut VecDeque<Outcome>, outcome: Outcome) {
-    judge.hear(&outcome);
-    if outcome.conclusion.reaction().is_some() {
-        latest.truncate(LATEST - 1);
-        latest.push_front(outcome);
+/// Hands on what became known.
+fn hear(judge: &mut Judge, latest: &mut VecDeque<Outcome>, news: News) {
+    judge.hear(&news);
+    match news {
+        News::Concluded(outcome) if outcome.conclusion.reaction().is_some() => {
+            latest.truncate(LATEST - 1);
+            latest.push_front(outcome);
+        }
+        News::Concluded(_) => {}
+        News::Withdrawn(outcome) => latest.retain(|known| *known != outcome),
     }
 }

@@ -148,7 +148,7 @@ pub struct Attempts {
     /// Those that were not.
     pub broken: u64,
     /// Those of which that is not known, in the order of [`Doubt::ALL`].
-    pub(super) unknown: [u64; 5],
+    pub(super) unknown: [u64; Doubt::COUNT],
 }
 
 impl Attempts {

@@ -107,20 +107,15 @@ fn acknowledgement(terms: &Terms, outcome: &Outcome) -> Option<Found> {
     let is_wanted = terms.acknowledge?;
     outcome.answered?;
     let seen = outcome.acknowledgement;
-    Some(match outcome.conclusion {
-        Conclusion::Unknown(Doubt::LeftToHost) => return None,
+    Some(match (outcome.conclusion, seen) {
+        (Conclusion::Unknown(Doubt::LeftToHost), _) => return None,
         // The acknowledgement may be among what was lost, or be that of another attempt.
-        Conclusion::Unknown(doubt @ (Doubt::EventsLost | Doubt::OutOfMemory)) => {
-            Found::Unknown(Part::Acknowledge, doubt)
-        }
-        conclusion if seen == Acknowledgement::Unknown => {
-            let doubt = match conclusion {
-                Conclusion::Unknown(doubt) => doubt,
-                Conclusion::Reaction(_) => Doubt::StillOpen,
-            };
-            Found::Unknown(Part::Acknowledge, doubt)
-        }
-        _ => Found::broken_if(seen.is_right() != is_wanted, Breach::Acknowledgement(seen)),
+        (Conclusion::Unknown(doubt @ (Doubt::EventsLost | Doubt::OutOfMemory)), _)
+        | (_, Acknowledgement::Unknown(doubt)) => Found::Unknown(Part::Acknowledge, doubt),
+        _ => Found::broken_if(
+            seen.is_delivered() != is_wanted,
+            Breach::Acknowledgement(seen),
+        ),
     })
 }
 

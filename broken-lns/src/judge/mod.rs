@@ -1,7 +1,8 @@
 //! Whether LACs do what a scenario expects of them.
 //!
 //! A [`Judge`] is told of each scenario that comes into force and of each outcome that the
-//! tracker reaches. It holds one against the other, and knows no clock.
+//! tracker reaches. It holds one against the other, and knows no clock. An outcome that turns
+//! out to be uncertain is withdrawn, and what came of it is taken back.
 //!
 //! Only what is certain breaks an expectation. Where events were lost, several tunnels were
 //! under way, or the end came first, an attempt counts as unknown. One thing is certain before
@@ -32,7 +33,7 @@ pub use self::judgement::{
 use self::measure::Found;
 use crate::scenario::expect::Terms;
 use crate::scenario::{Expectation, Place, Prefix, Scenario, Treatment};
-use crate::track::findings::{FaultKey, Outcome};
+use crate::track::findings::{FaultKey, News, Outcome};
 
 /// Expectations that there is room for: those of the largest scenario.
 const EXPECTATIONS: usize = maps::MAX_RULES as usize;
@@ -206,14 +207,18 @@ impl Judge {
         Some(place)
     }
 
-    /// An attempt came to its end.
-    pub fn hear(&mut self, outcome: &Outcome) {
-        self.judge(outcome.fault, outcome, |terms| {
+    /// Something became known of an attempt.
+    pub fn hear(&mut self, news: &News) {
+        let (outcome, change) = match news {
+            News::Concluded(outcome) => (outcome, Change::Count),
+            News::Withdrawn(outcome) => (outcome, Change::TakeBack),
+        };
+        self.judge(outcome.fault, outcome, change, |terms| {
             let expected = measure::expected(terms).collect();
             (expected, measure::measure(terms, outcome))
         });
         if let Some(lockout) = outcome.lockout {
-            self.judge(lockout.fault, outcome, |terms| {
+            self.judge(lockout.fault, outcome, change, |terms| {
                 let bounds = terms.lockout.iter();
                 let found = bounds.map(|bounds| measure::lockout(bounds, lockout.length));
                 (Vec::new(), found.collect())
@@ -221,11 +226,12 @@ impl Judge {
         }
     }
 
-    /// Keeps what is found of the attempt in the expectation of a fault.
+    /// Keeps what is found of the attempt in the expectation of a fault, or takes it back.
     fn judge(
         &mut self,
         fault: FaultKey,
         outcome: &Outcome,
+        change: Change,
         find: impl FnOnce(&Terms) -> (Vec<Part>, Vec<Found>),
     ) {
         let Some(place) = self.find(fault) else {
@@ -237,7 +243,7 @@ impl Judge {
         let Some((expected, found)) = judgement.terms(fault.lns).map(|terms| find(&terms)) else {
             return;
         };
-        judgement.count(&expected, &found);
+        judgement.count(&expected, &found, change);
         let breaches = found.iter().filter_map(|found| match found {
             Found::Broken(breach) => Some(*breach),
             _ => None,
@@ -251,8 +257,13 @@ impl Judge {
                 breaches,
                 times: 1,
             };
-            let has_room = self.breakers < BREAKERS_OF_ALL;
-            self.breakers += usize::from(judgement.blame(breaker, has_room));
+            match change {
+                Change::Count => {
+                    let has_room = self.breakers < BREAKERS_OF_ALL;
+                    self.breakers += usize::from(judgement.blame(breaker, has_room));
+                }
+                Change::TakeBack => self.breakers -= usize::from(judgement.acquit(&breaker)),
+            }
         }
     }
 
@@ -275,11 +286,28 @@ impl Judge {
     }
 }
 
+/// Whether something is counted or taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Count,
+    TakeBack,
+}
+
+impl Change {
+    /// Changes a count by so much.
+    fn apply(self, count: &mut u64, by: bool) {
+        *count = match self {
+            Self::Count => count.saturating_add(by.into()),
+            Self::TakeBack => count.saturating_sub(by.into()),
+        };
+    }
+}
+
 impl Judgement {
-    /// Counts what was found of an attempt.
-    fn count(&mut self, expected: &[Part], found: &[Found]) {
+    /// Counts what was found of an attempt, or takes it back.
+    fn count(&mut self, expected: &[Part], found: &[Found], change: Change) {
         for part in expected {
-            self.parts[*part as usize].expected += 1;
+            change.apply(&mut self.parts[*part as usize].expected, true);
         }
         let (mut is_fulfilled, mut is_broken, mut doubt) = (false, false, None);
         for found in found {
@@ -292,31 +320,29 @@ impl Judgement {
                 }
             };
             let tally = &mut self.parts[part as usize];
-            tally.broken += u64::from(broken);
-            tally.fulfilled += u64::from(!broken);
+            change.apply(&mut tally.broken, broken);
+            change.apply(&mut tally.fulfilled, !broken);
             if part != Part::Lockout {
                 is_broken |= broken;
                 is_fulfilled |= !broken;
             }
         }
         let attempts = &mut self.attempts;
-        attempts.seen += u64::from(!expected.is_empty());
+        change.apply(&mut attempts.seen, !expected.is_empty());
         match doubt {
-            _ if is_broken => attempts.broken += 1,
-            Some(doubt) => attempts.unknown[doubt as usize] += 1,
-            None => attempts.fulfilled += u64::from(is_fulfilled),
+            _ if is_broken => change.apply(&mut attempts.broken, true),
+            Some(doubt) => change.apply(&mut attempts.unknown[doubt as usize], true),
+            None => change.apply(&mut attempts.fulfilled, is_fulfilled),
         }
     }
 
     /// Keeps who broke it, if there is room; whether that took any.
     fn blame(&mut self, breaker: Breaker, has_room: bool) -> bool {
-        let parts = |breaker: &Breaker| {
-            let breaches = breaker.breaches.iter();
-            breaches.map(Breach::part).collect::<Vec<_>>()
-        };
-        let is_same =
-            |known: &&mut Breaker| known.lac == breaker.lac && parts(known) == parts(&breaker);
-        if let Some(known) = self.breakers.iter_mut().find(is_same) {
+        if let Some(known) = self
+            .breakers
+            .iter_mut()
+            .find(|known| known.is_like(&breaker))
+        {
             known.times += 1;
             return false;
         }
@@ -326,6 +352,38 @@ impl Judgement {
             false => self.breakers_left_out += 1,
         }
         has_room
+    }
+
+    /// Takes back that somebody broke it; whether nothing is left to blame them for.
+    fn acquit(&mut self, breaker: &Breaker) -> bool {
+        let Some(at) = self
+            .breakers
+            .iter()
+            .position(|known| known.is_like(breaker))
+        else {
+            self.breakers_left_out = self.breakers_left_out.saturating_sub(1);
+            return false;
+        };
+        let is_last = self.breakers[at].times <= 1;
+        match is_last {
+            true => drop(self.breakers.remove(at)),
+            false => self.breakers[at].times -= 1,
+        }
+        is_last
+    }
+}
+
+impl Breaker {
+    /// Whether it is the same LAC, which broke the same parts.
+    fn is_like(&self, other: &Self) -> bool {
+        let parts = |breaker: &Self| {
+            breaker
+                .breaches
+                .iter()
+                .map(Breach::part)
+                .collect::<Vec<_>>()
+        };
+        self.lac == other.lac && parts(self) == parts(other)
     }
 }
 

@@ -232,8 +232,9 @@ pub(super) fn seen(breach: &Breach) -> String {
         Breach::Quiet { quiet } => format!("no next attempt for {}", duration(quiet)),
         Breach::Acknowledgement(how) => match how {
             Acknowledgement::Zlb | Acknowledgement::Piggyback => "acknowledged".to_owned(),
+            Acknowledgement::ZeroTunnelId => "acknowledged with Tunnel ID 0".to_owned(),
             Acknowledgement::WrongNr => "acknowledged with a wrong Nr".to_owned(),
-            Acknowledgement::None | Acknowledgement::Unknown => "not acknowledged".to_owned(),
+            Acknowledgement::None | Acknowledgement::Unknown(_) => "not acknowledged".to_owned(),
         },
         Breach::Lockout { length } => format!("came back after {}", duration(length)),
     }

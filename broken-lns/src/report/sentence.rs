@@ -7,9 +7,7 @@ use std::net::IpAddr;
 use super::escape::plain;
 use super::quantity::{counted, duration};
 use crate::output::thousands;
-use crate::track::findings::{
-    Acknowledged, Distribution, Doubt, FaultFindings, Findings, Reaction, Share,
-};
+use crate::track::findings::{Distribution, Doubt, FaultFindings, Findings, Reaction, Share};
 
 /// What LACs did about one fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,31 +123,32 @@ fn clauses(fault: &FaultFindings) -> Vec<String> {
 
 /// How LACs took the StopCCN, or just how many there were if there was nothing to acknowledge.
 fn acknowledgements(fault: &FaultFindings) -> Vec<String> {
-    let Acknowledged {
-        zlb,
-        piggyback,
-        wrong_nr,
-        none,
-        unknown,
-        lacs,
-        ref round_trip,
-    } = fault.acknowledged;
+    let acknowledged = &fault.acknowledged;
     let all = counted(fault.lacs, "LAC");
-    if [zlb, piggyback, wrong_nr, none, unknown] == [0; 5] {
+    if acknowledged.is_empty() {
         return vec![all];
     }
-    let median = match round_trip.median() {
+    let median = match acknowledged.round_trip.median() {
         Some(median) => format!(" (median {})", duration(median)),
         None => String::new(),
     };
-    let mut clauses = vec![format!("{} of {all} acknowledged{median}", thousands(lacs))];
-    if wrong_nr > 0 {
-        let wrong = counted(wrong_nr, "attempt");
-        clauses.push(format!("{wrong} acknowledged with a wrong Nr"));
+    let lacs = thousands(acknowledged.lacs);
+    let mut clauses = vec![format!("{lacs} of {all} acknowledged{median}")];
+    for (count, how) in [
+        (acknowledged.zero_tunnel_id, "Tunnel ID 0"),
+        (acknowledged.wrong_nr, "a wrong Nr"),
+    ] {
+        if count > 0 {
+            let attempts = counted(count, "attempt");
+            clauses.push(format!("{attempts} acknowledged with {how}"));
+        }
     }
-    if unknown > 0 {
-        let unknown = counted(unknown, "acknowledgement");
-        clauses.push(format!("{unknown} unknown: {}", reason(Doubt::EventsLost)));
+    for doubt in Doubt::ALL {
+        let unknown = acknowledged.unknown(doubt);
+        if unknown > 0 {
+            let unknown = counted(unknown, "acknowledgement");
+            clauses.push(format!("{unknown} unknown: {}", reason(doubt)));
+        }
     }
     clauses
 }
@@ -209,7 +208,10 @@ pub(super) fn reason(doubt: Doubt) -> &'static str {
         Doubt::StillOpen => "the end came before",
         Doubt::EventsLost => "events were lost",
         Doubt::OutOfMemory => "the memory was full",
-        Doubt::Parallel => "several tunnels were under way",
+        Doubt::Parallel => "several tunnels at once",
+        Doubt::Unordered => "LNSs were asked in no order, as by several tunnels at once",
+        Doubt::Ambiguous => "another StopCCN may be meant",
+        Doubt::GroupsChanged => "the groups of LNSs changed",
         Doubt::LeftToHost => "they were left to the host",
     }
 }

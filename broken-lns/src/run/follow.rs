@@ -47,6 +47,8 @@ pub(super) fn rules(scenario: &Scenario) -> Vec<Rule> {
         .map(|(_, treatment)| Rule {
             fault: treatment.brief(),
             refuses: treatment.refuses(),
+            keeps_waiting: treatment.keeps_waiting(),
+            varies: treatment.varies(),
         })
         .collect()
 }

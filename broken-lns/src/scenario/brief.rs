@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::modifiers::Probability;
 use super::{Fault, Modifiers, Treatment};
 
 impl Treatment {
@@ -55,6 +56,16 @@ impl Treatment {
             | Fault::Cycle(_) => false,
         };
         fault || self.nested().any(Self::refuses)
+    }
+
+    /// Whether it can come to an acknowledgement and nothing more, after which a LAC waits.
+    pub fn keeps_waiting(&self) -> bool {
+        matches!(self.fault, Fault::Acknowledge) || self.nested().any(Self::keeps_waiting)
+    }
+
+    /// Whether it treats attempts differently: by chance, by their number or time, or in turn.
+    pub fn varies(&self) -> bool {
+        self.nested().next().is_some() || self.modifiers.loss != Probability::NEVER
     }
 }
 

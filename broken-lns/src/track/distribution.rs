@@ -42,6 +42,36 @@ impl Distribution {
         }
     }
 
+    /// Takes back a duration that was counted. The least and the greatest duration are those of
+    /// the buckets that are left, then.
+    pub fn remove(&mut self, nanoseconds: u64) {
+        let number = number(nanoseconds);
+        let Ok(at) = self.buckets.binary_search_by_key(&number, |(at, _)| *at) else {
+            return;
+        };
+        if let Some((_, count)) = self.buckets.get_mut(at) {
+            *count -= 1;
+            if *count == 0 {
+                self.buckets.remove(at);
+            }
+        }
+        self.count -= 1;
+        self.sum = self.sum.saturating_sub(nanoseconds);
+        let bounds = self.buckets.first().zip(self.buckets.last());
+        let (least, most) = bounds.map_or((0, 0), |((least, _), (most, _))| {
+            (first(*least), first(*most) + (width(*most) - 1))
+        });
+        if nanoseconds <= self.min {
+            self.min = least.max(self.min);
+        }
+        if nanoseconds >= self.max {
+            self.max = most.min(self.max);
+        }
+        if self.count == 0 {
+            *self = Self::default();
+        }
+    }
+
     /// Counts all the durations of another one.
     pub fn merge(&mut self, other: &Self) {
         if other.count == 0 {

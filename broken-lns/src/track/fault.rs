@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::distribution::Distribution;
 use super::findings::{
-    Acknowledged, Acknowledgement, Durations, FaultFindings, FaultKey, LacMessage, MessageCount,
-    Reactions,
+    Acknowledged, Acknowledgement, Conclusion, FaultFindings, FaultKey, LacMessage, MessageCount,
+    Outcome, Reaction, Reactions,
 };
 
 /// Addresses that LACs failed over to, each counted apart.
@@ -21,12 +21,16 @@ const INDEX_BYTES: usize = 2 * size_of::<(FaultKey, u32)>();
 pub(super) type FaultId = u32;
 
 /// The rule of a scenario, as the tracker must know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
     /// What the fault is called in reports.
     pub fault: String,
     /// Whether it answers with a StopCCN, which a LAC has to acknowledge.
     pub refuses: bool,
+    /// Whether it may answer with an acknowledgement and nothing more, after which a LAC waits.
+    pub keeps_waiting: bool,
+    /// Whether it treats attempts differently, by chance, by their number or in turn.
+    pub varies: bool,
 }
 
 /// All faults that were met.
@@ -104,17 +108,6 @@ impl Faults {
         }
     }
 
-    /// How long LACs took, over all of them.
-    pub(super) fn durations(&self) -> Durations {
-        let mut all = Durations::default();
-        for fault in &self.entries {
-            all.acknowledgement.merge(&fault.acknowledged.round_trip);
-            all.failover.merge(&fault.failover_after);
-            all.lockout.merge(&fault.lockout);
-        }
-        all
-    }
-
     /// What is known of them, in the order of their keys.
     pub(super) fn findings(&self) -> Vec<FaultFindings> {
         let mut met: Vec<&Fault> = self
@@ -157,6 +150,16 @@ impl Fault {
         self.rule.as_ref().is_none_or(|rule| rule.refuses)
     }
 
+    /// Whether its answer may end an attempt at once.
+    pub(super) fn ends_at_once(&self) -> bool {
+        self.rule.as_ref().is_none_or(|rule| !rule.keeps_waiting)
+    }
+
+    /// Whether it may treat attempts differently.
+    pub(super) fn varies(&self) -> bool {
+        self.rule.as_ref().is_none_or(|rule| rule.varies)
+    }
+
     /// What it is called.
     fn name(&self) -> String {
         match &self.rule {
@@ -169,15 +172,77 @@ impl Fault {
     pub(super) fn acknowledged_mut(&mut self, how: Acknowledgement) -> &mut u64 {
         match how {
             Acknowledgement::None => &mut self.acknowledged.none,
-            Acknowledgement::Unknown => &mut self.acknowledged.unknown,
+            Acknowledgement::Unknown(doubt) => &mut self.acknowledged.unknown[doubt as usize],
             Acknowledgement::WrongNr => &mut self.acknowledged.wrong_nr,
+            Acknowledgement::ZeroTunnelId => &mut self.acknowledged.zero_tunnel_id,
             Acknowledgement::Piggyback => &mut self.acknowledged.piggyback,
             Acknowledgement::Zlb => &mut self.acknowledged.zlb,
         }
     }
 
+    /// Counts what came of an attempt. `is_first` where the LAC had not reacted so before.
+    pub(super) fn count(&mut self, outcome: &Outcome, is_first: bool) {
+        let reaction = match outcome.conclusion {
+            Conclusion::Unknown(doubt) => {
+                *self.reactions.unknown_mut(doubt) += 1;
+                return;
+            }
+            Conclusion::Reaction(reaction) => reaction,
+        };
+        let share = self.reactions.of_mut(reaction);
+        share.attempts += 1;
+        share.lacs += u64::from(is_first);
+        let Some(next) = outcome.next else {
+            return;
+        };
+        match reaction {
+            Reaction::Failover => {
+                self.failover_after.add(next.after);
+                self.count_target(next.lns);
+            }
+            Reaction::RetrySame => self.retry_after.add(next.after),
+            Reaction::Ignore => {
+                *self
+                    .reactions
+                    .ignored_then_mut(next.lns == outcome.fault.lns) += 1;
+            }
+            Reaction::GiveUp => {}
+        }
+    }
+
+    /// Takes that back. `is_last` where the LAC has not reacted so otherwise.
+    pub(super) fn uncount(&mut self, outcome: &Outcome, is_last: bool) {
+        let less = |count: &mut u64| *count = count.saturating_sub(1);
+        let reaction = match outcome.conclusion {
+            Conclusion::Unknown(doubt) => return less(self.reactions.unknown_mut(doubt)),
+            Conclusion::Reaction(reaction) => reaction,
+        };
+        let share = self.reactions.of_mut(reaction);
+        less(&mut share.attempts);
+        share.lacs = share.lacs.saturating_sub(is_last.into());
+        let Some(next) = outcome.next else {
+            return;
+        };
+        match reaction {
+            Reaction::Failover => {
+                self.failover_after.remove(next.after);
+                let target = self.targets.iter_mut().find(|(lns, _)| *lns == next.lns);
+                less(target.map_or(&mut self.other_targets, |(_, count)| count));
+                self.targets.retain(|(_, count)| *count > 0);
+            }
+            Reaction::RetrySame => self.retry_after.remove(next.after),
+            Reaction::Ignore => {
+                less(
+                    self.reactions
+                        .ignored_then_mut(next.lns == outcome.fault.lns),
+                );
+            }
+            Reaction::GiveUp => {}
+        }
+    }
+
     /// Counts a failover to an address.
-    pub(super) fn count_target(&mut self, lns: IpAddr) {
+    fn count_target(&mut self, lns: IpAddr) {
         let has_room = self.targets.len() < TARGETS;
         match self.targets.iter_mut().find(|(other, _)| *other == lns) {
             Some((_, count)) => *count += 1,

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::lac::{LacFindings, VisitFindings};
+pub use self::lac::{LacFindings, LacName, VisitFindings};
 pub use super::distribution::Distribution;
 
 /// What a LAC did about the answer of an LNS, or about the lack of one.
@@ -22,7 +22,7 @@ pub enum Reaction {
     Failover,
     /// It began the next attempt at the same LNS.
     RetrySame,
-    /// It began none for as long as one is patient.
+    /// It began none, and sent nothing else, for as long as one is patient.
     GiveUp,
     /// It sent the same SCCRQ again, as if no answer had come: twice at the least, since a
     /// single one may have crossed the answer, or followed an answer that got lost.
@@ -54,21 +54,33 @@ pub enum Doubt {
     EventsLost,
     /// The memory was full, and the LAC the one that was heard of the longest ago.
     OutOfMemory,
-    /// The LAC had several tunnels under way, and the next attempt may follow any of them.
+    /// The LAC had several tunnels at once, and the next attempt may follow any of them.
     Parallel,
+    /// The LAC chose among its LNSs in no order, as several tunnels at once would look.
+    Unordered,
+    /// An acknowledgement came that may be for this StopCCN or for another one.
+    Ambiguous,
+    /// Another scenario put its LNS into another group meanwhile.
+    GroupsChanged,
     /// The request was left to the host, whose answer nobody here sees.
     LeftToHost,
 }
 
 impl Doubt {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::StillOpen,
         Self::EventsLost,
         Self::OutOfMemory,
         Self::Parallel,
+        Self::Unordered,
+        Self::Ambiguous,
+        Self::GroupsChanged,
         Self::LeftToHost,
     ];
+
+    /// How many there are.
+    pub const COUNT: usize = 8;
 
     /// The name in a report.
     pub const fn name(self) -> &'static str {
@@ -77,6 +89,9 @@ impl Doubt {
             Self::EventsLost => "events-lost",
             Self::OutOfMemory => "out-of-memory",
             Self::Parallel => "parallel",
+            Self::Unordered => "unordered",
+            Self::Ambiguous => "ambiguous",
+            Self::GroupsChanged => "groups-changed",
             Self::LeftToHost => "left-to-host",
         }
     }
@@ -109,10 +124,12 @@ pub enum Acknowledgement {
     /// Not so far, or not at all once the attempt is over; or there was nothing to acknowledge.
     #[default]
     None,
-    /// It may have: events were lost meanwhile.
-    Unknown,
+    /// It may have, for that reason.
+    Unknown(Doubt),
     /// By a ZLB with an Nr that does not acknowledge it.
     WrongNr,
+    /// By a ZLB with the right Nr, and 0 for the tunnel id that the StopCCN assigned (§3.1).
+    ZeroTunnelId,
     /// By a message of its own with the right Nr.
     Piggyback,
     /// By a ZLB with the right Nr.
@@ -120,9 +137,9 @@ pub enum Acknowledgement {
 }
 
 impl Acknowledgement {
-    /// Whether the StopCCN counts as delivered.
-    pub fn is_right(self) -> bool {
-        matches!(self, Self::Piggyback | Self::Zlb)
+    /// Whether the LAC says that it got the StopCCN. Its Tunnel ID may be right, or 0.
+    pub fn is_delivered(self) -> bool {
+        matches!(self, Self::ZeroTunnelId | Self::Piggyback | Self::Zlb)
     }
 }
 
@@ -149,7 +166,17 @@ pub struct Next {
     pub after: u64,
 }
 
-/// One attempt of a LAC at an LNS that is over. Each is told exactly once.
+/// Something that became known of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It ended so.
+    Concluded(Outcome),
+    /// What was concluded before turned out to be uncertain, or not the end. Something else is
+    /// concluded of the same attempt, at once or later.
+    Withdrawn(Outcome),
+}
+
+/// One attempt of a LAC at an LNS that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// The LAC.
@@ -158,6 +185,8 @@ pub struct Outcome {
     pub fault: FaultKey,
     /// The tunnel id that the LAC assigned.
     pub tunnel_id: u16,
+    /// The UDP port that it sent from.
+    pub port: u16,
     /// When the first SCCRQ came.
     pub began: u64,
     /// When its last SCCRQ came.
@@ -195,7 +224,8 @@ pub struct Lockout {
     pub length: u64,
 }
 
-/// How long LACs took, over all faults.
+/// How long LACs took, over all faults, as it was told at first: what turned out to be
+/// uncertain later is still in it, so that a counter never goes back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Durations {
     /// As in [`Acknowledged::round_trip`].
@@ -304,8 +334,8 @@ pub struct FaultFindings {
     /// How long LACs stayed away from the LNS once they had turned to another one, as in
     /// [`Lockout`].
     pub lockout: Distribution,
-    /// Attempts that were taken for given up when the LAC came back after all, and how long
-    /// it had been quiet. They are no longer among the reactions.
+    /// How long LACs had been quiet that were taken for given up and came back after all.
+    /// What they did then is the reaction of that attempt.
     pub came_back: Distribution,
     /// Attempts with the tunnel id of an earlier one of the LAC at this LNS.
     pub tunnel_ids_reused: u64,
@@ -322,16 +352,41 @@ pub struct Acknowledged {
     pub zlb: u64,
     /// By another message with the right Nr.
     pub piggyback: u64,
+    /// By a ZLB with the right Nr and Tunnel ID 0.
+    pub zero_tunnel_id: u64,
     /// By a ZLB with a wrong Nr only.
     pub wrong_nr: u64,
     /// Not at all, and the attempt is over.
     pub none: u64,
-    /// Unknown, since events were lost.
-    pub unknown: u64,
-    /// LACs that acknowledged rightly at least once.
+    /// Unknown, in the order of [`Doubt::ALL`].
+    pub unknown: [u64; Doubt::COUNT],
+    /// LACs that acknowledged at least once so that the StopCCN counts as delivered.
     pub lacs: u64,
     /// From the StopCCN to its acknowledgement.
     pub round_trip: Distribution,
+}
+
+impl Acknowledged {
+    /// Attempts of which it is not known, for that reason.
+    pub fn unknown(&self, doubt: Doubt) -> u64 {
+        self.unknown[doubt as usize]
+    }
+
+    /// Whether there was nothing to acknowledge.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            zlb,
+            piggyback,
+            zero_tunnel_id,
+            wrong_nr,
+            none,
+            unknown,
+            lacs: _,
+            round_trip: _,
+        } = self;
+        let known = [zlb, piggyback, zero_tunnel_id, wrong_nr, none];
+        known.into_iter().chain(unknown).all(|count| *count == 0)
+    }
 }
 
 /// Attempts by what became of them.
@@ -340,7 +395,7 @@ pub struct Reactions {
     /// In the order of [`Reaction::ALL`].
     counts: [Share; 4],
     /// In the order of [`Doubt::ALL`].
-    unknown: [u64; 5],
+    unknown: [u64; Doubt::COUNT],
     /// Of those that ignored the answer, how many made the next attempt at another LNS, and
     /// how many at the same one.
     pub ignored_then_failover: u64,
@@ -359,13 +414,22 @@ impl Reactions {
         self.unknown[doubt as usize]
     }
 
-    /// Attempts whose reaction is not known.
+    /// Attempts whose reaction is not known, for any reason.
     pub fn unknown_total(&self) -> u64 {
         self.unknown.iter().sum()
     }
 
     pub(crate) fn of_mut(&mut self, reaction: Reaction) -> &mut Share {
         &mut self.counts[reaction as usize]
+    }
+
+    /// The count of attempts that ignored the answer, and were followed by one at the same LNS
+    /// or at another one.
+    pub(crate) fn ignored_then_mut(&mut self, is_same: bool) -> &mut u64 {
+        match is_same {
+            true => &mut self.ignored_then_retry_same,
+            false => &mut self.ignored_then_failover,
+        }
     }
 
     pub(crate) fn unknown_mut(&mut self, doubt: Doubt) -> &mut u64 {

@@ -1,6 +1,8 @@
 //! The history of one LAC.
 
 mod acknowledge;
+mod certainty;
+mod chain;
 mod conclude;
 mod turn;
 mod visit;
@@ -10,29 +12,27 @@ use std::num::NonZeroU64;
 
 use broken_lns_ebpf::verdict::Verdict;
 
+pub(super) use self::acknowledge::Message;
 use self::acknowledge::RIGHT_NR;
-use self::conclude::Ending;
+use self::certainty::Ending;
+use self::chain::{Chain, Key};
 use self::visit::Visit;
-use super::attempt::{Attempt, Request, Stage};
+use super::attempt::{Attempt, Request, TIMEOUT};
 use super::fault::FaultId;
-use super::findings::{Acknowledgement, Doubt, FaultKey, LacFindings, Selection};
+use super::findings::{Acknowledgement, Doubt, FaultKey, LacFindings, LacName, Selection};
 use super::ledger::Ledger;
-use super::rounds::Rounds;
 
-/// Attempts of one LAC that are remembered; the one that was repeated the longest ago is
-/// forgotten at the bound.
-const ATTEMPTS: usize = 64;
+/// Attempts of one LAC that are remembered; at the bound the one that says the least is
+/// forgotten.
+const ATTEMPTS: usize = 256;
 /// By how many there is room for more.
-const ATTEMPTS_STEP: usize = 4;
+const ATTEMPTS_STEP: usize = 2;
 /// Faults that one LAC may meet.
 const VISITS: usize = 256;
 /// By how many there is room for more.
 const VISITS_STEP: usize = 2;
-/// Nanoseconds within which no LAC can have got an answer and made its next attempt: one
-/// that comes sooner was on its way already.
-const ON_ITS_WAY: u64 = 50_000;
-/// Nanoseconds that a LAC waits for an answer before it does anything else (RFC 2661 §5.8).
-const TIMEOUT: u64 = 1_000_000_000;
+/// Chains of one LAC; the last one is for all that find no room.
+const CHAINS: usize = 64;
 
 /// All that is remembered of a LAC.
 #[derive(Debug)]
@@ -42,8 +42,6 @@ pub(super) struct Lac {
     pub(super) alarm: Option<u64>,
     first: u64,
     last: u64,
-    /// When its last SCCRQ came.
-    active: u64,
     messages: u64,
     made: u64,
     retransmissions: u64,
@@ -51,8 +49,8 @@ pub(super) struct Lac {
     slowest: Option<NonZeroU64>,
     attempts: Vec<Attempt>,
     visits: Vec<Visit>,
-    rounds: Rounds,
-    parallel: bool,
+    chains: Vec<Chain>,
+    name: Option<Box<LacName>>,
     /// Whether it met a fault that found no room.
     unjudged: bool,
 }
@@ -64,24 +62,35 @@ impl Lac {
             alarm: None,
             first: time,
             last: time,
-            active: time,
             messages: 0,
             made: 0,
             retransmissions: 0,
             slowest: None,
             attempts: Vec::new(),
             visits: Vec::new(),
-            rounds: Rounds::default(),
-            parallel: false,
+            chains: Vec::new(),
+            name: None,
             unjudged: false,
         }
     }
 
-    /// Octets on the heap, with what an allocator adds to two of them.
+    /// Octets on the heap, with what an allocator adds to each of them.
     pub(super) fn heap_bytes(&self) -> usize {
         self.attempts.capacity() * size_of::<Attempt>()
             + self.visits.capacity() * size_of::<Visit>()
-            + 2 * 16
+            + self.chains.capacity() * size_of::<Chain>()
+            + self.chains.iter().map(Chain::heap_bytes).sum::<usize>()
+            + self.name.as_ref().map_or(0, |_| size_of::<LacName>() + 16)
+            + 3 * 16
+    }
+
+    /// The name that it gave itself last. Whether another one than before.
+    pub(super) fn set_name(&mut self, name: LacName) {
+        match &mut self.name {
+            Some(known) if **known == name => {}
+            Some(known) => **known = name,
+            None => self.name = Some(Box::new(name)),
+        }
     }
 
     /// An SCCRQ came. `verdict` is that of the half that got it, if it reached one.
@@ -92,9 +101,13 @@ impl Lac {
         ledger: &mut Ledger,
     ) {
         self.last = self.last.max(request.time);
-        self.active = self.active.max(request.time);
         self.messages += 1;
-        let at = match self.find(request, ledger) {
+        let latest = self.latest(request, ledger);
+        let repeated = latest.filter(|at| {
+            let attempt = self.attempts.get(*at);
+            attempt.is_some_and(|attempt| attempt.is_repeated_by(request))
+        });
+        let at = match repeated {
             Some(at) => {
                 self.repeat(at, request, ledger);
                 at
@@ -108,7 +121,7 @@ impl Lac {
 
     /// A worker reached a verdict on an SCCRQ.
     pub(super) fn decided(&mut self, request: &Request, verdict: Verdict, ledger: &mut Ledger) {
-        match self.find(request, ledger) {
+        match self.latest(request, ledger) {
             Some(at) => self.meet(at, request, verdict, ledger),
             // That it came was not told, but it must have.
             None => self.request(request, Some(verdict), ledger),
@@ -117,15 +130,11 @@ impl Lac {
 
     /// A worker sent a reply that was not due at once, or sent it again. Whether it fits.
     pub(super) fn sent(&mut self, request: &Request, ledger: &mut Ledger) -> bool {
-        let at = self.attempts.iter().position(|attempt| {
-            attempt.tunnel_id == request.tunnel_id
-                && attempt.may_repeat(request.time)
-                && is_at(attempt, request.lns, ledger)
-        });
-        if let Some(at) = at {
+        let latest = self.latest(request, ledger);
+        if let Some(at) = latest {
             self.meet(at, request, Verdict::Answered, ledger);
         }
-        at.is_some()
+        latest.is_some()
     }
 
     /// It met a fault that found no room.
@@ -134,34 +143,33 @@ impl Lac {
         self.unjudged = true;
     }
 
-    fn find(&self, request: &Request, ledger: &Ledger) -> Option<usize> {
-        self.attempts.iter().position(|attempt| {
+    /// The last attempt at that LNS, from that port, with that tunnel id and Ns.
+    fn latest(&self, request: &Request, ledger: &Ledger) -> Option<usize> {
+        let attempts = self.attempts.iter().enumerate();
+        let same = attempts.filter(|(_, attempt)| {
             attempt.tunnel_id == request.tunnel_id
+                && attempt.port == request.port
                 && attempt.ns == request.ns
-                && attempt.may_repeat(request.time)
                 && is_at(attempt, request.lns, ledger)
-        })
+        });
+        same.max_by_key(|(_, attempt)| attempt.began)
+            .map(|(at, _)| at)
     }
 
     /// An SCCRQ came again.
     fn repeat(&mut self, at: usize, request: &Request, ledger: &mut Ledger) {
-        let Some(attempt) = self.attempts.get_mut(at) else {
+        // An attempt that goes on was neither left for the next one nor given up.
+        self.refute(at, ledger);
+        if self.attempts.get(at).is_some_and(Attempt::gave_up) {
+            self.withdraw(at, ledger);
+        }
+        let Some(attempt) = self.attempts.get(at) else {
             return;
         };
         let is_after = attempt.is_answered() && attempt.answered < request.time;
-        match is_after {
-            true => attempt.after = attempt.after.saturating_add(1),
-            false => attempt.before = attempt.before.saturating_add(1),
-        }
-        attempt.last = attempt.last.max(request.time);
-        attempt.port = request.port;
-        let (fault, is_counted) = (attempt.fault, attempt.counted);
-        let was_left = attempt.stage == Stage::Left;
-        if was_left {
-            // Then the next attempt did not follow this one.
-            attempt.stage = Stage::Open;
-            self.parallel = true;
-        }
+        let (fault, is_counted, chain) = (attempt.fault, attempt.counted, attempt.chain);
+        self.amend(at, ledger, |attempt| attempt.repeat(request.time, is_after));
+        self.touch(chain, request.time);
         self.retransmissions += 1;
         ledger.totals.retransmissions += 1;
         if is_counted {
@@ -169,12 +177,9 @@ impl Lac {
                 true => fault.after += 1,
                 false => fault.before += 1,
             });
-            if let Some(visit) = self.visit_mut(fault) {
+            if let Some(visit) = self.visit_mut(fault, chain) {
                 visit.before += u32::from(!is_after);
                 visit.after += u32::from(is_after);
-                if was_left {
-                    visit.left = None;
-                }
             }
         }
         if is_after && request.nr == RIGHT_NR && ledger.refuses(fault) {
@@ -185,26 +190,38 @@ impl Lac {
     /// A new attempt; returns its place.
     fn begin(&mut self, request: &Request, ledger: &mut Ledger) -> usize {
         let time = request.time;
-        self.come_back(time, ledger);
-        let quiet = self.attempts.iter().map(Attempt::last_touched).max();
+        let chain = self.chain(request, ledger);
+        self.come_back(chain, time, ledger);
+        let in_chain = self.attempts.iter().filter(|it| it.chain == chain);
+        let quiet = in_chain.map(Attempt::last_touched).max();
         let is_first = quiet.is_none();
         let quiet = time.saturating_sub(quiet.unwrap_or(time));
-        self.leave(request, ledger);
-        let lockout = self.return_to(request, ledger);
+        let is_incomplete = !is_first && ledger.lost_since(time.saturating_sub(quiet));
+        self.compare_runs(chain, request, is_incomplete, ledger);
+        self.leave(chain, request, ledger);
+        let lockout = self.return_to(chain, request, ledger);
 
-        if !is_first && ledger.lost_since(time.saturating_sub(quiet)) {
-            // Attempts may be missing in the round.
-            self.rounds = Rounds::default();
-        }
         let number = self.number_of(request.lns, ledger);
         let away = lockout.map(|(_, away)| away.get());
-        self.rounds.ask(number, quiet, away);
+        let is_known_port = self.is_known_port(chain, request.port);
+        if let Some(chain) = self.chains.get_mut(usize::from(chain)) {
+            if is_incomplete {
+                // Attempts may be missing in the round.
+                chain.rounds = Default::default();
+            }
+            chain.rounds.ask(number, quiet, away);
+            chain.count_port(is_known_port);
+            chain.newest = chain.newest.max(time);
+            chain.active = chain.active.max(time);
+        }
         self.made += 1;
         ledger.count_attempt(time);
         ledger.totals.attempts_open += 1;
 
-        let mut attempt = Attempt::new(request);
-        attempt.lockout = lockout;
+        let mut attempt = Attempt::new(request, chain);
+        if let Some((fault, away)) = lockout {
+            (attempt.lockout_for, attempt.lockout) = (fault, Some(away));
+        }
         attempt.reuses = self
             .attempts
             .iter()
@@ -220,23 +237,56 @@ impl Lac {
         if self.attempts.len() < self.attempts.capacity() {
             return;
         }
-        let oldest = |attempts: &[Attempt], over: bool| {
+        let oldest = |attempts: &[Attempt], may_go: &dyn Fn(&Attempt) -> bool| {
             let places = attempts.iter().enumerate();
-            let places = places.filter(|(_, attempt)| {
-                !over || (attempt.stage == Stage::Over && !attempt.may_repeat(now))
-            });
             places
+                .filter(|(_, attempt)| may_go(attempt))
                 .min_by_key(|(_, attempt)| attempt.last)
                 .map(|(at, _)| at)
         };
-        if let Some(at) = oldest(&self.attempts, true) {
+        let is_done =
+            |attempt: &Attempt| attempt.is_over() && !attempt.gave_up() && !attempt.may_repeat(now);
+        if let Some(at) = oldest(&self.attempts, &is_done) {
             self.attempts.swap_remove(at);
         } else if self.attempts.len() < ATTEMPTS {
             self.attempts.reserve_exact(ATTEMPTS_STEP);
-        } else if let Some(at) = oldest(&self.attempts, false) {
+        } else if let Some(at) = oldest(&self.attempts, &|attempt| attempt.is_closed)
+            .or_else(|| oldest(&self.attempts, &|_| true))
+        {
             self.conclude(at, Ending::Early(Doubt::OutOfMemory), now, ledger);
             let attempt = self.attempts.swap_remove(at);
-            ledger.totals.attempts_forgotten += u64::from(attempt.may_repeat(now));
+            let may_repeat = !attempt.is_closed && attempt.may_repeat(now);
+            ledger.totals.attempts_forgotten += u64::from(may_repeat);
+        }
+    }
+
+    /// The place of the chain that an attempt is in.
+    fn chain(&mut self, request: &Request, ledger: &Ledger) -> u16 {
+        let key = Key {
+            group: ledger.group_of(request.fault),
+            host_name: request.host_name,
+        };
+        let known = self.chains.iter().position(|chain| chain.key == key);
+        let at = known.unwrap_or_else(|| {
+            if self.chains.len() < CHAINS {
+                self.chains.reserve_exact(1);
+                self.chains.push(Chain::new(key));
+            }
+            self.chains.len() - 1
+        });
+        if at + 1 == CHAINS {
+            // It has attempts of several groups or names.
+            if let Some(chain) = self.chains.get_mut(at) {
+                chain.doubt = Some(Doubt::OutOfMemory);
+            }
+        }
+        at as u16
+    }
+
+    /// Something was heard of a chain.
+    fn touch(&mut self, chain: u16, time: u64) {
+        if let Some(chain) = self.chains.get_mut(usize::from(chain)) {
+            chain.active = chain.active.max(time);
         }
     }
 
@@ -266,8 +316,7 @@ impl Lac {
         match verdict {
             Verdict::Answered => self.answer(at, request.time, ledger),
             Verdict::Passed | Verdict::NoSocket => {
-                let doubt = Ending::Doubted(Doubt::LeftToHost);
-                self.conclude(at, doubt, request.time, ledger);
+                self.conclude(at, Ending::LeftToHost, request.time, ledger);
             }
             _ => (),
         }
@@ -281,16 +330,17 @@ impl Lac {
         if std::mem::replace(&mut attempt.counted, true) {
             return;
         }
-        let (id, before, after) = (attempt.fault, attempt.before, attempt.after);
-        let reuses = attempt.reuses;
-        let is_new = self.visit_mut(id).is_none();
-        if is_new && self.visits.len() < VISITS {
-            self.add_visit(id, ledger);
-        } else if is_new {
+        let (id, chain, reuses) = (attempt.fault, attempt.chain, attempt.reuses);
+        let (before, after) = (attempt.before, attempt.after);
+        let is_new_in_chain = self.visit_mut(id, chain).is_none();
+        let is_new = !self.visits.iter().any(|visit| visit.fault == id);
+        if is_new_in_chain && self.visits.len() < VISITS {
+            self.add_visit(id, chain, ledger);
+        } else if is_new_in_chain {
             self.unjudged = true;
             ledger.totals.faults_left_out += 1;
         }
-        if let Some(visit) = self.visit_mut(id) {
+        if let Some(visit) = self.visit_mut(id, chain) {
             visit.attempts += 1;
             visit.open = visit.open.saturating_add(1);
             visit.before += u32::from(before);
@@ -306,53 +356,54 @@ impl Lac {
         });
     }
 
-    fn add_visit(&mut self, fault: FaultId, ledger: &Ledger) {
+    fn add_visit(&mut self, fault: FaultId, chain: u16, ledger: &Ledger) {
         let lns = key(fault, ledger).map_or(0, |key| self.number_of(key.lns, ledger));
         if self.visits.len() == self.visits.capacity() {
             self.visits.reserve_exact(VISITS_STEP);
         }
-        self.visits.push(Visit::new(fault, lns as u16));
+        self.visits.push(Visit::new(fault, chain, lns as u16));
     }
 
-    fn visit_mut(&mut self, fault: FaultId) -> Option<&mut Visit> {
-        self.visits.iter_mut().find(|visit| visit.fault == fault)
+    fn visit_mut(&mut self, fault: FaultId, chain: u16) -> Option<&mut Visit> {
+        let mut visits = self.visits.iter_mut();
+        visits.find(|visit| visit.fault == fault && visit.chain == chain)
     }
 
     /// An answer was sent.
     fn answer(&mut self, at: usize, time: u64, ledger: &mut Ledger) {
-        let Some(attempt) = self.attempts.get_mut(at) else {
+        let Some(attempt) = self.attempts.get(at) else {
             return;
         };
-        let is_first = !attempt.is_answered();
-        let is_left = attempt.stage == Stage::Left && time > attempt.left;
-        let mut joined = None;
+        let (is_first, fault) = (!attempt.is_answered(), attempt.fault);
+        let is_left = attempt.is_left() && time > attempt.left;
         if is_left && is_first && attempt.left.saturating_sub(attempt.last) < TIMEOUT {
             // It was waiting for this answer when it made the other attempt.
-            attempt.stage = Stage::Open;
-            self.parallel = true;
-            joined = Some(attempt.fault);
+            self.refute(at, ledger);
         }
-        // An answer that is sent again by itself is none to another SCCRQ. A LAC that had an answer
-        // left for that one, also where its last SCCRQ crossed it and is answered in turn.
-        if is_first || !is_left && attempt.last > attempt.answered {
-            attempt.answered = time;
-        }
-        attempt.answers = attempt.answers.saturating_add(1);
+        self.amend(at, ledger, |attempt| {
+            // An answer that is sent again by itself is none to another SCCRQ. A LAC that had an
+            // answer left for that one, also where its last SCCRQ crossed it and is answered in
+            // turn.
+            if is_first || !is_left && attempt.last > attempt.answered {
+                attempt.answered = time;
+            }
+            attempt.answers = attempt.answers.saturating_add(1);
+        });
         if is_first {
-            ledger
-                .faults
-                .update(attempt.fault, |fault| fault.answered += 1);
-        }
-        if let Some(visit) = joined.and_then(|fault| self.visit_mut(fault)) {
-            visit.left = None;
+            ledger.faults.update(fault, |fault| fault.answered += 1);
         }
     }
 
-    /// How it chooses its LNS.
+    /// How it chooses its LNS, where all of its chains do so alike.
     pub(super) fn selection(&self) -> Selection {
-        match self.parallel || self.unjudged {
+        let mut selections = self.chains.iter().map(|chain| match chain.doubt {
+            None => chain.rounds.selection(),
+            Some(_) => Selection::Unknown,
+        });
+        let first = selections.next().unwrap_or_default();
+        match self.unjudged || selections.any(|selection| selection != first) {
             true => Selection::Unknown,
-            false => self.rounds.selection(),
+            false => first,
         }
     }
 
@@ -377,6 +428,7 @@ impl Lac {
         }
         LacFindings {
             lac: self.address,
+            name: self.name.as_deref().cloned(),
             span: (self.first, self.last),
             messages: self.messages,
             attempts: self.made,
@@ -384,7 +436,10 @@ impl Lac {
             slowest: self.slowest(),
             order,
             selection: self.selection(),
-            parallel: self.parallel,
+            parallel: self
+                .chains
+                .iter()
+                .any(|it| it.doubt == Some(Doubt::Parallel)),
             events_lost: ledger.lost_since(self.first),
             visits: self
                 .visits

@@ -1,13 +1,14 @@
-//! What adds up over all LACs, and the outcomes that wait to be fetched.
+//! What adds up over all LACs, and the news that wait to be fetched.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::fault::{Fault, FaultId, Faults, Rule};
-use super::findings::{FaultKey, Outcome, OverTime, Totals};
+use super::findings::{Durations, FaultKey, News, Outcome, OverTime, Reaction, Totals};
 
-/// Outcomes that wait to be fetched; the oldest is left out at the bound.
-pub(super) const OUTCOMES: usize = 65_536;
+/// News that wait to be fetched; the oldest are left out at the bound.
+pub(super) const NEWS: usize = 32_768;
 /// Steps of the attempts over time; at the bound two become one.
 const STEPS: usize = 1024;
 /// Scenarios whose rules are known whatever their size, since events of one come for a moment
@@ -23,11 +24,12 @@ pub(super) struct Ledger {
     pub(super) faults: Faults,
     pub(super) totals: Totals,
     pub(super) over_time: OverTime,
+    pub(super) durations: Durations,
     /// The rules of the scenarios that were entered last, by their numbers.
     scenarios: VecDeque<(u32, Vec<Arc<Rule>>)>,
     /// How many rules that are.
     rules: usize,
-    outcomes: VecDeque<Outcome>,
+    news: VecDeque<News>,
     /// Until when events may have been lost.
     pub(super) lost_until: Option<u64>,
     /// Nanoseconds of quiet after which a LAC has given up.
@@ -40,9 +42,10 @@ impl Ledger {
             faults: Faults::default(),
             totals: Totals::default(),
             over_time: OverTime::default(),
+            durations: Durations::default(),
             scenarios: VecDeque::new(),
             rules: 0,
-            outcomes: VecDeque::new(),
+            news: VecDeque::new(),
             lost_until: None,
             patience,
         }
@@ -79,6 +82,39 @@ impl Ledger {
         self.faults.get(fault).is_some_and(Fault::refuses)
     }
 
+    /// Whether an answer of the fault may end an attempt at once.
+    pub(super) fn ends_at_once(&self, fault: FaultId) -> bool {
+        self.faults.get(fault).is_some_and(Fault::ends_at_once)
+    }
+
+    /// Whether the fault may treat attempts differently.
+    pub(super) fn varies(&self, fault: FaultId) -> bool {
+        self.faults.get(fault).is_none_or(Fault::varies)
+    }
+
+    /// The number of the group that the LNS of the fault is in.
+    pub(super) fn group_of(&self, _fault: FaultId) -> u32 {
+        0
+    }
+
+    /// Whether the LNS of the fault is in another group now.
+    pub(super) fn changed_groups(&self, _fault: FaultId) -> bool {
+        false
+    }
+
+    /// Whether a message to that address and port is for the LNS of the fault, or goes to where
+    /// its answers came from.
+    pub(super) fn is_addressed(&self, fault: FaultId, lns: IpAddr, _port: u16) -> bool {
+        let fault = self.faults.get(fault);
+        fault.is_some_and(|fault| fault.key.lns == lns)
+    }
+
+    /// Counts for how long a LAC stayed away from the LNS of the fault.
+    pub(super) fn count_lockout(&mut self, fault: FaultId, length: u64) {
+        self.durations.lockout.add(length);
+        self.faults.update(fault, |fault| fault.lockout.add(length));
+    }
+
     /// Whether events may have been lost since a time.
     pub(super) fn lost_since(&self, time: u64) -> bool {
         self.lost_until.is_some_and(|until| time <= until)
@@ -107,21 +143,30 @@ impl Ledger {
         }
     }
 
-    /// Keeps an outcome until it is fetched.
-    pub(super) fn tell(&mut self, outcome: Outcome) {
-        if self.outcomes.len() >= OUTCOMES {
-            self.outcomes.pop_front();
+    /// Keeps news until they are fetched.
+    pub(super) fn tell(&mut self, news: News) {
+        if let News::Concluded(Outcome {
+            conclusion,
+            next: Some(next),
+            ..
+        }) = news
+            && conclusion.reaction() == Some(Reaction::Failover)
+        {
+            self.durations.failover.add(next.after);
+        }
+        if self.news.len() >= NEWS {
+            self.news.pop_front();
             self.totals.outcomes_left_out += 1;
         }
-        self.outcomes.push_back(outcome);
+        self.news.push_back(news);
     }
 
-    /// The outcomes since they were last fetched, in the order in which they were reached.
-    pub(super) fn take_outcomes(&mut self) -> Vec<Outcome> {
-        self.outcomes.drain(..).collect()
+    /// The news since they were last fetched, in their order.
+    pub(super) fn take_news(&mut self) -> Vec<News> {
+        self.news.drain(..).collect()
     }
 
     /// Octets in use at the most, apart from those of the faults.
     pub(super) const BYTES: usize =
-        OUTCOMES * size_of::<Outcome>() + STEPS * size_of::<u64>() + size_of::<Self>();
+        NEWS * size_of::<News>() + STEPS * size_of::<u64>() + size_of::<Self>();
 }

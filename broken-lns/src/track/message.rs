@@ -10,32 +10,47 @@ const LOOKED_AT: usize = 512;
 /// Octets of an error message that are kept.
 const TEXT_MAX: usize = 128;
 
+/// What a message says, and which tunnel it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) message: LacMessage,
+    /// The tunnel id that the LAC assigned, where it says that (RFC 2661 §4.4.3).
+    pub(super) assigned_tunnel_id: Option<u16>,
+}
+
 /// Reads a message of the LAC, of which the beginning is there.
 ///
 /// Codes and text are those of the first Result Code AVP that is not hidden (RFC 2661
 /// §4.4.2). What is cut off or wrong is left out.
-pub(super) fn read(message_type: u16, message: &[u8]) -> LacMessage {
-    let value = result_code(message).unwrap_or_default();
-    let number = |at: usize| {
-        let octets = value.get(at..)?.first_chunk()?;
-        Some(u16::from_be_bytes(*octets))
-    };
+pub(super) fn read(message_type: u16, message: &[u8]) -> Said {
+    let mut octets = message.get(..LOOKED_AT).unwrap_or(message).to_vec();
+    let value = value(&mut octets, l2tp::RESULT_CODE).unwrap_or_default();
     let text = value.get(4..).filter(|text| !text.is_empty());
-    LacMessage {
+    let message = LacMessage {
         message_type,
-        result: number(0),
-        error: number(2),
+        result: number(&value, 0),
+        error: number(&value, 2),
         text: text.map(|text| {
             let text = text.get(..TEXT_MAX).unwrap_or(text);
             String::from_utf8_lossy(text).into_owned()
         }),
+    };
+    let assigned = self::value(&mut octets, l2tp::ASSIGNED_TUNNEL_ID);
+    Said {
+        message,
+        assigned_tunnel_id: assigned.and_then(|value| number(&value, 0)),
     }
 }
 
-/// The value of the Result Code AVP, as far as it is there.
-fn result_code(message: &[u8]) -> Option<Vec<u8>> {
-    let mut octets = message.get(..LOOKED_AT).unwrap_or(message).to_vec();
-    let header = l2tp::Header::at(Frame::new(&mut octets).place(0))?;
+/// The number in two octets of a value.
+fn number(value: &[u8], at: usize) -> Option<u16> {
+    let octets = value.get(at..)?.first_chunk()?;
+    Some(u16::from_be_bytes(*octets))
+}
+
+/// The value of the first AVP of that type, as far as it is there.
+fn value(octets: &mut [u8], attribute: u16) -> Option<Vec<u8>> {
+    let header = l2tp::Header::at(Frame::new(octets).place(0))?;
     if !header.flags().are_of_control_message() {
         return None;
     }
@@ -43,20 +58,16 @@ fn result_code(message: &[u8]) -> Option<Vec<u8>> {
     let mut at = l2tp::HEADER_LEN;
     while at < end {
         // An AVP is looked at from the octet before it.
-        let avp = Avp::behind(Frame::new(&mut octets).place(at as u16 - 1))?;
+        let avp = Avp::behind(Frame::new(octets).place(at as u16 - 1))?;
         let len = usize::from(avp.len());
-        let (is_result, is_hidden) = (avp.is(l2tp::RESULT_CODE), avp.bits().is_hidden());
+        let (is_wanted, is_hidden) = (avp.is(attribute), avp.bits().is_hidden());
         if len < l2tp::AVP_HEADER_LEN || at + len > end {
             return None;
         }
-        if is_result && !is_hidden {
+        if is_wanted && !is_hidden {
             let value = octets.get(at + l2tp::AVP_HEADER_LEN..)?;
-            return Some(
-                value
-                    .get(..len - l2tp::AVP_HEADER_LEN)
-                    .unwrap_or(value)
-                    .to_vec(),
-            );
+            let len = len - l2tp::AVP_HEADER_LEN;
+            return Some(value.get(..len).unwrap_or(value).to_vec());
         }
         at += len;
     }
@@ -81,14 +92,12 @@ mod tests {
     #[test]
     fn codes_and_text() {
         let read = |result: &[&[u8]]| {
-            let LacMessage {
-                message_type,
-                result,
-                error,
-                text,
+            let Said {
+                message,
+                assigned_tunnel_id,
             } = read(4, &stop_ccn(result));
-            assert_eq!(message_type, 4);
-            (result, error, text)
+            assert_eq!((message.message_type, assigned_tunnel_id), (4, Some(7)));
+            (message.result, message.error, message.text)
         };
         assert_eq!(read(&[&[0, 6]]), (Some(6), None, None));
         assert_eq!(read(&[&[0, 2, 0, 4]]), (Some(2), Some(4), None));
@@ -108,7 +117,7 @@ mod tests {
     fn what_is_cut_off_is_left_out() {
         let message = stop_ccn(&[&[0, 2, 0, 4], b"bye"]);
         let all = message.len();
-        let read = |len: usize| read(4, &message[..len]);
+        let read = |len: usize| read(4, &message[..len]).message;
         assert_eq!(read(all - 1).text.as_deref(), Some("by"));
         assert_eq!(read(all - 3).error, Some(4));
         assert_eq!(read(all - 4).error, None);

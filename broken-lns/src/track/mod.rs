@@ -17,6 +17,7 @@ mod lac;
 mod ledger;
 mod message;
 mod rounds;
+mod runs;
 mod tracker;
 
 pub use distribution::Distribution;

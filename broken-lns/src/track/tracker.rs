@@ -14,11 +14,11 @@ use broken_lns_ebpf::wire::l2tp;
 use super::attempt::Request;
 use super::fault::{FaultId, Rule};
 use super::findings::{
-    Doubt, Durations, FaultKey, Findings, LacFindings, LacMessage, Outcome, Selection, Selections,
+    Doubt, Durations, FaultKey, Findings, LacFindings, News, Selection, Selections,
 };
-use super::lac::Lac;
+use super::lac::{Lac, Message};
 use super::ledger::Ledger;
-use super::message;
+use super::message::{self, Said};
 use crate::lru::Lru;
 use crate::pending::Pending;
 
@@ -73,7 +73,7 @@ type Alarm = Reverse<(u64, u32)>;
 #[derive(Debug)]
 struct Waiting {
     event: Event,
-    message: Option<Box<LacMessage>>,
+    said: Option<Box<Said>>,
 }
 
 /// Follows what LACs do, in bounded memory. It knows no clock: the time is an argument, in
@@ -138,7 +138,7 @@ impl Tracker {
             && !is_zlb(event);
         let waiting = Waiting {
             event: *event,
-            message: has_message.then(|| Box::new(message::read(event.message_type, message))),
+            said: has_message.then(|| Box::new(message::read(event.message_type, message))),
         };
         // What follows from an event comes after it, also where the clock is coarse.
         let follows = u64::from(event.kind() != Some(Kind::Heard));
@@ -171,24 +171,25 @@ impl Tracker {
     ///
     /// Far more attempts may come to their end here than there is room for until they are asked
     /// for, so that each is told at once, and those that waited to be asked for before them.
-    pub fn finish(&mut self, now: u64, mut hear: impl FnMut(Outcome)) {
+    pub fn finish(&mut self, now: u64, mut hear: impl FnMut(News)) {
         while let Some(waiting) = self.waiting.pop_due(u64::MAX) {
             self.look_at(waiting);
-            self.ledger.take_outcomes().into_iter().for_each(&mut hear);
+            self.ledger.take_news().into_iter().for_each(&mut hear);
         }
         self.ring(now);
-        self.ledger.take_outcomes().into_iter().for_each(&mut hear);
+        self.ledger.take_news().into_iter().for_each(&mut hear);
         for lac in self.lacs.iter_mut().flatten() {
             lac.close(Doubt::StillOpen, now, &mut self.ledger);
             lac.alarm = None;
-            self.ledger.take_outcomes().into_iter().for_each(&mut hear);
+            self.ledger.take_news().into_iter().for_each(&mut hear);
         }
         self.alarms.clear();
     }
 
-    /// The attempts that came to their end since this was last asked, each exactly once.
-    pub fn take_outcomes(&mut self) -> Vec<Outcome> {
-        self.ledger.take_outcomes()
+    /// What became known of attempts since this was last asked. Of each attempt that is over
+    /// one conclusion more is told than is withdrawn.
+    pub fn take_news(&mut self) -> Vec<News> {
+        self.ledger.take_news()
     }
 
     /// What is known so far.
@@ -217,7 +218,7 @@ impl Tracker {
 
     /// How long LACs took, over all faults.
     pub fn durations(&self) -> Durations {
-        self.ledger.faults.durations()
+        self.ledger.durations.clone()
     }
 
     /// What is known of one LAC.
@@ -273,7 +274,7 @@ impl Tracker {
     }
 
     /// Looks at an event whose turn it is.
-    fn look_at(&mut self, Waiting { event, message }: Waiting) {
+    fn look_at(&mut self, Waiting { event, said }: Waiting) {
         self.ledger.totals.events_late += u64::from(event.time < self.seen);
         self.ring(event.time);
         self.span = match self.span {
@@ -282,7 +283,7 @@ impl Tracker {
         };
         let fits = match event.kind() {
             Some(Kind::Heard) if event.message_type == l2tp::SCCRQ => self.request(&event),
-            Some(Kind::Heard) => self.message(&event, message),
+            Some(Kind::Heard) => self.message(&event, said),
             // What a worker did about a message of another type adds nothing to it.
             Some(Kind::Decided) if event.message_type != l2tp::SCCRQ => true,
             Some(Kind::Decided | Kind::Sent) => self.request(&event),
@@ -329,7 +330,7 @@ impl Tracker {
     }
 
     /// A message of another type came. Whether it fits.
-    fn message(&mut self, event: &Event, message: Option<Box<LacMessage>>) -> bool {
+    fn message(&mut self, event: &Event, said: Option<Box<Said>>) -> bool {
         let is_whole = matches!(
             event.verdict(),
             None | Some(
@@ -344,12 +345,23 @@ impl Tracker {
         let (true, Some(slot)) = (is_whole, self.table.get(&lac)) else {
             return false;
         };
-        // Which fault it is about is that of the attempt, which the LAC's history finds.
-        let request = request(event, FaultId::MAX, event.tunnel_id);
-        self.change(slot, |lac, ledger| {
-            lac.message(&request, message.map(|message| *message), ledger)
-        })
-        .unwrap_or(false)
+        let (said, assigned_tunnel_id) = match said {
+            Some(said) => (Some(said.message), said.assigned_tunnel_id),
+            None => (None, None),
+        };
+        let message = Message {
+            time: event.time,
+            lns: address(event.lns, event.ip_version),
+            lns_port: l2tp::PORT,
+            port: event.lac_port,
+            tunnel_id: event.tunnel_id,
+            ns: event.ns,
+            nr: event.nr,
+            said,
+            assigned_tunnel_id,
+        };
+        self.change(slot, |lac, ledger| lac.message(message, ledger))
+            .unwrap_or(false)
     }
 
     /// The fault that an event is about; `None` where it found no room.
@@ -448,6 +460,8 @@ fn request(event: &Event, fault: FaultId, tunnel_id: u16) -> Request {
         ns: event.ns,
         nr: event.nr,
         port: event.lac_port,
+        digest: 0,
+        host_name: 0,
     }
 }
 

@@ -48,7 +48,8 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
     let acknowledgement = prop::sample::select(
         &[
             Acknowledgement::None,
-            Acknowledgement::Unknown,
+            Acknowledgement::Unknown(Doubt::EventsLost),
+            Acknowledgement::ZeroTunnelId,
             Acknowledgement::WrongNr,
             Acknowledgement::Piggyback,
             Acknowledgement::Zlb,
@@ -109,12 +110,17 @@ proptest! {
                     prop_assert!(terms.within.is_some_and(|w| Duration::from_nanos(quiet) > w));
                 }
                 Found::Broken(Breach::Acknowledgement(how)) => {
-                    prop_assert!(matches!(doubt, Doubt::StillOpen | Doubt::Parallel));
-                    prop_assert_ne!(how, Acknowledgement::Unknown);
+                    let unsure = matches!(doubt, Doubt::EventsLost | Doubt::OutOfMemory);
+                    prop_assert!(!unsure && doubt != Doubt::LeftToHost);
+                    prop_assert!(!matches!(how, Acknowledgement::Unknown(_)));
                     prop_assert!(outcome.answered.is_some());
                 }
                 Found::Broken(breach) => prop_assert!(false, "{breach:?}"),
                 Found::Fulfilled(part) => prop_assert_eq!(part, Part::Acknowledge),
+                Found::Unknown(Part::Acknowledge, why) => {
+                    let seen = outcome.acknowledgement == Acknowledgement::Unknown(why);
+                    prop_assert!(why == doubt || seen);
+                }
                 Found::Unknown(_, why) => prop_assert_eq!(why, doubt),
             }
         }

@@ -77,8 +77,8 @@ fn an_expectation_that_stays_as_it_is_goes_on() {
         rule: 2,
         ..FAULT
     };
-    judge.hear(&Outcome { fault, ..over() });
-    judge.hear(&over());
+    judge.concluded(&Outcome { fault, ..over() });
+    judge.concluded(&over());
     assert_eq!(verdicts(&judge), [(0, Verdict::Passed, 3)]);
     assert_eq!(judge.judgements().check(), Ok(()));
 }
@@ -87,16 +87,16 @@ fn an_expectation_that_stays_as_it_is_goes_on() {
 fn what_came_of_a_scenario_stays_when_it_is_replaced() {
     let mut judge = judged(&refusing(RETRY_SAME), &[over()]);
     judge.enter(1, expected(&refusing(FAIL_OVER)));
-    judge.hear(&under(1, over()));
+    judge.concluded(&under(1, over()));
     // An attempt of before ends only now.
-    judge.hear(&over());
+    judge.concluded(&over());
     assert_eq!(
         verdicts(&judge),
         [(0, Verdict::Failed, 2), (1, Verdict::Passed, 1)]
     );
     judge.enter(2, expected(""));
-    judge.hear(&under(2, over()));
-    judge.hear(&under(3, over()));
+    judge.concluded(&under(2, over()));
+    judge.concluded(&under(3, over()));
     assert_eq!(judge.judgements().all.len(), 2);
 }
 
@@ -106,7 +106,7 @@ fn a_lockout_is_judged_by_what_it_was_for() {
     let mut judge = judged(&refusing(&away(50)), &[]);
     judge.enter(1, expected(&refusing(&away(70))));
     // It was refused under the first scenario, and comes back under the second.
-    judge.hear(&under(1, outcome(OPEN)).back(FAULT, 60 * SECOND));
+    judge.concluded(&under(1, outcome(OPEN)).back(FAULT, 60 * SECOND));
     assert_eq!(
         verdicts(&judge),
         [(0, Verdict::Passed, 0), (1, Verdict::NotSeen, 1)]
@@ -152,7 +152,7 @@ fn scenarios_of_long_ago_are_forgotten_and_what_comes_of_them_is_counted() {
         ..FAULT
     };
     for scenario in [0, 1, 2] {
-        judge.hear(&Outcome {
+        judge.concluded(&Outcome {
             fault: fault(scenario),
             ..over()
         });

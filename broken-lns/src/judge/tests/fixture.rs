@@ -6,7 +6,7 @@ use crate::judge::{Expectations, Judge};
 use crate::refusal::Refusal;
 use crate::scenario::Scenario;
 use crate::track::findings::{
-    Acknowledgement, Conclusion, Doubt, FaultKey, Lockout, Next, Outcome, Reaction,
+    Acknowledgement, Conclusion, Doubt, FaultKey, Lockout, News, Next, Outcome, Reaction,
 };
 
 pub(crate) const MILLISECOND: u64 = 1_000_000;
@@ -50,6 +50,7 @@ pub(crate) fn outcome(conclusion: Conclusion) -> Outcome {
         lac: address("10.0.0.1"),
         fault: FAULT,
         tunnel_id: 7,
+        port: 1701,
         began: 10 * SECOND,
         last: 10 * SECOND,
         answered: Some(10 * SECOND),
@@ -107,11 +108,18 @@ impl Outcome {
     }
 }
 
+impl Judge {
+    /// An attempt ended so.
+    pub(crate) fn concluded(&mut self, outcome: &Outcome) {
+        self.hear(&News::Concluded(*outcome));
+    }
+}
+
 /// A judge of that scenario, who has heard these outcomes; the run started after 9 s of the
 /// clock.
 pub(crate) fn judged(text: &str, outcomes: &[Outcome]) -> Judge {
     let mut judge = Judge::new(9 * SECOND);
     judge.enter(0, expected(text));
-    outcomes.iter().for_each(|outcome| judge.hear(outcome));
+    outcomes.iter().for_each(|outcome| judge.concluded(outcome));
     judge
 }

@@ -72,7 +72,7 @@ fn what_is_unknown_breaks_nothing() {
             assert_eq!(judgement.attempts.unknown(doubt), counted, "{expect}");
         }
         for expect in [ACKNOWLEDGE, NO_ACKNOWLEDGEMENT] {
-            let doubtful = unknown.acknowledged(Acknowledgement::Unknown);
+            let doubtful = unknown.acknowledged(Acknowledgement::Unknown(doubt));
             assert_eq!(ends(expect, doubtful), (NotSeen, vec![]), "{doubt:?}");
         }
     }

@@ -247,6 +247,7 @@ fn a_tracker_makes_one_attempt_of_all_that_is_told() {
     let rule = Rule {
         fault: "refuse after 1 s".to_owned(),
         refuses: true,
+        ..Rule::default()
     };
     tracker.enter(0, vec![rule]);
     for now in [SECOND, SECOND + SECOND / 2] {

@@ -43,9 +43,11 @@ pub(super) struct Fault<'r> {
 struct Acknowledgements {
     zlb: u64,
     piggyback: u64,
+    zero_tunnel_id: u64,
     wrong_nr: u64,
     none: u64,
     unknown: u64,
+    unknown_because: BTreeMap<&'static str, u64>,
     lacs: u64,
     round_trip: Durations,
 }
@@ -157,6 +159,7 @@ impl Acknowledgements {
         let Acknowledged {
             zlb,
             piggyback,
+            zero_tunnel_id,
             wrong_nr,
             none,
             unknown,
@@ -166,9 +169,13 @@ impl Acknowledgements {
         Self {
             zlb,
             piggyback,
+            zero_tunnel_id,
             wrong_nr,
             none,
-            unknown,
+            unknown: unknown.iter().sum(),
+            unknown_because: Doubt::ALL
+                .map(|doubt| (doubt.name(), acknowledged.unknown(doubt)))
+                .into(),
             lacs,
             round_trip: Durations::of(round_trip),
         }

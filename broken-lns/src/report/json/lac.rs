@@ -79,8 +79,8 @@ impl Visit {
             reactions: reactions.into(),
             unknown: visit.unknown,
             last: last.map(Reaction::name),
-            next_lns: visit.next.map(|next| next.lns),
-            next_after_ns: visit.next.map(|next| next.after),
+            next_lns: visit.next.map(|(lns, _)| lns),
+            next_after_ns: visit.next.map(|(_, after)| after),
             lockout_ns: visit.lockout,
         }
     }

@@ -178,6 +178,7 @@ pub(super) fn lac() -> LacFindings {
     };
     let second = "192.0.2.2".parse().expect("an address");
     LacFindings {
+        name: None,
         lac: "10.0.0.7".parse().expect("an address"),
         span: (5 * SECOND, 65 * SECOND),
         messages: 9,
@@ -193,11 +194,7 @@ pub(super) fn lac() -> LacFindings {
                 acknowledged: 2,
                 reactions: [2, 0, 0, 0],
                 last: Some(Conclusion::Reaction(Reaction::Failover)),
-                next: Some(Next {
-                    lns: second,
-                    at: 6 * SECOND,
-                    after: 12_000_000,
-                }),
+                next: Some((second, 12_000_000)),
                 lockout: Some(60 * SECOND),
                 ..visit(1, "192.0.2.1", 2)
             },

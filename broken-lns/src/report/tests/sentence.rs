@@ -40,23 +40,27 @@ fn what_is_unknown_is_said_with_its_reason() {
         ]
     );
     let reasons = Doubt::ALL.map(|doubt| (doubt, 1));
+    let mut acknowledged = Acknowledged::default();
+    acknowledged.unknown[Doubt::StillOpen as usize] = 4;
+    acknowledged.unknown[Doubt::Ambiguous as usize] = 1;
     let unknown = FaultFindings {
         lacs: 5,
-        acknowledged: Acknowledged {
-            unknown: 5,
-            ..Acknowledged::default()
-        },
+        acknowledged,
         reactions: reactions(&[], &reasons),
         ..fault(1, "2001:db8::1", "refuse 2/4")
     };
     assert_eq!(
         said(vec![unknown]),
         ["LNS 2001:db8::1, refuse 2/4: 0 of 5 LACs acknowledged, \
-             5 acknowledgements unknown: events were lost, \
+             4 acknowledgements unknown: the end came before, \
+             1 acknowledgement unknown: another StopCCN may be meant, \
              1 attempt unknown: the end came before, \
              1 attempt unknown: events were lost, \
              1 attempt unknown: the memory was full, \
-             1 attempt unknown: several tunnels were under way, \
+             1 attempt unknown: several tunnels at once, \
+             1 attempt unknown: LNSs were asked in no order, as by several tunnels at once, \
+             1 attempt unknown: another StopCCN may be meant, \
+             1 attempt unknown: the groups of LNSs changed, \
              1 attempt unknown: they were left to the host"]
     );
 }
@@ -77,7 +81,8 @@ fn a_lac_that_reacts_more_than_once_is_one_lac() {
         answered: 9,
         retransmissions_before: 1,
         acknowledged: Acknowledged {
-            piggyback: 6,
+            piggyback: 4,
+            zero_tunnel_id: 2,
             wrong_nr: 3,
             lacs: 2,
             ..Acknowledged::default()
@@ -94,6 +99,7 @@ fn a_lac_that_reacts_more_than_once_is_one_lac() {
     assert_eq!(
         said(vec![often.clone()]),
         ["LNS 192.0.2.1, refuse 2/4: 2 of 3 LACs acknowledged, \
+             2 attempts acknowledged with Tunnel ID 0, \
              3 attempts acknowledged with a wrong Nr, \
              1 retransmission before the answer, \
              2 failed over (6 times, median 1 ms, p99 1 ms) to 192.0.2.2 (4) and 192.0.2.3 (2), \

@@ -4,13 +4,22 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{Conclusion, FaultKey, Next, Reaction, Selection};
+use super::{Conclusion, FaultKey, Reaction, Selection};
+
+/// What a LAC calls itself in an SCCRQ (RFC 2661 §4.4.3), escaped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LacName {
+    /// Its Host Name.
+    pub host_name: Option<String>,
+}
 
 /// What is known of one LAC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LacFindings {
     /// The LAC.
     pub lac: IpAddr,
+    /// What it calls itself, in its last SCCRQ.
+    pub name: Option<LacName>,
     /// When it was heard of first, and last.
     pub span: (u64, u64),
     /// Its messages, of any type and repeated ones, too.
@@ -59,8 +68,9 @@ pub struct VisitFindings {
     pub unknown: u64,
     /// The last conclusion.
     pub last: Option<Conclusion>,
-    /// What it did after the last attempt that is known to be followed by another one.
-    pub next: Option<Next>,
+    /// What it did after the last attempt that is known to be followed by another one: the LNS
+    /// of that, and the nanoseconds until then, as in [`Next::after`](super::Next::after).
+    pub next: Option<(IpAddr, u64)>,
     /// The last time that it stayed away from the LNS once it had turned to another one.
     pub lockout: Option<u64>,
 }

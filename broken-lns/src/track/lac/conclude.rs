@@ -1,11 +1,12 @@
-//! How the attempts of a LAC end.
+//! How the attempts of a LAC end, and how that is told and taken back.
 
 use std::num::NonZeroU64;
 
+use super::certainty::{self, Ending, Evidence, Followed};
 use super::{Lac, key};
-use crate::track::attempt::{Attempt, Stage};
+use crate::track::attempt::{Attempt, Told};
 use crate::track::findings::{
-    Acknowledgement, Conclusion, Doubt, Lockout, Next, Outcome, Reaction,
+    Acknowledgement, Conclusion, Doubt, Lockout, News, Next, Outcome, Reaction,
 };
 use crate::track::ledger::Ledger;
 
@@ -14,17 +15,6 @@ use crate::track::ledger::Ledger;
 const CONFIRMED_AFTER: u64 = 10_000_000_000;
 /// Nanoseconds in which an acknowledgement may still come.
 const ACKNOWLEDGED_WITHIN: u64 = 1_000_000_000;
-
-/// Why an attempt is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// It is time.
-    Due,
-    /// It is too early, but there is no other time.
-    Early(Doubt),
-    /// Nothing can be said.
-    Doubted(Doubt),
-}
 
 impl Lac {
     /// When there is something to conclude, if nothing is heard before.
@@ -36,14 +26,19 @@ impl Lac {
     }
 
     fn due(&self, attempt: &Attempt, patience: u64) -> Option<u64> {
-        match attempt.stage {
-            Stage::Open => {
-                let quiet_since = self.active.max(attempt.last_touched());
-                Some(quiet_since.saturating_add(patience))
-            }
-            Stage::Left => Some(attempt.left.saturating_add(CONFIRMED_AFTER)),
-            Stage::Over => None,
+        if attempt.is_over() {
+            return None;
         }
+        if attempt.is_left() {
+            return Some(attempt.left.saturating_add(CONFIRMED_AFTER));
+        }
+        let chain = self.chains.get(usize::from(attempt.chain));
+        let active = chain.map_or(self.last, |chain| chain.active);
+        let quiet_since = match self.is_last(attempt) {
+            true => active.max(attempt.last_touched()),
+            false => attempt.last_touched(),
+        };
+        Some(quiet_since.saturating_add(patience))
     }
 
     /// Concludes what is due.
@@ -65,142 +60,220 @@ impl Lac {
         }
     }
 
-    /// Tells the outcome of an attempt.
+    /// Whether no attempt of its chain began after it.
+    fn is_last(&self, attempt: &Attempt) -> bool {
+        let chain = self.chains.get(usize::from(attempt.chain));
+        chain.is_none_or(|chain| chain.newest <= attempt.began)
+    }
+
+    /// Concludes an attempt that is not over, and tells that.
     pub(super) fn conclude(&mut self, at: usize, ending: Ending, now: u64, ledger: &mut Ledger) {
         self.count(at, ledger);
-        let (unjudged, parallel, active) = (self.unjudged, self.parallel, self.active);
-        let Some(attempt) = self.attempts.get_mut(at) else {
-            return;
-        };
-        if attempt.stage == Stage::Over {
-            return;
-        }
-        let Some(fault) = key(attempt.fault, ledger) else {
-            attempt.stage = Stage::Over;
+        let Some(attempt) = self.attempts.get(at).filter(|attempt| !attempt.is_over()) else {
             return;
         };
         // Nobody told what a worker did about it, or something that belongs to it was lost.
-        let is_lost =
-            !attempt.decided || ledger.lost_since(attempt.began.saturating_sub(CONFIRMED_AFTER));
-        let mut next = match attempt.stage {
-            Stage::Left => key(attempt.left_for, ledger).map(|to| Next {
-                lns: to.lns,
-                at: attempt.left,
-                after: attempt.left.saturating_sub(attempt.since()),
-            }),
-            _ => None,
+        let is_lost = !attempt.decided || may_miss(attempt, ledger);
+        let chain = self.chains.get(usize::from(attempt.chain));
+        let conclusion = certainty::conclude(&Evidence {
+            ending,
+            is_lost,
+            is_unjudged: self.unjudged,
+            groups_changed: ledger.changed_groups(attempt.fault),
+            is_ignored: attempt.is_ignored(),
+            is_settled: attempt.is_settled(now),
+            doubt: match attempt.is_left() {
+                true => attempt.doubt,
+                false => chain.and_then(|chain| chain.doubt),
+            },
+            next: attempt.is_left().then(|| self.followed(attempt, ledger)),
+            is_last: self.is_last(attempt),
+        });
+        let is_known = conclusion.reaction().is_some();
+        let is_quiet = !attempt.is_left()
+            && self.is_last(attempt)
+            && !is_lost
+            && !self.unjudged
+            && ending != Ending::LeftToHost;
+        let told = Told {
+            conclusion,
+            has_next: is_known && attempt.is_left() && attempt.doubt.is_none(),
         };
-        let conclusion = match ending {
-            Ending::Doubted(doubt) => Conclusion::Unknown(doubt),
-            _ if is_lost => Conclusion::Unknown(Doubt::EventsLost),
-            _ if unjudged => Conclusion::Unknown(Doubt::OutOfMemory),
-            _ if attempt.is_ignored() => Conclusion::Reaction(Reaction::Ignore),
-            Ending::Early(doubt) if next.is_none() || !attempt.is_answered() => {
-                Conclusion::Unknown(doubt)
+        let quiet = match is_quiet {
+            true => NonZeroU64::new(now.saturating_sub(attempt.since())),
+            false => None,
+        };
+        let doubt = match ending {
+            _ if is_lost => Some(Doubt::EventsLost),
+            Ending::LeftToHost => Some(Doubt::LeftToHost),
+            Ending::Early(doubt) => {
+                let may_come = now.saturating_sub(attempt.answered) < ACKNOWLEDGED_WITHIN;
+                may_come.then_some(doubt)
             }
-            _ => Conclusion::Reaction(match next {
-                Some(next) if next.lns == fault.lns => Reaction::RetrySame,
-                Some(_) => Reaction::Failover,
-                None => Reaction::GiveUp,
-            }),
+            Ending::Due => None,
         };
-        if conclusion.reaction().is_none() {
-            next = None;
+        let waits = self.waits(attempt, ledger);
+        if let Some(attempt) = self.attempts.get_mut(at) {
+            attempt.quiet = quiet;
+            if let Some(doubt) = doubt.filter(|_| waits) {
+                attempt.acknowledgement = Acknowledgement::Unknown(doubt);
+            }
         }
-        // Of several tunnels, any may have been followed by what came last.
-        let since = match parallel {
-            true => attempt.since().max(active),
-            false => attempt.since(),
+        self.tell(at, told, ledger);
+    }
+
+    /// The LNS of what an attempt was left for.
+    fn followed(&self, attempt: &Attempt, ledger: &Ledger) -> Followed {
+        let lns = |fault| key(fault, ledger).map(|key| key.lns);
+        match lns(attempt.fault) == lns(attempt.left_for) {
+            true => Followed::BySameLns,
+            false => Followed::ByOtherLns,
+        }
+    }
+
+    /// Whether a StopCCN was sent that nobody acknowledged so far.
+    fn waits(&self, attempt: &Attempt, ledger: &Ledger) -> bool {
+        attempt.is_answered()
+            && attempt.acknowledgement < Acknowledgement::WrongNr
+            && ledger.refuses(attempt.fault)
+    }
+
+    /// Changes an attempt. What was told of it is taken back before, and told as it is then.
+    pub(super) fn amend(
+        &mut self,
+        at: usize,
+        ledger: &mut Ledger,
+        change: impl FnOnce(&mut Attempt),
+    ) {
+        let told = self.attempts.get(at).and_then(|attempt| attempt.told);
+        if told.is_some() {
+            self.withdraw(at, ledger);
+        }
+        if let Some(attempt) = self.attempts.get_mut(at) {
+            change(attempt);
+        }
+        if let Some(told) = told {
+            self.tell(at, told, ledger);
+        }
+    }
+
+    /// Tells what came of an attempt.
+    fn tell(&mut self, at: usize, told: Told, ledger: &mut Ledger) {
+        let Some(attempt) = self.attempts.get_mut(at) else {
+            return;
         };
-        let is_doubted = matches!(ending, Ending::Doubted(_)) || is_lost || unjudged;
-        let is_quiet = attempt.stage == Stage::Open && !is_doubted;
-        let quiet = is_quiet.then_some(now.saturating_sub(since));
-        if let Some(next) = next {
+        attempt.told = Some(told);
+        let (id, chain, left_for) = (attempt.fault, attempt.chain, attempt.left_for);
+        let Some((outcome, waits)) = self.outcome(at, ledger) else {
+            return;
+        };
+        let is_first = self.is_first(id, outcome.conclusion);
+        if let Some(next) = outcome.next {
             self.slowest = self.slowest.max(NonZeroU64::new(next.after));
         }
-
-        let id = attempt.fault;
-        let waits = attempt.is_answered()
-            && attempt.acknowledgement < Acknowledgement::WrongNr
-            && ledger.refuses(id);
-        if waits {
-            let may_come = now.saturating_sub(attempt.answered) < ACKNOWLEDGED_WITHIN;
-            if is_lost || may_come {
-                attempt.acknowledgement = Acknowledgement::Unknown;
-            }
+        if let Some(visit) = self.visit_mut(id, chain) {
+            visit.count(&outcome, left_for);
         }
-        attempt.stage = Stage::Over;
-        attempt.gave_up = conclusion == Conclusion::Reaction(Reaction::GiveUp);
-        let acknowledgement = attempt.acknowledgement;
-        let left_for = attempt.left_for;
+        ledger.totals.attempts_open = ledger.totals.attempts_open.saturating_sub(1);
+        ledger.faults.update(id, |fault| {
+            fault.open = fault.open.saturating_sub(1);
+            if waits {
+                *fault.acknowledged_mut(outcome.acknowledgement) += 1;
+            }
+            fault.count(&outcome, is_first);
+        });
+        ledger.tell(News::Concluded(outcome));
+    }
+
+    /// Takes back what was told of an attempt, which is not over then.
+    pub(super) fn withdraw(&mut self, at: usize, ledger: &mut Ledger) {
+        let Some((outcome, waits)) = self.outcome(at, ledger) else {
+            return;
+        };
+        let Some(attempt) = self.attempts.get_mut(at) else {
+            return;
+        };
+        attempt.told = None;
+        if matches!(attempt.acknowledgement, Acknowledgement::Unknown(_)) {
+            attempt.acknowledgement = Acknowledgement::None;
+        }
+        let (id, chain) = (attempt.fault, attempt.chain);
+        if let Some(visit) = self.visit_mut(id, chain) {
+            visit.uncount(&outcome);
+        }
+        let is_last = self.is_first(id, outcome.conclusion);
+        ledger.totals.attempts_open += 1;
+        ledger.faults.update(id, |fault| {
+            fault.open += 1;
+            if waits {
+                let count = fault.acknowledged_mut(outcome.acknowledgement);
+                *count = count.saturating_sub(1);
+            }
+            fault.uncount(&outcome, is_last);
+        });
+        ledger.tell(News::Withdrawn(outcome));
+    }
+
+    /// Whether none of the LAC's attempts that met the fault is counted with that reaction.
+    fn is_first(&self, fault: u32, conclusion: Conclusion) -> bool {
+        let Conclusion::Reaction(reaction) = conclusion else {
+            return false;
+        };
+        let visits = self.visits.iter().filter(|visit| visit.fault == fault);
+        visits
+            .map(|visit| visit.reactions[reaction as usize])
+            .sum::<u32>()
+            == 0
+    }
+
+    /// The outcome of an attempt that is over, and whether its StopCCN was not acknowledged.
+    fn outcome(&self, at: usize, ledger: &Ledger) -> Option<(Outcome, bool)> {
+        let attempt = self.attempts.get(at)?;
+        let told = attempt.told?;
+        let to = key(attempt.left_for, ledger).filter(|_| told.has_next);
+        let lockout = attempt.lockout.and_then(|length| {
+            Some(Lockout {
+                fault: key(attempt.lockout_for, ledger)?,
+                length: length.get(),
+            })
+        });
         let outcome = Outcome {
             lac: self.address,
-            fault,
+            fault: key(attempt.fault, ledger)?,
             tunnel_id: attempt.tunnel_id,
+            port: attempt.port,
             began: attempt.began,
             last: attempt.last,
             answered: attempt.is_answered().then_some(attempt.answered),
             retransmissions_before: attempt.before.into(),
             retransmissions_after: attempt.after.into(),
-            acknowledgement,
+            acknowledgement: attempt.acknowledgement,
             round_trip: attempt.round_trip.map(NonZeroU64::get),
-            lockout: attempt.lockout.and_then(|(fault, length)| {
-                Some(Lockout {
-                    fault: key(fault, ledger)?,
-                    length: length.get(),
-                })
+            lockout,
+            conclusion: told.conclusion,
+            next: to.map(|to| Next {
+                lns: to.lns,
+                at: attempt.left,
+                after: attempt.left.saturating_sub(attempt.since()),
             }),
-            conclusion,
-            next,
-            quiet,
+            quiet: attempt.quiet.map(NonZeroU64::get),
         };
+        Some((outcome, self.waits(attempt, ledger)))
+    }
+}
 
-        let mut is_first = false;
-        if let Some(visit) = self.visit_mut(id) {
-            visit.open = visit.open.saturating_sub(1);
-            visit.last = Some(conclusion);
-            match conclusion {
-                Conclusion::Reaction(reaction) => {
-                    let count = &mut visit.reactions[reaction as usize];
-                    *count += 1;
-                    is_first = *count == 1;
-                }
-                Conclusion::Unknown(_) => visit.unknown += 1,
-            }
-            if let Some(next) = next
-                && let Some(at) = NonZeroU64::new(next.at)
-            {
-                visit.next = Some((left_for, at, next.after));
-            }
-        }
-        ledger.totals.attempts_open = ledger.totals.attempts_open.saturating_sub(1);
-        ledger.faults.update(id, |sums| {
-            sums.open = sums.open.saturating_sub(1);
-            if waits {
-                *sums.acknowledged_mut(acknowledgement) += 1;
-            }
-            match conclusion {
-                Conclusion::Unknown(doubt) => *sums.reactions.unknown_mut(doubt) += 1,
-                Conclusion::Reaction(reaction) => {
-                    let share = sums.reactions.of_mut(reaction);
-                    share.attempts += 1;
-                    share.lacs += u64::from(is_first);
-                }
-            }
-            match (conclusion.reaction(), next) {
-                (Some(Reaction::Failover), Some(next)) => {
-                    sums.failover_after.add(next.after);
-                    sums.count_target(next.lns);
-                }
-                (Some(Reaction::RetrySame), Some(next)) => sums.retry_after.add(next.after),
-                (Some(Reaction::Ignore), Some(next)) if next.lns == fault.lns => {
-                    sums.reactions.ignored_then_retry_same += 1;
-                }
-                (Some(Reaction::Ignore), Some(_)) => sums.reactions.ignored_then_failover += 1,
-                _ => (),
-            }
-        });
-        ledger.tell(outcome);
+impl Attempt {
+    /// Whether nothing can come any more that speaks against what followed an answer.
+    fn is_settled(&self, now: u64) -> bool {
+        let since_answer = now.saturating_sub(self.answered);
+        let is_forgotten = since_answer >= CONFIRMED_AFTER && !self.may_repeat(now);
+        self.is_closed || self.is_answered() && is_forgotten
+    }
+
+    /// Whether it was told that the LAC gave up after it.
+    pub(super) fn gave_up(&self) -> bool {
+        let give_up = Conclusion::Reaction(Reaction::GiveUp);
+        self.told.is_some_and(|told| told.conclusion == give_up)
     }
 }
 

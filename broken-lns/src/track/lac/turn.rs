@@ -2,93 +2,264 @@
 
 use std::num::NonZeroU64;
 
-use super::conclude::{Ending, may_miss};
-use super::{Lac, ON_ITS_WAY, is_at, key};
-use crate::track::attempt::{Attempt, Request, Stage};
+use super::certainty::Ending;
+use super::conclude::may_miss;
+use super::{Lac, is_at, key};
+use crate::track::attempt::{Attempt, Request};
 use crate::track::fault::FaultId;
-use crate::track::findings::{Doubt, Reaction};
+use crate::track::findings::Doubt;
 use crate::track::ledger::Ledger;
+use crate::track::runs::Runs;
 
 impl Lac {
     /// What was told to be given up was not.
-    pub(super) fn come_back(&mut self, time: u64, ledger: &mut Ledger) {
+    pub(super) fn come_back(&mut self, chain: u16, time: u64, ledger: &mut Ledger) {
         for at in 0..self.attempts.len() {
-            let Some(attempt) = self.attempts.get_mut(at) else {
+            let Some(attempt) = self.attempts.get(at) else {
                 return;
             };
-            if !std::mem::take(&mut attempt.gave_up) {
+            if attempt.chain != chain || !attempt.gave_up() {
                 continue;
             }
-            let fault = attempt.fault;
             let quiet = time.saturating_sub(attempt.last_touched());
-            let mut is_last = false;
-            if let Some(visit) = self.visit_mut(fault) {
-                let count = &mut visit.reactions[Reaction::GiveUp as usize];
-                *count = count.saturating_sub(1);
-                is_last = *count == 0;
-                visit.last = None;
-            }
-            ledger.faults.update(fault, |fault| {
-                let share = fault.reactions.of_mut(Reaction::GiveUp);
-                share.attempts = share.attempts.saturating_sub(1);
-                share.lacs = share.lacs.saturating_sub(u64::from(is_last));
-                fault.came_back.add(quiet);
-            });
+            let fault = attempt.fault;
+            self.withdraw(at, ledger);
+            ledger
+                .faults
+                .update(fault, |fault| fault.came_back.add(quiet));
         }
     }
 
-    /// Finds the attempt that the LAC left for the new one.
-    pub(super) fn leave(&mut self, request: &Request, ledger: &mut Ledger) {
-        let is_over = |attempt: &Attempt| {
-            let since = match attempt.is_answered() {
-                true => attempt.answered,
-                false => attempt.last,
-            };
-            attempt.stage == Stage::Open && since.saturating_add(ON_ITS_WAY) <= request.time
+    /// Compares how many attempts the LAC makes at each LNS, before it makes another one.
+    pub(super) fn compare_runs(
+        &mut self,
+        chain: u16,
+        request: &Request,
+        is_incomplete: bool,
+        ledger: &mut Ledger,
+    ) {
+        let in_chain = self.attempts.iter().filter(|it| it.chain == chain);
+        let Some(last) = in_chain.max_by_key(|attempt| attempt.began) else {
+            return;
         };
-        let open = |attempt: &&Attempt| attempt.stage == Stage::Open;
-        let several = self.attempts.iter().filter(open).count();
-        if several == 0 {
+        let (fault, stays) = (last.fault, is_at(last, request.lns, ledger));
+        let varies = ledger.varies(fault) || !last.decided;
+        let Some(of) = self.chains.get_mut(usize::from(chain)) else {
+            return;
+        };
+        if is_incomplete {
+            of.runs = Runs::default();
             return;
         }
-        let over = self.attempts.iter().enumerate();
-        let over = || over.clone().filter(|(_, attempt)| is_over(attempt));
-        let same = over()
-            .filter(|(_, attempt)| is_at(attempt, request.lns, ledger))
-            .min_by_key(|(_, attempt)| attempt.last)
-            .map(|(at, _)| at);
-        let only = over().next().map(|(at, _)| at);
-        // The attempt that follows no other one, as no other one was over, is one beside it.
-        let is_parallel = several > 1 || only.is_none();
-        self.parallel |= is_parallel;
-        if let Some(at) = same.or(only.filter(|_| !self.parallel)) {
-            self.leave_for(at, request, ledger);
+        let length = of.runs.follow(fault, varies, stays);
+        let visit = self.visit_mut(fault, chain);
+        if let (Some(length), Some(visit)) = (length, visit)
+            && !visit.runs.compare(length)
+        {
+            self.doubt(chain, Doubt::Unordered, ledger);
+        }
+    }
+
+    /// Has the LAC leave the attempt that the new one follows.
+    pub(super) fn leave(&mut self, chain: u16, request: &Request, ledger: &mut Ledger) {
+        let mut several = false;
+        let mut first_open = None;
+        for (at, attempt) in self.attempts.iter().enumerate() {
+            if attempt.chain != chain || !attempt.is_open() {
+                continue;
+            }
+            several |= first_open.is_some() || !has_ended(attempt, request.time, ledger);
+            first_open = first_open.or(Some(at));
+        }
+        if several || self.returns_to_port(chain, request, ledger) {
+            self.doubt(chain, Doubt::Parallel, ledger);
+        }
+        let Some(of) = self.chains.get(usize::from(chain)) else {
+            return;
+        };
+        match of.doubt {
+            None => {
+                if let Some(at) = first_open {
+                    self.leave_for(at, request, None, false, ledger);
+                }
+            }
+            Some(doubt) => self.leave_several(chain, request, doubt, ledger),
+        }
+    }
+
+    /// Has it leave what is over, where the new attempt may follow any of several.
+    fn leave_several(&mut self, chain: u16, request: &Request, doubt: Doubt, ledger: &mut Ledger) {
+        let linked = self.linked(chain, request, ledger);
+        let of = self.chains.get(usize::from(chain));
+        // Each goes on from its own port.
+        let keeps_ports = of.is_some_and(|of| doubt == Doubt::Parallel && of.keeps_ports());
+        for at in 0..self.attempts.len() {
+            let Some(attempt) = self.attempts.get(at) else {
+                return;
+            };
+            let is_over = attempt.chain == chain
+                && attempt.is_open()
+                && has_ended(attempt, request.time, ledger);
+            if Some(at) == linked {
+                self.leave_for(at, request, None, true, ledger);
+            } else if is_over && (!keeps_ports || attempt.port == request.port) {
+                self.leave_for(at, request, Some(doubt), false, ledger);
+            }
+        }
+    }
+
+    /// The attempt that a new one follows by its port, where each of several tunnels keeps one
+    /// of its own.
+    fn linked(&mut self, chain: u16, request: &Request, ledger: &Ledger) -> Option<usize> {
+        let attempts = self.attempts.iter().enumerate();
+        let mut on_port = attempts.filter(|(_, attempt)| {
+            attempt.chain == chain && attempt.port == request.port && attempt.is_open()
+        });
+        let (at, attempt) = on_port.next()?;
+        let is_only = on_port.next().is_none() && has_ended(attempt, request.time, ledger);
+        let of = self.chains.get_mut(usize::from(chain))?;
+        if !is_only {
+            of.share_port(request.port);
+            self.unlink(chain, request.port);
+            return None;
+        }
+        let may_be =
+            of.doubt == Some(Doubt::Parallel) && of.keeps_ports() && !of.is_shared(request.port);
+        may_be.then_some(at)
+    }
+
+    /// Several tunnels use a port: what follows by it may belong to any of them.
+    fn unlink(&mut self, chain: u16, port: u16) {
+        for attempt in &mut self.attempts {
+            if attempt.chain == chain && attempt.port == port && !attempt.is_over() {
+                attempt.is_linked = false;
+                attempt.doubt = attempt.doubt.or(Some(Doubt::Parallel));
+            }
+        }
+    }
+
+    /// Whether an attempt goes back to a port at the same LNS that was left for another port, so
+    /// that two sockets are in use at once.
+    fn returns_to_port(&self, chain: u16, request: &Request, ledger: &Ledger) -> bool {
+        let same = || {
+            let attempts = self.attempts.iter();
+            attempts.filter(|it| it.chain == chain && is_at(it, request.lns, ledger))
+        };
+        let from_port = same().filter(|attempt| attempt.port == request.port);
+        let Some(before) = from_port.map(|attempt| attempt.began).max() else {
+            return false;
+        };
+        same().any(|attempt| attempt.port != request.port && attempt.began > before)
+    }
+
+    /// Whether a port was seen in the chain before.
+    pub(super) fn is_known_port(&self, chain: u16, port: u16) -> bool {
+        let mut attempts = self.attempts.iter();
+        attempts.any(|attempt| attempt.chain == chain && attempt.port == port)
+    }
+
+    /// Begins to doubt which attempt of a chain follows which. What was told of those that are
+    /// remembered is taken back.
+    pub(super) fn doubt(&mut self, chain: u16, doubt: Doubt, ledger: &mut Ledger) {
+        match self.chains.get_mut(usize::from(chain)) {
+            Some(of) if of.doubt.is_none_or(|known| known == Doubt::Unordered) => {
+                of.doubt = Some(doubt);
+            }
+            _ => return,
+        }
+        self.slowest = None;
+        for visit in &mut self.visits {
+            if visit.chain == chain {
+                visit.left = None;
+            }
+        }
+        for at in 0..self.attempts.len() {
+            let Some(attempt) = self.attempts.get(at) else {
+                return;
+            };
+            if attempt.chain != chain || attempt.is_linked {
+                continue;
+            }
+            if let Some(length) = attempt.lockout {
+                let fault = attempt.lockout_for;
+                ledger
+                    .faults
+                    .update(fault, |fault| fault.lockout.remove(length.get()));
+                self.amend(at, ledger, |attempt| attempt.lockout = None);
+            }
+            self.doubt_attempt(at, doubt, ledger);
+        }
+    }
+
+    /// Doubts what an attempt was left for.
+    fn doubt_attempt(&mut self, at: usize, doubt: Doubt, ledger: &mut Ledger) {
+        let Some(attempt) = self.attempts.get_mut(at) else {
+            return;
+        };
+        let is_told = attempt.is_over();
+        if !attempt.is_left() || attempt.doubt.is_some() {
             return;
         }
-        while let Some(at) = self.attempts.iter().position(is_over) {
-            self.conclude(at, Ending::Doubted(Doubt::Parallel), request.time, ledger);
+        if is_told {
+            self.withdraw(at, ledger);
         }
+        let Some(attempt) = self.attempts.get_mut(at) else {
+            return;
+        };
+        attempt.doubt = Some(doubt);
+        let left = attempt.left;
+        if is_told {
+            self.conclude(at, Ending::Due, left, ledger);
+        }
+    }
+
+    /// An attempt that was left goes on: the next one did not follow it.
+    pub(super) fn refute(&mut self, at: usize, ledger: &mut Ledger) {
+        let Some(attempt) = self.attempts.get(at).filter(|attempt| attempt.is_left()) else {
+            return;
+        };
+        let (chain, port, is_linked) = (attempt.chain, attempt.port, attempt.is_linked);
+        if is_linked {
+            if let Some(of) = self.chains.get_mut(usize::from(chain)) {
+                of.share_port(port);
+            }
+            self.unlink(chain, port);
+        }
+        self.doubt(chain, Doubt::Parallel, ledger);
+        self.doubt_attempt(at, Doubt::Parallel, ledger);
     }
 
     /// The LAC left an attempt for a new one.
-    fn leave_for(&mut self, at: usize, request: &Request, ledger: &mut Ledger) {
+    fn leave_for(
+        &mut self,
+        at: usize,
+        request: &Request,
+        doubt: Option<Doubt>,
+        is_linked: bool,
+        ledger: &mut Ledger,
+    ) {
         self.count(at, ledger);
         let Some(attempt) = self.attempts.get_mut(at) else {
             return;
         };
-        attempt.stage = Stage::Left;
         attempt.left = request.time;
         attempt.left_for = request.fault;
+        attempt.doubt = doubt;
+        attempt.is_linked = is_linked;
         // When it gave up an LNS that does not answer is not known, but when it asked last.
         let since = match attempt.is_answered() {
             true => attempt.answered,
             false => attempt.last,
         };
-        let fault = attempt.fault;
+        let (fault, chain) = (attempt.fault, attempt.chain);
         // An answer may be among what was lost.
-        let is_known = attempt.decided && !may_miss(attempt, ledger);
+        let is_known = doubt.is_none()
+            && !is_linked
+            && attempt.decided
+            && !may_miss(attempt, ledger)
+            && !ledger.changed_groups(fault);
         let elsewhere = is_known && key(fault, ledger).is_some_and(|key| key.lns != request.lns);
-        if elsewhere && let Some(visit) = self.visit_mut(fault) {
+        if elsewhere && let Some(visit) = self.visit_mut(fault, chain) {
             visit.left = NonZeroU64::new(since);
         }
     }
@@ -97,27 +268,34 @@ impl Lac {
     /// had, and for how long.
     pub(super) fn return_to(
         &mut self,
+        chain: u16,
         request: &Request,
         ledger: &mut Ledger,
     ) -> Option<(FaultId, NonZeroU64)> {
         let mut lockout = None;
+        let unjudged = self.unjudged;
         for visit in &mut self.visits {
-            if key(visit.fault, ledger).is_none_or(|key| key.lns != request.lns) {
+            if visit.chain != chain
+                || key(visit.fault, ledger).is_none_or(|key| key.lns != request.lns)
+            {
                 continue;
             }
             let Some(left) = visit.left.take().map(NonZeroU64::get) else {
                 continue;
             };
-            if ledger.lost_since(left) || self.parallel || self.unjudged {
+            if ledger.lost_since(left) || unjudged {
                 continue;
             }
             let away = request.time.saturating_sub(left);
             visit.lockout = NonZeroU64::new(away);
             lockout = visit.lockout.map(|away| (visit.fault, away));
-            ledger
-                .faults
-                .update(visit.fault, |fault| fault.lockout.add(away));
+            ledger.count_lockout(visit.fault, away);
         }
         lockout
     }
+}
+
+/// Whether an attempt can have ended for its LAC by then.
+fn has_ended(attempt: &Attempt, now: u64, ledger: &Ledger) -> bool {
+    attempt.can_have_ended(now, ledger.ends_at_once(attempt.fault))
 }

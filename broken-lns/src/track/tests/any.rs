@@ -45,6 +45,33 @@ fn event() -> impl Strategy<Value = Event> {
     })
 }
 
+/// That every attempt has one reaction, or one reason why that is unknown, or is not over.
+fn add_up(findings: &Findings) -> Result<(), TestCaseError> {
+    for fault in &findings.faults {
+        let known: u64 = Reaction::ALL
+            .into_iter()
+            .map(|reaction| fault.reactions.of(reaction).attempts)
+            .sum();
+        let told = known + fault.reactions.unknown_total();
+        prop_assert_eq!(told + fault.open, fault.attempts);
+        let failovers = fault.reactions.of(Reaction::Failover).attempts;
+        prop_assert_eq!(fault.failover_after.count(), failovers);
+        let targets: u64 = fault.failover_to.iter().map(|(_, count)| count).sum();
+        prop_assert_eq!(targets + fault.failover_to_others, failovers);
+        let retries = fault.reactions.of(Reaction::RetrySame).attempts;
+        prop_assert_eq!(fault.retry_after.count(), retries);
+        let acknowledged = &fault.acknowledged;
+        let known = acknowledged.zlb + acknowledged.piggyback + acknowledged.zero_tunnel_id;
+        prop_assert!(known + acknowledged.wrong_nr <= fault.answered);
+        if fault.open == 0 {
+            let unknown: u64 = acknowledged.unknown.iter().sum();
+            let all = known + acknowledged.wrong_nr + acknowledged.none + unknown;
+            prop_assert!(all == fault.answered || all == 0);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -61,7 +88,7 @@ proptest! {
             ..Settings::default()
         });
         tracker.enter(0, rules());
-        let mut outcomes = Vec::new();
+        let mut news = Vec::new();
         for (event, advances, lost) in &events {
             if *lost == 0 {
                 tracker.lost(1, event.time);
@@ -70,9 +97,11 @@ proptest! {
             if *advances {
                 tracker.advance(event.time);
             }
-            outcomes.extend(tracker.take_outcomes());
+            news.extend(tracker.take_news());
+            add_up(&tracker.findings())?;
         }
-        tracker.finish(u64::MAX, |outcome| outcomes.push(outcome));
+        tracker.finish(u64::MAX, |told| news.push(told));
+        let outcomes = settled(news);
         let findings = tracker.findings();
         let totals = findings.totals;
         prop_assert_eq!(outcomes.len() as u64, totals.attempts);
@@ -81,16 +110,7 @@ proptest! {
         prop_assert_eq!(totals.lacs, totals.lacs_open + totals.lacs_closed);
         let attempts: u64 = findings.faults.iter().map(|fault| fault.attempts).sum();
         prop_assert_eq!(attempts, totals.attempts);
-        for fault in &findings.faults {
-            let known: u64 = Reaction::ALL
-                .into_iter()
-                .map(|reaction| fault.reactions.of(reaction).attempts)
-                .sum();
-            let told = known + fault.reactions.unknown_total() + fault.came_back.count();
-            prop_assert_eq!((told, fault.open), (fault.attempts, 0));
-            let counted = &fault.acknowledged;
-            prop_assert!(counted.zlb + counted.piggyback + counted.wrong_nr <= fault.answered);
-        }
+        add_up(&findings)?;
         let lacs: u64 = tracker.lacs().map(|lac| lac.attempts).sum();
         prop_assert!(lacs <= totals.attempts);
     }

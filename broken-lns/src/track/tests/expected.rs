@@ -8,7 +8,7 @@ use super::*;
 use crate::judge::{Expectations, Judge, Part, Verdict};
 use crate::refusal::Refusal;
 use crate::scenario::Scenario;
-use crate::track::ledger::OUTCOMES;
+use crate::track::ledger::NEWS;
 
 /// A scenario whose rules 1 to 3 are the faults that are simulated, and which expects the same
 /// of whoever meets any of them.
@@ -34,13 +34,10 @@ fn judge(expect: &Scenario, mut events: Vec<Event>, end: u64) -> Judge {
     for event in events {
         tracker.observe(&event, &[]);
         tracker.advance(event.time);
-        tracker
-            .take_outcomes()
-            .iter()
-            .for_each(|outcome| judge.hear(outcome));
+        tracker.take_news().iter().for_each(|news| judge.hear(news));
     }
     tracker.advance(end);
-    tracker.finish(end, |outcome| judge.hear(&outcome));
+    tracker.finish(end, |news| judge.hear(&news));
     judge
 }
 
@@ -197,7 +194,7 @@ fn every_attempt_is_counted_as_what_it_was() {
 
         let right = truths
             .iter()
-            .filter(|truth| truth.acknowledgement.is_right());
+            .filter(|truth| truth.acknowledgement.is_delivered());
         let right = right.count() as u64;
         let tally = judgement.part(Part::Acknowledge);
         let expected = match fault {
@@ -232,7 +229,7 @@ fn nothing_is_broken_that_lost_events_would_have_kept() {
         let key = (outcome.lac, outcome.fault.lns, outcome.tunnel_id);
         let truth = &population.truths[&key];
         let before = judge.judgements().all.clone();
-        judge.hear(outcome);
+        judge.hear(&News::Concluded(*outcome));
         for (before, after) in before.iter().zip(&judge.judgements().all) {
             lost += after.attempts.unknown(Doubt::EventsLost)
                 - before.attempts.unknown(Doubt::EventsLost);
@@ -241,7 +238,7 @@ fn nothing_is_broken_that_lost_events_would_have_kept() {
                 assert_ne!(truth.reaction, Some(Reaction::Failover), "{outcome:?}");
             }
             if broken(Part::Acknowledge) {
-                assert!(!truth.acknowledgement.is_right(), "{outcome:?}");
+                assert!(!truth.acknowledgement.is_delivered(), "{outcome:?}");
             }
             if broken(Part::Lockout)
                 && let Some(lockout) = outcome.lockout
@@ -256,7 +253,7 @@ fn nothing_is_broken_that_lost_events_would_have_kept() {
 
 #[test]
 fn every_lac_is_judged_at_the_end_however_many_there_are() {
-    let lacs = OUTCOMES as u32 + 1;
+    let lacs = NEWS as u32 + 1;
     let mut events = Vec::new();
     for lac in 0..lacs {
         let talk = Talk {

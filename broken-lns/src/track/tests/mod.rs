@@ -13,7 +13,7 @@ use broken_lns_ebpf::event::Event;
 use self::population::{Fault, Habit, Numbers, Personality, Truth};
 use self::wire::{MILLISECOND, SECOND, lac_address, lns_address};
 use super::*;
-use crate::track::findings::{Acknowledgement, Conclusion, Lockout, Reaction};
+use crate::track::findings::{Acknowledgement, Conclusion, Lockout, Outcome, Reaction};
 
 /// LACs that live at once: every personality several times.
 const LACS: u32 = 10 * Personality::COUNT;
@@ -31,6 +31,7 @@ fn rules() -> Vec<Rule> {
     .map(|(fault, refuses)| Rule {
         fault: fault.to_owned(),
         refuses,
+        ..Rule::default()
     })
     .to_vec()
 }
@@ -78,16 +79,31 @@ fn population(seed: u64) -> Population {
     all
 }
 
+/// What is concluded at last, in the order in which it was told: what was withdrawn is gone.
+fn settled(news: Vec<News>) -> Vec<Outcome> {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for news in news {
+        match news {
+            News::Concluded(outcome) => outcomes.push(outcome),
+            News::Withdrawn(outcome) => {
+                let told = outcomes.iter().rposition(|told| *told == outcome);
+                outcomes.remove(told.expect("it was told just so"));
+            }
+        }
+    }
+    outcomes
+}
+
 /// Follows the events, each at the time with which it comes.
 fn follow(tracker: &mut Tracker, events: impl Iterator<Item = (u64, Event)>) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
+    let mut news = Vec::new();
     for (now, event) in events {
         tracker.observe(&event, &[]);
         tracker.advance(now);
-        outcomes.extend(tracker.take_outcomes());
+        news.extend(tracker.take_news());
     }
-    tracker.finish(END, |outcome| outcomes.push(outcome));
-    outcomes
+    tracker.finish(END, |told| news.push(told));
+    settled(news)
 }
 
 /// Follows the events of a population to the end, while half of those are lost that were made at
@@ -99,7 +115,7 @@ fn follow_with_losses(
     numbers: &mut Numbers,
 ) -> (Vec<Outcome>, u64) {
     let mut lost = 0;
-    let mut outcomes = Vec::new();
+    let mut news = Vec::new();
     for event in &population.events {
         if during.contains(&event.time) && numbers.below(2) == 0 {
             lost += 1;
@@ -108,10 +124,10 @@ fn follow_with_losses(
         }
         tracker.observe(event, &[]);
         tracker.advance(event.time);
-        outcomes.extend(tracker.take_outcomes());
+        news.extend(tracker.take_news());
     }
-    tracker.finish(END, |outcome| outcomes.push(outcome));
-    (outcomes, lost)
+    tracker.finish(END, |told| news.push(told));
+    (settled(news), lost)
 }
 
 /// What the truth of an attempt is, once its LAC was quiet for long enough.
@@ -238,13 +254,13 @@ fn every_reaction_of_every_lac_is_the_one_that_was_simulated() {
             truths.filter(|truth| truth.acknowledgement == how).count() as u64
         };
         let expected = match fault.key.rule {
-            2 => (0, 0, 0, 0, 0),
+            2 => (0, 0, 0, 0, [0; Doubt::COUNT]),
             _ => (
                 acknowledged(Acknowledgement::Zlb),
                 acknowledged(Acknowledgement::Piggyback),
                 acknowledged(Acknowledgement::WrongNr),
                 acknowledged(Acknowledgement::None),
-                0,
+                [0; Doubt::COUNT],
             ),
         };
         let counted = &fault.acknowledged;

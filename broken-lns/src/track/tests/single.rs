@@ -45,9 +45,9 @@ fn follow(mut events: Vec<Event>, end: u64) -> (Tracker, Vec<Outcome>) {
         tracker.advance(event.time);
     }
     tracker.advance(end);
-    let mut outcomes = tracker.take_outcomes();
-    tracker.finish(end, |outcome| outcomes.push(outcome));
-    (tracker, outcomes)
+    let mut news = tracker.take_news();
+    tracker.finish(end, |told| news.push(told));
+    (tracker, super::settled(news))
 }
 
 /// What these requests come to: each a talk, a time, a tunnel id and a verdict.
@@ -101,16 +101,16 @@ fn tunnels_side_by_side_are_no_failover() {
         (kernel(1), SECOND, 7, Answered),
         (kernel(2), SECOND + 20 * MICROSECOND, 8, Answered),
     ];
-    let expected = [(7, GIVE_UP), (8, GIVE_UP)];
+    let expected = [(7, PARALLEL), (8, GIVE_UP)];
     assert_eq!(conclusions(&refused, 700 * SECOND), expected);
-    // Each is tried again at its own LNS.
+    // Each may be tried again at its own LNS, or fail over to the other one.
     let again = [
         (kernel(1), 31 * SECOND, 9, Answered),
         (kernel(2), 31 * SECOND + 20 * MICROSECOND, 10, Answered),
     ];
     assert_eq!(
         conclusions(&[refused, again].concat(), 700 * SECOND),
-        [(7, RETRY), (8, RETRY), (9, GIVE_UP), (10, GIVE_UP)]
+        [(7, PARALLEL), (8, PARALLEL), (9, PARALLEL), (10, GIVE_UP)]
     );
     // Which of the two is followed by a third LNS cannot be known.
     let third = [(kernel(3), 31 * SECOND, 9, Answered)];
@@ -136,7 +136,8 @@ fn an_answer_that_comes_after_the_next_attempt_did_not_cause_it() {
     events[1].time = SECOND + 100 * MICROSECOND;
     at(2, 1, Way::Worker).request(&mut events, SECOND + 70 * MICROSECOND, 8, Answered);
     let (tracker, outcomes) = follow(events, 700 * SECOND);
-    assert!(outcomes.iter().all(|outcome| outcome.conclusion == GIVE_UP));
+    let conclusions: Vec<_> = outcomes.iter().map(|it| it.conclusion).collect();
+    assert_eq!(conclusions, [PARALLEL, GIVE_UP]);
     assert!(tracker.lac(lac_address(1)).expect("known").parallel);
 }
 
@@ -235,11 +236,11 @@ fn who_ignores_the_answer_is_followed_further() {
 #[test]
 fn a_tunnel_id_that_comes_back_is_a_new_attempt() {
     let mut events = Vec::new();
-    for time in [1, 32, 64] {
+    for time in [1, 13, 50] {
         kernel(1).request(&mut events, time * SECOND, 7, Answered);
     }
     // At another LNS it is nothing special.
-    kernel(2).request(&mut events, 65 * SECOND, 7, Answered);
+    kernel(2).request(&mut events, 70 * SECOND, 7, Answered);
     let (tracker, outcomes) = follow(events, 700 * SECOND);
     let findings = tracker.findings();
     assert_eq!(findings.totals.tunnel_ids_reused, 1);
@@ -270,7 +271,9 @@ fn who_comes_back_had_not_given_up() {
     assert_eq!((share(&tracker).attempts, share(&tracker).lacs), (1, 1));
     kernel(1).request(&mut events, 701 * SECOND, 8, Answered);
     let (tracker, outcomes) = follow(events, 702 * SECOND);
-    assert_eq!(outcomes[0].conclusion, GIVE_UP);
+    assert_eq!(outcomes[0].conclusion, RETRY);
+    let next = outcomes[0].next.expect("it came back");
+    assert_eq!((next.lns, next.after), (lns_address(1), 700 * SECOND));
     assert_eq!((share(&tracker).attempts, share(&tracker).lacs), (0, 0));
     let came_back = &tracker.findings().faults[0].came_back;
     assert_eq!(
@@ -471,6 +474,7 @@ fn name_after(scenarios: u32, rules: usize) -> String {
         let rule = Rule {
             fault: format!("fault {number}"),
             refuses: true,
+            ..Rule::default()
         };
         tracker.enter(number, vec![rule; rules]);
     }
