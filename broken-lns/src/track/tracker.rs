@@ -21,6 +21,7 @@ use super::ledger::Ledger;
 use super::message;
 use crate::lru::Lru;
 use crate::pending::Pending;
+use crate::scenario::Groups;
 
 /// How a [`Tracker`] works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +115,9 @@ impl Tracker {
         }
     }
 
-    /// A scenario came into force, with its rules in order, the default one first.
-    pub fn enter(&mut self, scenario: u32, rules: Vec<Rule>) {
-        self.ledger.enter(scenario, rules);
+    /// A scenario came into force, with its rules in order, the default one first, and its groups.
+    pub fn enter(&mut self, scenario: u32, rules: Vec<Rule>, groups: Groups) {
+        self.ledger.enter(scenario, rules, groups);
     }
 
     /// Whether a LAC is followed. The address is in memory order, as in an event.
