@@ -13,12 +13,13 @@
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
 //! `retransmission` for its acknowledgement. `garble` and `unreachable` make what
-//! is sent. `track` infers from events what LACs did about it, `judge` holds that against what
+//! is sent. `lac_identity` reads what a LAC says of itself. `track` infers from events what LACs did about it, `judge` holds that against what
 //! the scenario expects, and `report` turns both into documents. None of them knows a clock: the
 //! time is an argument.
 
 pub mod af_xdp;
 pub mod attempts;
+mod avps;
 mod banks;
 pub mod capture;
 pub mod check;
@@ -33,6 +34,7 @@ pub mod garble;
 pub mod interface;
 pub mod judge;
 pub mod kernel_log;
+pub mod lac_identity;
 pub mod lru;
 pub mod metrics;
 pub mod mode;

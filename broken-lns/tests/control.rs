@@ -53,6 +53,7 @@ fn changed(set: Value) -> Value {
             "expectations": 0,
             "lac_rules": 0,
             "default": "silent",
+            "groups": 0,
             "redirect": 0,
         },
         "set": set,

@@ -17,6 +17,14 @@ pub const IETF: u16 = 0;
 pub const MESSAGE_TYPE: u16 = 0;
 /// Attribute type of Result Code (§4.4.2).
 pub const RESULT_CODE: u16 = 1;
+/// Attribute type of Tie Breaker (§4.4.3).
+pub const TIE_BREAKER: u16 = 5;
+/// Attribute type of Firmware Revision (§4.4.3).
+pub const FIRMWARE_REVISION: u16 = 6;
+/// Attribute type of Host Name (§4.4.3).
+pub const HOST_NAME: u16 = 7;
+/// Attribute type of Vendor Name (§4.4.3).
+pub const VENDOR_NAME: u16 = 8;
 /// Attribute type of Assigned Tunnel ID (§4.4.3).
 pub const ASSIGNED_TUNNEL_ID: u16 = 9;
 

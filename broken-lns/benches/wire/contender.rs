@@ -18,7 +18,7 @@ use broken_lns::mode::{self, Wait, XdpMode};
 use broken_lns::queue::{Worker, WorkerOptions};
 use broken_lns::refusal::Refusal;
 use broken_lns::responder::{Responder, ResponderOptions};
-use broken_lns::scenario::{LnsRule, Place, Prefix, Scenario};
+use broken_lns::scenario::{Groups, LnsRule, Place, Prefix, Scenario};
 use broken_lns::track::{Rule, Settings};
 use broken_lns_ebpf::maps::EVENTS_SIZE;
 use broken_lns_ebpf::sample::Sample;
@@ -415,7 +415,13 @@ fn follow(responder: &mut Responder, sample: Sample) -> Result<Follower> {
         sample,
         ..Settings::default()
     };
-    let follower = Follower::start(Pace::new(1), settings, vec![rule], Expectations::default())?;
+    let follower = Follower::start(
+        Pace::new(1),
+        settings,
+        vec![rule],
+        Groups::default(),
+        Expectations::default(),
+    )?;
     follower.hear(responder.events()?, responder.worker_events())?;
     Ok(follower)
 }

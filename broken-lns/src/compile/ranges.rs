@@ -1,12 +1,11 @@
 //! From prefixes to ranges of addresses, each with the value of its longest prefix.
 
-use std::net::IpAddr;
-
 use broken_lns_ebpf::layers::IpVersion;
 use broken_lns_ebpf::ranges::{KeyV4, KeyV6, NO_RULE, Range, Slice};
 use broken_lns_ebpf::wire::ipv6::Address;
 
 use crate::scenario::Prefix;
+use crate::scenario::prefix::bits;
 
 /// Values by IPv4 and by IPv6 address.
 #[derive(Clone, Debug, Default)]
@@ -83,15 +82,15 @@ fn cut(mut prefixes: Vec<(Prefix, u32)>, highest: u128) -> Vec<(u128, u32)> {
         return Vec::new();
     }
     // A prefix comes before those that lie in it.
-    prefixes.sort_unstable_by_key(|(prefix, _)| (first(*prefix), prefix.length()));
+    prefixes.sort_unstable_by_key(|(prefix, _)| (bits(prefix.address()), prefix.length()));
     let mut ranges = vec![(0, NO_RULE)];
     // The prefixes around the place that was reached, each with its end.
     let mut around: Vec<(u128, u32)> = Vec::new();
     for (prefix, value) in prefixes {
-        let start = first(prefix);
+        let start = bits(prefix.address());
         leave(&mut ranges, &mut around, start);
         begin(&mut ranges, start, value);
-        around.push((last(prefix), value));
+        around.push((bits(prefix.last()), value));
     }
     // A prefix that ends at the highest address has nothing behind it.
     leave(&mut ranges, &mut around, highest);
@@ -110,23 +109,4 @@ fn leave(ranges: &mut Vec<(u128, u32)>, around: &mut Vec<(u128, u32)>, start: u1
 fn begin(ranges: &mut Vec<(u128, u32)>, start: u128, value: u32) {
     ranges.pop_if(|(same, _)| *same == start);
     ranges.push((start, value));
-}
-
-/// The first address of a prefix as a number.
-fn first(prefix: Prefix) -> u128 {
-    match prefix.address() {
-        IpAddr::V4(address) => address.to_bits().into(),
-        IpAddr::V6(address) => address.to_bits(),
-    }
-}
-
-/// The last one.
-fn last(prefix: Prefix) -> u128 {
-    let bits: u32 = match prefix.address() {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    };
-    let hosts = bits.saturating_sub(prefix.length().into());
-    let hosts = 1_u128.checked_shl(hosts).map_or(u128::MAX, |size| size - 1);
-    first(prefix) | hosts
 }

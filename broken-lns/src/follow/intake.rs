@@ -10,6 +10,7 @@ use super::watch::Watch;
 use crate::judge::Expectations;
 use crate::play::WorkerEvents;
 use crate::program::Events;
+use crate::scenario::Groups;
 use crate::track::Rule;
 
 /// Events that are taken from one place at a time: enough for the loss to be asked for now and
@@ -21,6 +22,7 @@ const BATCH: usize = 2048;
 pub(super) struct Entered {
     pub(super) scenario: u32,
     pub(super) rules: Vec<Rule>,
+    pub(super) groups: Groups,
     pub(super) expectations: Expectations,
 }
 
@@ -98,7 +100,13 @@ impl Intake {
         // Only now: what got lost before one of these events, and the scenario that it is of, are
         // told before it is looked at.
         for entered in self.entered.try_iter() {
-            watch.enter(entered.scenario, entered.rules, entered.expectations);
+            let Entered {
+                scenario,
+                rules,
+                groups,
+                expectations,
+            } = entered;
+            watch.enter(scenario, rules, groups, expectations);
         }
         // Where nothing waited there was room, and nothing was lost since something did.
         if !self.batch.is_empty() {

@@ -21,6 +21,7 @@ pub use watch::{Known, Noticed, Watch};
 use crate::judge::Expectations;
 use crate::play::WorkerEvents;
 use crate::program::Events;
+use crate::scenario::Groups;
 use crate::track::{Rule, Settings};
 use intake::{Entered, Intake};
 
@@ -59,7 +60,7 @@ pub enum FollowError {
 
 impl Follower {
     /// Starts the thread, for LACs whose time goes by at that pace. `rules` are those of the
-    /// scenario with the number 0, in their order, the default one first.
+    /// scenario with the number 0, in their order, the default one first, and `groups` its groups.
     ///
     /// # Errors
     ///
@@ -68,12 +69,13 @@ impl Follower {
         pace: Pace,
         settings: Settings,
         rules: Vec<Rule>,
+        groups: Groups,
         expectations: Expectations,
     ) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUESTIONS);
         let (entered, to_enter) = channel();
         let mut watch = Watch::new(settings, pace.began());
-        watch.enter(0, rules, expectations);
+        watch.enter(0, rules, groups, expectations);
         let intake = Intake::new(pace, to_enter);
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
@@ -104,11 +106,13 @@ impl Follower {
         &self,
         scenario: u32,
         rules: Vec<Rule>,
+        groups: Groups,
         expectations: Expectations,
     ) -> Result<(), FollowError> {
         let entered = Entered {
             scenario,
             rules,
+            groups,
             expectations,
         };
         self.entered.send(entered).map_err(|_| FollowError::Gone)

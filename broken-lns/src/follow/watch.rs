@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use broken_lns_ebpf::event::Event;
 
 use crate::judge::{Expectations, Judge, Judgements};
+use crate::scenario::Groups;
 use crate::track::findings::{Durations, Findings, LacFindings, News, Outcome};
 use crate::track::{Rule, Settings, Tracker};
 
@@ -52,8 +53,14 @@ impl Watch {
         }
     }
 
-    pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>, expectations: Expectations) {
-        self.tracker.enter(scenario, rules);
+    pub(super) fn enter(
+        &mut self,
+        scenario: u32,
+        rules: Vec<Rule>,
+        groups: Groups,
+        expectations: Expectations,
+    ) {
+        self.tracker.enter(scenario, rules, groups);
         self.judge.enter(scenario, expectations);
     }
 

@@ -18,7 +18,7 @@ use crate::interface::Interface;
 use crate::judge::Expectations;
 use crate::refusal::Refusal;
 use crate::report::Format;
-use crate::scenario::{Expectation, Fault, LnsRule, Place, Scenario, Treatment};
+use crate::scenario::{Expectation, Fault, Groups, LnsRule, Place, Prefix, Scenario, Treatment};
 
 /// Listens where it was asked for, or else where clients look first. A warning says why nobody
 /// can reach us there.
@@ -81,7 +81,8 @@ impl Controlled for Session {
             None => {
                 let present = refusal_of(&scenario.default, &self.refusal);
                 scenario.default = change.applied_to(present)?.into();
-                let dropped = drop_unmeetable(&mut scenario.default_expect, &scenario.default);
+                let (expect, treatment) = (&mut scenario.default_expect, &scenario.default);
+                let dropped = drop_unmeetable(expect, treatment, &[], &scenario.groups);
                 (scenario.default.clone(), dropped)
             }
             Some(prefix) => {
@@ -108,7 +109,8 @@ impl Controlled for Session {
                     .applied_to(refusal_of(present, &self.refusal))?
                     .into();
                 rule.treatment = Some(treatment.clone());
-                let dropped = drop_unmeetable(&mut rule.expect, &treatment);
+                let (expect, lns) = (&mut rule.expect, &rule.prefixes);
+                let dropped = drop_unmeetable(expect, &treatment, lns, &scenario.groups);
                 (treatment, dropped)
             }
         };
@@ -204,7 +206,8 @@ impl Session {
         let number = self.scenario_number;
         if let Some(follower) = &self.follower {
             let expectations = Expectations::of(scenario);
-            follower.enter(number, follow::rules(scenario), expectations)?;
+            let groups = scenario.groups.clone();
+            follower.enter(number, follow::rules(scenario), groups, expectations)?;
         }
         if let Some(capture) = &self.capture {
             capture.enter(number, capture::rules(scenario));
@@ -313,8 +316,14 @@ fn refusal_of<'a>(treatment: &'a Treatment, flags: &'a Refusal) -> &'a Refusal {
 }
 
 /// Expects nothing any more where nobody could fulfil it who is treated so, and says why.
-fn drop_unmeetable(expect: &mut Option<Expectation>, treatment: &Treatment) -> Option<String> {
-    let (_, reason) = expect.as_ref()?.unmeetable(treatment).into_iter().next()?;
+fn drop_unmeetable(
+    expect: &mut Option<Expectation>,
+    treatment: &Treatment,
+    lns: &[Prefix],
+    groups: &Groups,
+) -> Option<String> {
+    let unmeetable = expect.as_ref()?.unmeetable(treatment, lns, groups);
+    let (_, reason) = unmeetable.into_iter().next()?;
     *expect = None;
     Some(format!(
         "nothing is expected there any more, since {reason}"
@@ -331,6 +340,9 @@ mod tests {
         let scenario = Scenario::parse("test.toml", text, &Refusal::default());
         let scenario = scenario.expect("all of this is right");
         let mut expect = scenario.default_expect.clone();
+        let drop_unmeetable = |expect: &mut _, treatment: &_| {
+            drop_unmeetable(expect, treatment, &[], &Groups::default())
+        };
         assert_eq!(drop_unmeetable(&mut expect, &scenario.default), None);
         assert_eq!(expect, scenario.default_expect);
 

@@ -100,7 +100,14 @@ impl Session {
             let patience = expectations.patience().as_nanos();
             let patience = u64::try_from(patience).unwrap_or(u64::MAX);
             settings.patience = settings.patience.max(patience);
-            Follower::start(pace, settings, follow::rules(&scenario), expectations)
+            let groups = scenario.groups.clone();
+            Follower::start(
+                pace,
+                settings,
+                follow::rules(&scenario),
+                groups,
+                expectations,
+            )
         });
         let follower = follower.transpose();
         let follower = follower.context("cannot start the thread that follows LACs")?;

@@ -181,6 +181,63 @@ pub enum Reason {
         first: Place,
     },
 
+    /// A name that two groups have.
+    #[error("there is a group `{name}` already, at {first}; join the two, or name one otherwise")]
+    DuplicateGroup {
+        /// The name.
+        name: String,
+        /// Where it was first.
+        first: Place,
+    },
+
+    /// Addresses that two groups have.
+    #[error(
+        "{prefix} overlaps {other} of group `{group}`, at {first}; an LNS is in one group at most"
+    )]
+    GroupsOverlap {
+        /// The prefix.
+        prefix: Prefix,
+        /// The prefix of the other group.
+        other: Prefix,
+        /// The name of the other group.
+        group: String,
+        /// Where that prefix is.
+        first: Place,
+    },
+
+    /// More groups than there is room for.
+    #[error("there is room for {groups} groups, with {grouped} addresses and prefixes in all")]
+    TooManyGroups {
+        /// How many there may be.
+        groups: usize,
+        /// How many addresses and prefixes they may have together.
+        grouped: usize,
+    },
+
+    /// Nowhere to turn to, since `to` has no other LNS of the group.
+    #[error(
+        "`to` holds no alternative to {lns}, which is {whereabouts}; \
+         expected another LNS of the same group"
+    )]
+    OtherGroup {
+        /// The LNS that a LAC would turn from.
+        lns: Prefix,
+        /// Which group it is in.
+        whereabouts: String,
+    },
+
+    /// Nowhere to turn to, since the group has no other LNS.
+    #[error(
+        "no LAC fails over from {lns}, which is alone in group `{group}`; \
+         give the group its other LNSs, or expect another reaction"
+    )]
+    AloneInGroup {
+        /// The LNS.
+        lns: Prefix,
+        /// The name of its group.
+        group: String,
+    },
+
     /// A sender of the wrong family.
     #[error(
         "`from_address` {from_address} cannot send to the LACs of {prefix}; \

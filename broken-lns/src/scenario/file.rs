@@ -12,7 +12,7 @@ use super::error::Reason;
 use super::reader::{Entry, Reader, Span, Table};
 use super::source::Source;
 use super::treatment::{FAULT, Scope, Within};
-use super::{LacRule, LnsRule, Mistake, Prefix, Scenario, ScenarioError, Treatment};
+use super::{Groups, LacRule, LnsRule, Mistake, Prefix, Scenario, ScenarioError, Treatment};
 use crate::refusal::Refusal;
 
 /// The longest scenario file, in MiB: room for several hundred thousand rules, for which
@@ -85,6 +85,7 @@ impl Scenario {
             source: &source,
             reader: Reader::default(),
             assigned_tunnel_id: flags.assigned_tunnel_id(),
+            groups: Groups::default(),
         };
         let scenario = rules.scenario(&Table::root(&root), flags);
         match scenario {
@@ -113,12 +114,14 @@ struct Rules<'t> {
     source: &'t Source<'t>,
     reader: Reader,
     assigned_tunnel_id: NonZeroU16,
+    groups: Groups,
 }
 
 impl Rules<'_> {
     /// The scenario that the whole text is.
     fn scenario(&mut self, root: &Table<'_>, flags: &Refusal) -> Option<Scenario> {
-        self.check_keys(root, &["assigned_tunnel_id", "seed", "default", "lns"]);
+        let known = ["assigned_tunnel_id", "seed", "default", "group", "lns"];
+        self.check_keys(root, &known);
         let assigned_tunnel_id = root.get("assigned_tunnel_id");
         if let Some(id) = assigned_tunnel_id.and_then(|entry| self.reader.tunnel_id(entry)) {
             self.assigned_tunnel_id = id;
@@ -127,6 +130,8 @@ impl Rules<'_> {
             Some(entry) => self.reader.number(entry, 0..=u64::MAX),
             None => Some(0),
         };
+        let groups = self.list(root, "group", "a list of groups, each under [[group]]");
+        self.groups = Groups::read(&mut self.reader, self.source, groups);
         let mut default_expect = None;
         let default = match root.get("default") {
             Some(entry) => {
@@ -137,7 +142,9 @@ impl Rules<'_> {
                         let table = self.reader.table(entry, FAULT);
                         table.and_then(|table| {
                             let treatment = self.reader.treatment(&table, &["expect"], scope);
-                            default_expect = self.reader.expectation(&table, treatment.as_ref());
+                            let of = treatment.as_ref();
+                            let groups = &self.groups;
+                            default_expect = self.reader.expectation(&table, of, &[], groups);
                             treatment
                         })
                     }
@@ -161,6 +168,7 @@ impl Rules<'_> {
             seed: seed?,
             default: default?,
             default_expect,
+            groups: self.groups.clone(),
             rules,
         })
     }
@@ -174,8 +182,10 @@ impl Rules<'_> {
         let lacs = lacs.filter_map(|entry| self.lac_rule(entry, &prefixes, &mut seen));
         let lacs = lacs.collect();
         let treatment = self.own_treatment(&table, &prefixes);
+        let of = treatment.as_ref();
+        let groups = &self.groups;
         Some(LnsRule {
-            expect: self.reader.expectation(&table, treatment.as_ref()),
+            expect: self.reader.expectation(&table, of, &prefixes, groups),
             treatment,
             prefixes,
             lacs,
@@ -200,7 +210,8 @@ impl Rules<'_> {
         let prefixes = self.prefixes(&table, seen);
         let scope = self.scope(lns);
         let treatment = self.reader.treatment(&table, &["address", "expect"], scope);
-        let expect = self.reader.expectation(&table, treatment.as_ref());
+        let of = treatment.as_ref();
+        let expect = self.reader.expectation(&table, of, lns, &self.groups);
         Some(LacRule {
             treatment: treatment?,
             expect,

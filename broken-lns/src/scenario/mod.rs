@@ -29,6 +29,7 @@ pub mod expect;
 pub mod fault;
 mod file;
 pub mod garble;
+pub mod groups;
 pub mod modifiers;
 pub mod prefix;
 mod print;
@@ -47,6 +48,7 @@ pub use error::{Mistake, ScenarioError};
 pub use expect::Expectation;
 pub use fault::Fault;
 pub(crate) use file::FILE_LIMIT;
+pub use groups::{Group, Groups};
 pub use modifiers::Modifiers;
 pub use prefix::Prefix;
 pub use summary::Summary;
@@ -67,6 +69,8 @@ pub struct Scenario {
     pub default: Treatment,
     /// What is expected of those.
     pub default_expect: Option<Expectation>,
+    /// The LNSs that are alternatives to each other.
+    pub groups: Groups,
     /// The rules for LNS addresses, in the order of the file. No prefix is in two of them.
     pub rules: Vec<LnsRule>,
 }
@@ -182,6 +186,16 @@ impl Scenario {
         std::iter::once(default).chain(rules)
     }
 
+    /// The LNS addresses of rules that are in no group, where there are groups.
+    pub fn ungrouped(&self) -> Vec<Prefix> {
+        if self.groups.all().is_empty() {
+            return Vec::new();
+        }
+        let prefixes = self.rules.iter().flat_map(|rule| &rule.prefixes);
+        let ungrouped = prefixes.filter(|prefix| self.groups.leaves_out(**prefix));
+        ungrouped.copied().collect()
+    }
+
     /// Every treatment, in the order of [`in_order`](Self::in_order), with the place of its rule.
     pub fn treatments(&self) -> impl Iterator<Item = (Option<Place>, &Treatment)> {
         self.in_order().map(|rule| (rule.place, rule.treatment))
@@ -277,6 +291,7 @@ impl From<Refusal> for Scenario {
             seed: 0,
             default: refusal.into(),
             default_expect: None,
+            groups: Groups::default(),
             rules: Vec::new(),
         }
     }

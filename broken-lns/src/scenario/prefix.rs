@@ -77,6 +77,30 @@ impl Prefix {
         self.address
     }
 
+    /// The last address, with ones beyond the length.
+    pub fn last(self) -> IpAddr {
+        let hosts = u32::from(longest(self.address).saturating_sub(self.length));
+        match self.address {
+            IpAddr::V4(address) => {
+                let ones = u32::MAX
+                    .checked_shl(hosts)
+                    .map_or(u32::MAX, |network| !network);
+                Ipv4Addr::from_bits(address.to_bits() | ones).into()
+            }
+            IpAddr::V6(address) => {
+                let ones = u128::MAX
+                    .checked_shl(hosts)
+                    .map_or(u128::MAX, |network| !network);
+                Ipv6Addr::from_bits(address.to_bits() | ones).into()
+            }
+        }
+    }
+
+    /// Whether it is one address.
+    pub fn is_single(self) -> bool {
+        self.length == longest(self.address)
+    }
+
     /// The bits that count: up to 32, or up to 128 in IPv6.
     pub fn length(self) -> u8 {
         self.length
@@ -94,6 +118,14 @@ impl From<IpAddr> for Prefix {
             address,
             length: longest(address),
         }
+    }
+}
+
+/// An address as a number.
+pub(crate) fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits(),
     }
 }
 
@@ -162,7 +194,7 @@ impl From<Prefix> for String {
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.length == longest(self.address) {
+        if self.is_single() {
             write!(f, "{}", self.address)
         } else {
             write!(f, "{}/{}", self.address, self.length)
@@ -260,6 +292,11 @@ mod tests {
             let length = length.min(longest(address));
             let network = Prefix::new(network(address, length), length).expect("no host bits");
             prop_assert!(network.contains(address));
+            let last = network.last();
+            prop_assert!(network.contains(last) && network.address() <= last);
+            let hosts = 1_u128.checked_shl(u32::from(longest(address) - length));
+            let hosts = hosts.map_or(u128::MAX, |size| size - 1);
+            prop_assert_eq!(bits(last) - bits(network.address()), hosts);
             prop_assert_eq!(network.to_string().parse(), Ok(network));
         }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::expect::{Lockout, Terms};
-use super::{Expectation, Fault, LacRule, LnsRule, Modifiers, Scenario, Treatment};
+use super::{Expectation, Fault, Group, LacRule, LnsRule, Modifiers, Scenario, Treatment};
 use crate::refusal::Refusal;
 
 impl fmt::Display for Scenario {
@@ -15,6 +15,10 @@ impl fmt::Display for Scenario {
         writeln!(f, "seed = {}", self.seed)?;
         writeln!(f, "\n[default]\n{}", lines(&fields(&self.default, id)))?;
         write_expectation(f, self.default_expect.as_ref())?;
+        for Group { name, lns } in self.groups.all() {
+            let (name, lns) = (quoted(name), one_or_more(lns));
+            writeln!(f, "\n[[group]]\nname = {name}\nlns = {lns}")?;
+        }
         for LnsRule {
             prefixes,
             treatment,

@@ -15,6 +15,8 @@ pub struct Summary {
     pub lac_rules: usize,
     /// The name of the default fault.
     pub default: String,
+    /// The groups of LNSs that are alternatives to each other.
+    pub groups: usize,
     /// The treatments that need the redirect path.
     pub redirect: usize,
     /// The rules that expect something, the default among them.
@@ -31,6 +33,7 @@ impl Scenario {
             lns_rules: self.rules.len(),
             lac_rules: self.rules.iter().map(|rule| rule.lacs.len()).sum(),
             default: self.default.fault.name().name().to_owned(),
+            groups: self.groups.all().len(),
             redirect: redirect.count(),
             expectations: self.in_order().filter(|rule| rule.expect.is_some()).count(),
         }
@@ -46,6 +49,11 @@ impl fmt::Display for Summary {
             rules(self.lac_rules, "LAC"),
             self.default
         )?;
+        match self.groups {
+            0 => {}
+            1 => f.write_str("; 1 group")?,
+            count => write!(f, "; {count} groups")?,
+        }
         match self.redirect {
             0 => {}
             1 => f.write_str("; 1 treatment needs the redirect path")?,

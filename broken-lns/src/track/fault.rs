@@ -33,6 +33,17 @@ pub struct Rule {
     pub varies: bool,
 }
 
+/// What a scenario that was entered tells of a fault.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Origin {
+    /// Its rule, where that is known.
+    pub(super) rule: Option<Arc<Rule>>,
+    /// The number of the group that its LNS is in.
+    pub(super) group: Option<u16>,
+    /// How often groups had changed before.
+    pub(super) edition: u16,
+}
+
 /// All faults that were met.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
@@ -45,8 +56,7 @@ pub(super) struct Faults {
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) key: FaultKey,
-    /// Its rule, where that was entered.
-    rule: Option<Arc<Rule>>,
+    pub(super) origin: Origin,
     pub(super) lacs: u64,
     pub(super) attempts: u64,
     pub(super) answered: u64,
@@ -67,13 +77,13 @@ pub(super) struct Fault {
 }
 
 impl Faults {
-    /// The fault with that key, new if need be, and then of that rule; `None` where it is new
+    /// The fault with that key, new if need be, and then of that origin; `None` where it is new
     /// and there are `limit` octets in use already.
     pub(super) fn meet(
         &mut self,
         key: FaultKey,
         limit: usize,
-        rule: impl FnOnce() -> Option<Arc<Rule>>,
+        origin: impl FnOnce() -> Option<Origin>,
     ) -> Option<FaultId> {
         if let Some(id) = self.index.get(&key) {
             return Some(*id);
@@ -82,7 +92,7 @@ impl Faults {
             return None;
         }
         let id = FaultId::try_from(self.entries.len()).ok()?;
-        let fault = Fault::new(key, rule());
+        let fault = Fault::new(key, origin().unwrap_or_default());
         // A table that grew may be half empty.
         self.bytes += 2 * size_of::<Fault>() + INDEX_BYTES + fault.heap_bytes();
         self.entries.push(fault);
@@ -121,10 +131,10 @@ impl Faults {
 }
 
 impl Fault {
-    fn new(key: FaultKey, rule: Option<Arc<Rule>>) -> Self {
+    fn new(key: FaultKey, origin: Origin) -> Self {
         Self {
             key,
-            rule,
+            origin,
             lacs: 0,
             attempts: 0,
             answered: 0,
@@ -147,22 +157,28 @@ impl Fault {
 
     /// Whether it answers with a StopCCN; one of a rule that nobody entered may.
     pub(super) fn refuses(&self) -> bool {
-        self.rule.as_ref().is_none_or(|rule| rule.refuses)
+        self.origin.rule.as_ref().is_none_or(|rule| rule.refuses)
     }
 
     /// Whether its answer may end an attempt at once.
     pub(super) fn ends_at_once(&self) -> bool {
-        self.rule.as_ref().is_none_or(|rule| !rule.keeps_waiting)
+        self.origin.rule.as_ref().is_none_or(|rule| !rule.keeps_waiting)
     }
 
     /// Whether it may treat attempts differently.
     pub(super) fn varies(&self) -> bool {
-        self.rule.as_ref().is_none_or(|rule| rule.varies)
+        self.origin.rule.as_ref().is_none_or(|rule| rule.varies)
+    }
+
+    /// The number of the group that its LNS was in.
+    pub(super) fn group(&self) -> u32 {
+        let group = self.origin.group.map_or(0, |group| u32::from(group) + 1);
+        u32::from(self.origin.edition) << 16 | group
     }
 
     /// What it is called.
     fn name(&self) -> String {
-        match &self.rule {
+        match &self.origin.rule {
             Some(rule) => rule.fault.clone(),
             None => format!("rule {} of scenario {}", self.key.rule, self.key.scenario),
         }
@@ -271,7 +287,7 @@ impl Fault {
         let texts = self.messages.iter().map(|known| &known.message.text);
         let texts: usize = texts.flatten().map(String::capacity).sum();
         // It may be the last one that holds the rule.
-        let rule = self.rule.as_ref();
+        let rule = self.origin.rule.as_ref();
         let rule = rule.map_or(0, |rule| size_of::<Rule>() + rule.fault.capacity() + 32);
         rule + self.acknowledged.round_trip.heap_bytes()
             + self.failover_after.heap_bytes()

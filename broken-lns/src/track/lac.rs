@@ -84,7 +84,7 @@ impl Lac {
             + 3 * 16
     }
 
-    /// The name that it gave itself last. Whether another one than before.
+    /// Keeps the name that it gave itself last.
     pub(super) fn set_name(&mut self, name: LacName) {
         match &mut self.name {
             Some(known) if **known == name => {}
@@ -428,7 +428,7 @@ impl Lac {
         }
         LacFindings {
             lac: self.address,
-            name: self.name.as_deref().cloned(),
+            name: self.name.as_deref().copied(),
             span: (self.first, self.last),
             messages: self.messages,
             attempts: self.made,

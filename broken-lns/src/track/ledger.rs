@@ -4,15 +4,16 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::fault::{Fault, FaultId, Faults, Rule};
+use super::fault::{Fault, FaultId, Faults, Origin, Rule};
 use super::findings::{Durations, FaultKey, News, Outcome, OverTime, Reaction, Totals};
+use crate::scenario::Groups;
 
 /// News that wait to be fetched; the oldest are left out at the bound.
 pub(super) const NEWS: usize = 32_768;
 /// Steps of the attempts over time; at the bound two become one.
 const STEPS: usize = 1024;
-/// Scenarios whose rules are known whatever their size, since events of one come for a moment
-/// after another is in force; and rules up to which more of them are.
+/// Scenarios that are known whatever their size, since events of one come for a moment after
+/// another is in force; and rules and ranges of grouped LNSs up to which more of them are.
 const SCENARIOS: usize = 4;
 const RULES: usize = 1 << 18;
 /// Nanoseconds of a second.
@@ -25,15 +26,32 @@ pub(super) struct Ledger {
     pub(super) totals: Totals,
     pub(super) over_time: OverTime,
     pub(super) durations: Durations,
-    /// The rules of the scenarios that were entered last, by their numbers.
-    scenarios: VecDeque<(u32, Vec<Arc<Rule>>)>,
-    /// How many rules that are.
+    /// The scenarios that were entered last.
+    scenarios: VecDeque<Entered>,
+    /// How many rules and ranges of grouped LNSs they have.
     rules: usize,
     news: VecDeque<News>,
     /// Until when events may have been lost.
     pub(super) lost_until: Option<u64>,
     /// Nanoseconds of quiet after which a LAC has given up.
     pub(super) patience: u64,
+}
+
+/// What is known of a scenario.
+#[derive(Debug)]
+struct Entered {
+    number: u32,
+    rules: Vec<Arc<Rule>>,
+    groups: Groups,
+    /// How often groups have changed before.
+    edition: u16,
+}
+
+impl Entered {
+    /// Its rules and ranges of grouped LNSs.
+    fn size(&self) -> usize {
+        self.rules.len() + self.groups.range_count()
+    }
 }
 
 impl Ledger {
@@ -51,15 +69,25 @@ impl Ledger {
         }
     }
 
-    pub(super) fn enter(&mut self, scenario: u32, rules: Vec<Rule>) {
-        self.rules += rules.len();
-        let rules = rules.into_iter().map(Arc::new).collect();
-        self.scenarios.push_front((scenario, rules));
+    pub(super) fn enter(&mut self, number: u32, rules: Vec<Rule>, groups: Groups) {
+        let last = self.scenarios.front();
+        let edition = last.map_or(0, |last| match last.groups == groups {
+            true => last.edition,
+            false => last.edition.wrapping_add(1),
+        });
+        let entered = Entered {
+            edition,
+            number,
+            rules: rules.into_iter().map(Arc::new).collect(),
+            groups,
+        };
+        self.rules += entered.size();
+        self.scenarios.push_front(entered);
         while self.scenarios.len() > SCENARIOS
             && self.rules > RULES
-            && let Some((_, oldest)) = self.scenarios.pop_back()
+            && let Some(oldest) = self.scenarios.pop_back()
         {
-            self.rules -= oldest.len();
+            self.rules -= oldest.size();
         }
     }
 
@@ -70,10 +98,13 @@ impl Ledger {
             faults, scenarios, ..
         } = self;
         faults.meet(key, limit, || {
-            let (_, rules) = scenarios
-                .iter()
-                .find(|(number, _)| *number == key.scenario)?;
-            rules.get(key.rule as usize).cloned()
+            let mut scenarios = scenarios.iter();
+            let entered = scenarios.find(|entered| entered.number == key.scenario)?;
+            Some(Origin {
+                rule: entered.rules.get(key.rule as usize).cloned(),
+                group: entered.groups.group_of(key.lns),
+                edition: entered.edition,
+            })
         })
     }
 
@@ -92,14 +123,17 @@ impl Ledger {
         self.faults.get(fault).is_none_or(Fault::varies)
     }
 
-    /// The number of the group that the LNS of the fault is in.
-    pub(super) fn group_of(&self, _fault: FaultId) -> u32 {
-        0
+    /// The number of the group that the LNS of the fault was in when it was met. It is another
+    /// one where the groups were others.
+    pub(super) fn group_of(&self, fault: FaultId) -> u32 {
+        self.faults.get(fault).map_or(0, Fault::group)
     }
 
-    /// Whether the LNS of the fault is in another group now.
-    pub(super) fn changed_groups(&self, _fault: FaultId) -> bool {
-        false
+    /// Whether the groups of LNSs changed since the scenario of the fault.
+    pub(super) fn changed_groups(&self, fault: FaultId) -> bool {
+        let edition = self.scenarios.front().map_or(0, |last| last.edition);
+        let fault = self.faults.get(fault);
+        fault.is_some_and(|fault| fault.origin.edition != edition)
     }
 
     /// Whether a message to that address and port is for the LNS of the fault, or goes to where
@@ -169,4 +203,65 @@ impl Ledger {
     /// Octets in use at the most, apart from those of the faults.
     pub(super) const BYTES: usize =
         NEWS * size_of::<News>() + STEPS * size_of::<u64>() + size_of::<Self>();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Group;
+
+    #[test]
+    fn an_lns_is_in_the_group_that_its_scenario_has() {
+        let groups = |lns: &str| {
+            let lns = vec![lns.parse().expect("an address")];
+            let name = "isp-a".to_owned();
+            Groups::new(vec![Group { name, lns }]).expect("one group")
+        };
+        let mut ledger = Ledger::new(1);
+        ledger.enter(0, Vec::new(), groups("192.0.2.1"));
+        ledger.enter(1, Vec::new(), groups("192.0.2.2"));
+        let mut met = |scenario, lns: [u8; 4]| {
+            let lns = lns.into();
+            let key = FaultKey {
+                scenario,
+                rule: 0,
+                lns,
+            };
+            let fault = ledger.meet(key, usize::MAX).expect("there is room");
+            (ledger.group_of(fault), ledger.changed_groups(fault))
+        };
+        let first = met(0, [192, 0, 2, 1]);
+        let next = met(1, [192, 0, 2, 2]);
+        assert!(first.1 && !next.1);
+        let ungrouped = [met(0, [192, 0, 2, 2]), met(1, [192, 0, 2, 1])];
+        let all = [first.0, next.0, ungrouped[0].0, ungrouped[1].0];
+        assert!((1..4).all(|at| !all[..at].contains(&all[at])), "{all:?}");
+        assert_eq!(met(0, [192, 0, 2, 3]), ungrouped[0]);
+    }
+
+    #[test]
+    fn former_scenarios_go_when_their_rules_or_their_groups_are_many() {
+        let rules = vec![
+            Rule {
+                fault: "silent".to_owned(),
+                ..Rule::default()
+            };
+            RULES / 8
+        ];
+        let name = "all".to_owned();
+        let lns = (0..RULES as u32 / 8).map(|bits| std::net::Ipv4Addr::from_bits(2 * bits));
+        let lns = lns.map(|address| IpAddr::from(address).into()).collect();
+        let groups = Groups::new(vec![Group { name, lns }]).expect("there is room");
+        let known = |rules: &Vec<Rule>, groups: &Groups| {
+            let mut ledger = Ledger::new(1);
+            for number in 0..20 {
+                ledger.enter(number, rules.clone(), groups.clone());
+            }
+            ledger.scenarios.len()
+        };
+        assert_eq!(known(&Vec::new(), &Groups::default()), 20);
+        assert_eq!(known(&rules, &Groups::default()), 8);
+        assert_eq!(known(&Vec::new(), &groups), 8);
+        assert_eq!(known(&rules, &groups), 4);
+    }
 }

@@ -17,6 +17,7 @@ pub(crate) fn in_force() -> InForce {
             lns_rules: 4,
             lac_rules: 0,
             default: "silent".to_owned(),
+            groups: 0,
             redirect: 4,
             expectations: 0,
         },
@@ -288,6 +289,7 @@ fn responses_are_written_as_documented_and_read_again() {
         "lns_rules": 4,
         "lac_rules": 0,
         "default": "silent",
+        "groups": 0,
         "redirect": 4,
         "expectations": 0,
     });

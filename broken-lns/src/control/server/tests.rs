@@ -107,6 +107,7 @@ fn every_request_of_a_client_has_a_response() {
             "expectations": 0,
             "lac_rules": 0,
             "default": "refuse",
+            "groups": 0,
             "redirect": 0,
         })
     );

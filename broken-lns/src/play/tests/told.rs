@@ -4,6 +4,7 @@ use broken_lns_ebpf::event::{Event, Kind};
 use broken_lns_ebpf::sample::Sample;
 
 use super::*;
+use crate::scenario::Groups;
 use crate::track::{Rule, Settings, Tracker};
 
 /// From [2001:db8::1]:1025 to [2001:db8::2] in QinQ, Ns 3, Nr 1, tunnel id 7, without a checksum.
@@ -249,7 +250,7 @@ fn a_tracker_makes_one_attempt_of_all_that_is_told() {
         refuses: true,
         ..Rule::default()
     };
-    tracker.enter(0, vec![rule]);
+    tracker.enter(0, vec![rule], Groups::default());
     for now in [SECOND, SECOND + SECOND / 2] {
         let heard = Event {
             verdict: Event::HANDED_OVER,

@@ -10,7 +10,7 @@ use crate::judge::tests::fixture::{FAILOVER, GIVE_UP, judged, outcome, refusing}
 use crate::report::{Facts, Report};
 use crate::track::findings::{
     Acknowledged, Acknowledgement, Conclusion, Distribution, Doubt, FaultFindings, FaultKey,
-    Findings, LacFindings, LacMessage, MessageCount, Next, Outcome, OverTime, Reaction, Reactions,
+    Findings, LacFindings, LacMessage, MessageCount, Outcome, OverTime, Reaction, Reactions,
     Selection, Selections, Share, Totals, VisitFindings,
 };
 

@@ -5,19 +5,56 @@ use std::net::Ipv4Addr;
 use super::{Expectation, Profile, Terms};
 use crate::scenario::error::Reason;
 use crate::scenario::fault::Sends;
-use crate::scenario::{Fault, Treatment};
+use crate::scenario::{Fault, Groups, Prefix, Treatment};
 use crate::track::findings::Reaction;
 
 /// What is wrong, and the key that it is about; `expect` stands for all of them.
 type Unmeetable = (&'static str, Reason);
 
 impl Expectation {
-    /// What of it nobody can fulfil who is treated so, or nobody can tell.
-    pub(crate) fn unmeetable(&self, treatment: &Treatment) -> Vec<Unmeetable> {
-        match self {
+    /// What of it nobody can fulfil who is treated so at these LNSs, or nobody can tell. No LNS
+    /// stands for all that no rule is for.
+    pub(crate) fn unmeetable(
+        &self,
+        treatment: &Treatment,
+        lns: &[Prefix],
+        groups: &Groups,
+    ) -> Vec<Unmeetable> {
+        let mut all = match self {
             Self::Profile(profile) => of_profile(*profile, treatment).into_iter().collect(),
             Self::Terms(terms) => of_terms(terms, treatment),
+        };
+        if all.is_empty() && !groups.all().is_empty() {
+            let of_lns = |lns: &Prefix| self.nowhere_to_turn(treatment, *lns, groups);
+            all.extend(lns.iter().find_map(of_lns));
         }
+        all
+    }
+
+    /// What is wrong where a LAC has to fail over that can turn to nobody from that LNS.
+    fn nowhere_to_turn(
+        &self,
+        treatment: &Treatment,
+        lns: Prefix,
+        groups: &Groups,
+    ) -> Option<Unmeetable> {
+        let terms = self.terms(treatment, lns.address())?;
+        if terms.reactions != [Reaction::Failover] {
+            return None;
+        }
+        if let Some(group) = groups.alone(lns) {
+            let key = match self {
+                Self::Profile(_) => "expect",
+                Self::Terms(_) => "reaction",
+            };
+            let group = group.to_owned();
+            return Some((key, Reason::AloneInGroup { lns, group }));
+        }
+        let is_met = terms.to.is_empty() || groups.has_alternative(lns, &terms.to);
+        (!is_met).then(|| {
+            let whereabouts = groups.whereabouts(lns);
+            ("to", Reason::OtherGroup { lns, whereabouts })
+        })
     }
 }
 

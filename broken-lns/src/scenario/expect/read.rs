@@ -4,7 +4,7 @@ use super::{Expectation, Lockout, Profile, Terms};
 use crate::scenario::error::Reason;
 use crate::scenario::modifiers::LASTING_MAX;
 use crate::scenario::reader::{Entry, Reader, Table};
-use crate::scenario::{Prefix, Treatment};
+use crate::scenario::{Groups, Prefix, Treatment};
 use crate::track::findings::Reaction;
 
 /// The values of `expect`, `reaction`, `to` and `lockout`.
@@ -14,17 +14,22 @@ const TO: &str = "an address, a prefix, or a list of them";
 const LOCKOUT: &str = "a table with `min`, `max`, or both";
 
 impl Reader {
-    /// What a rule expects, if it expects anything, of LACs that are treated so.
+    /// What a rule expects, if it expects anything, of LACs that are treated so at these LNSs.
     pub(in crate::scenario) fn expectation(
         &mut self,
         table: &Table<'_>,
         treatment: Option<&Treatment>,
+        lns: &[Prefix],
+        groups: &Groups,
     ) -> Option<Expectation> {
         let entry = table.get("expect")?;
         if entry.as_text().is_some() {
             let profile = self.name(entry, "profile", Profile::ALL, Profile::name)?;
             let expectation = Expectation::Profile(profile);
-            for (_, reason) in treatment.iter().flat_map(|of| expectation.unmeetable(of)) {
+            for (_, reason) in treatment
+                .iter()
+                .flat_map(|of| expectation.unmeetable(of, lns, groups))
+            {
                 self.complain(entry.span(), reason);
             }
             return Some(expectation);
@@ -57,7 +62,10 @@ impl Reader {
             lockout: table.get("lockout").and_then(|entry| self.lockout(entry)),
         };
         let expectation = Expectation::Terms(terms);
-        for (key, reason) in treatment.iter().flat_map(|of| expectation.unmeetable(of)) {
+        for (key, reason) in treatment
+            .iter()
+            .flat_map(|of| expectation.unmeetable(of, lns, groups))
+        {
             let entry = table.get(key).unwrap_or(entry);
             self.complain(entry.span(), reason);
         }

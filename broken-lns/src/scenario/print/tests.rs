@@ -8,7 +8,7 @@ use super::super::expect::Profile;
 use super::super::fault::UnreachableCode;
 use super::super::garble::GarbleKind;
 use super::super::modifiers::{Chance, Delay, Phase, Probability};
-use super::super::{Place, Prefix, ScenarioError};
+use super::super::{Groups, Place, Prefix, ScenarioError};
 use super::*;
 use crate::codes::{ErrorCode, ResultCode};
 use crate::refusal::MESSAGE_LEN_MAX;
@@ -298,6 +298,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                     seed,
                     default,
                     default_expect,
+                    groups: Groups::default(),
                     rules: rules.collect(),
                 }
             },

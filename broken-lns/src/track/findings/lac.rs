@@ -2,19 +2,34 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
+use crate::lac_identity::{Identity, Text};
 
 use super::{Conclusion, FaultKey, Reaction, Selection};
 
-/// What a LAC calls itself in an SCCRQ (RFC 2661 §4.4.3), escaped.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// What a LAC says of itself in an SCCRQ (RFC 2661 §4.4.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LacName {
     /// Its Host Name.
-    pub host_name: Option<String>,
+    pub host_name: Option<Text>,
+    /// Its Vendor Name.
+    pub vendor_name: Option<Text>,
+    /// Its Firmware Revision.
+    pub firmware: Option<u16>,
+}
+
+impl LacName {
+    /// The name in an SCCRQ.
+    pub(crate) fn of(identity: &Identity) -> Self {
+        Self {
+            host_name: identity.host_name,
+            vendor_name: identity.vendor_name,
+            firmware: identity.firmware,
+        }
+    }
 }
 
 /// What is known of one LAC.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LacFindings {
     /// The LAC.
     pub lac: IpAddr,
@@ -45,10 +60,9 @@ pub struct LacFindings {
 }
 
 /// What one LAC did about one fault.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VisitFindings {
     /// Which fault.
-    #[serde(flatten)]
     pub key: FaultKey,
     /// The LAC's attempts.
     pub attempts: u64,

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::wire::{MILLISECOND, SECOND};
 use super::*;
+use crate::scenario::Groups;
 
 fn event() -> impl Strategy<Value = Event> {
     let time = prop_oneof![
@@ -87,7 +88,7 @@ proptest! {
             patience: 40 * SECOND,
             ..Settings::default()
         });
-        tracker.enter(0, rules());
+        tracker.enter(0, rules(), Groups::default());
         let mut news = Vec::new();
         for (event, advances, lost) in &events {
             if *lost == 0 {

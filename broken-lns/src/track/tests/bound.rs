@@ -5,6 +5,7 @@ use broken_lns_ebpf::verdict::Verdict::Answered;
 use super::single::kernel;
 use super::wire::{MICROSECOND, Talk};
 use super::*;
+use crate::scenario::Groups;
 use crate::track::findings::Doubt;
 
 #[test]
@@ -13,7 +14,7 @@ fn at_the_bound_the_lac_that_was_heard_of_the_longest_ago_is_closed() {
         memory: 24 << 20,
         ..Settings::default()
     });
-    tracker.enter(0, super::rules());
+    tracker.enter(0, super::rules(), Groups::default());
     let mut closed = Vec::new();
     for lac in 0..20_000 {
         let mut events = Vec::new();

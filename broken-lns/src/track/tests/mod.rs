@@ -13,6 +13,7 @@ use broken_lns_ebpf::event::Event;
 use self::population::{Fault, Habit, Numbers, Personality, Truth};
 use self::wire::{MILLISECOND, SECOND, lac_address, lns_address};
 use super::*;
+use crate::scenario::Groups;
 use crate::track::findings::{Acknowledgement, Conclusion, Lockout, Outcome, Reaction};
 
 /// LACs that live at once: every personality several times.
@@ -38,7 +39,7 @@ fn rules() -> Vec<Rule> {
 
 fn tracker() -> Tracker {
     let mut tracker = Tracker::new(Settings::default());
-    tracker.enter(0, rules());
+    tracker.enter(0, rules(), Groups::default());
     tracker
 }
 

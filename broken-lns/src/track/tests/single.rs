@@ -7,6 +7,7 @@ use broken_lns_ebpf::wire::l2tp::{self, Message};
 
 use super::wire::{MICROSECOND, MILLISECOND, SECOND, Talk, Way, lac_address, lns_address};
 use super::*;
+use crate::scenario::Groups;
 use crate::track::findings::{
     Acknowledgement, Conclusion, Doubt, LacMessage, MessageCount, Outcome, Reaction,
 };
@@ -476,7 +477,7 @@ fn name_after(scenarios: u32, rules: usize) -> String {
             refuses: true,
             ..Rule::default()
         };
-        tracker.enter(number, vec![rule; rules]);
+        tracker.enter(number, vec![rule; rules], Groups::default());
     }
     let mut events = Vec::new();
     at(1, 0, Way::Kernel).request(&mut events, SECOND, 7, Answered);

@@ -331,7 +331,7 @@ fn what_an_error_quotes_cannot_write_to_the_terminal() {
     assert_eq!(mistakes.len(), 1);
     assert!(mistakes[0].starts_with("1:11: unknown fault `\u{fffd}[2J`; expected one of"));
     let long = format!("{} = 1", "x".repeat(1000));
-    let hint = "expected one of `assigned_tunnel_id`, `seed`, `default`, `lns`";
+    let hint = "expected one of `assigned_tunnel_id`, `seed`, `default`, `group`, `lns`";
     assert_eq!(
         mistakes_in(&long),
         [format!("1:1: unknown key `{}…`; {hint}", "x".repeat(100))]
