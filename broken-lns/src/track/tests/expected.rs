@@ -137,6 +137,7 @@ fn a_lac_that_does_nothing_in_a_short_run_is_too_late_and_not_unknown() {
         lns: 1,
         rule: 1,
         way: Way::Worker,
+        port: 1701,
     };
     let verdict = broken_lns_ebpf::verdict::Verdict::Answered;
     talk.request(&mut events, SECOND, 7, verdict);
@@ -261,6 +262,7 @@ fn every_lac_is_judged_at_the_end_however_many_there_are() {
             lns: 1,
             rule: Fault::Silent as u32,
             way: Way::Kernel,
+            port: 1701,
         };
         // Only the first one has been quiet for too long when the end comes.
         let time = if lac == 0 { SECOND } else { 100 * SECOND };

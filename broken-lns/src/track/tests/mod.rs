@@ -1,5 +1,7 @@
 mod any;
+mod bng;
 mod bound;
+mod cases;
 mod expected;
 mod population;
 mod single;

@@ -236,6 +236,7 @@ impl Personality {
             lns,
             rule: self.fault as u32,
             way: self.way,
+            port: 1701,
         };
         let verdict = match self.fault {
             Fault::Refuse => Verdict::Answered,

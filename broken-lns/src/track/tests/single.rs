@@ -26,6 +26,7 @@ fn at(lns: u8, rule: u32, way: Way) -> Talk {
         lns,
         rule,
         way,
+        port: 1701,
     }
 }
 

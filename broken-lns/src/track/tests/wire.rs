@@ -25,6 +25,8 @@ pub(super) struct Talk {
     pub(super) lns: u8,
     pub(super) rule: u32,
     pub(super) way: Way,
+    /// The port of the LAC.
+    pub(super) port: u16,
 }
 
 pub(super) fn lac_address(lac: u32) -> std::net::IpAddr {
@@ -45,7 +47,7 @@ impl Talk {
             scenario: 0,
             rule: self.rule,
             frame_len: 100,
-            lac_port: 1701,
+            lac_port: self.port,
             vlan: 0,
             inner_vlan: 0,
             message_type: l2tp::SCCRQ,
@@ -104,9 +106,14 @@ impl Talk {
 
     /// A ZLB.
     pub(super) fn zlb(self, events: &mut Vec<Event>, time: u64, nr: u16) {
+        self.zlb_for(events, time, nr, 12345);
+    }
+
+    /// A ZLB with that Tunnel ID.
+    pub(super) fn zlb_for(self, events: &mut Vec<Event>, time: u64, nr: u16, tunnel_id: u16) {
         events.push(Event {
             message_type: 0,
-            tunnel_id: 12345,
+            tunnel_id,
             ns: 1,
             nr,
             verdict: Verdict::Zlb as u16,
