@@ -135,7 +135,6 @@ impl Track {
             memory: self.track_memory,
             sample: self.track,
             patience: u64::try_from(self.track_patience.as_nanos()).unwrap_or(u64::MAX),
-            disorder: Settings::DISORDER * u64::from(self.track_clock_rate),
         })
     }
 

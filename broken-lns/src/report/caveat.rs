@@ -11,7 +11,7 @@ pub fn caveats(report: &Report) -> Vec<String> {
     let Totals {
         events,
         events_lost,
-        events_late,
+        events_forced,
         events_unmatched,
         lacs_closed,
         attempts_forgotten,
@@ -37,10 +37,11 @@ pub fn caveats(report: &Report) -> Vec<String> {
             ),
         ),
         (
-            events_late,
+            events_forced,
             format!(
-                "{} came too late to be put in order: reactions of those LACs may be wrong.",
-                counted(events_late, "event"),
+                "{} could not wait for those before them: attempts that may be concerned are \
+                 unknown.",
+                counted(events_forced, "event"),
             ),
         ),
         (

@@ -1,19 +1,19 @@
 //! The report for programs, as one object in JSON.
 //!
-//! Its keys are an interface for others. As long as `schema` is 1 none of them goes away or
+//! Its keys are an interface for others. As long as `schema` is 2 none of them goes away or
 //! changes its meaning, but more may come. Counts are whole numbers, a key that ends in `_ns`
 //! is in nanoseconds, one that ends in `_s` in seconds. What is not known is `null`.
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `schema` | 1 |
+//! | `schema` | 2 |
 //! | `started` | when the run began, in UTC, as RFC 3339 has it |
 //! | `duration_s` | how long it took so far, to a thousandth |
 //! | `interfaces` | the names of its interfaces |
 //! | `scenario` | the name of the scenario |
 //! | `followed_one_of` | of how many LACs one is followed: 1 where all are, `null` where none is |
 //! | `observed_ns` | from the first event to the last one; `null` where there was none |
-//! | `events` | events that were `seen`, `lost`, too `late` to be put in order, or `unmatched` |
+//! | `events` | events that were `seen`, `lost`, `forced` to be looked at while others of an earlier time might still come, or `unmatched` |
 //! | `lacs` | LACs that were `seen` in all, are followed now (`open`), were `closed` at the bound of the memory |
 //! | `attempts` | attempts that were `seen` in all, are not over (`open`), `reused` a tunnel id, were `forgotten` early; `retransmissions` of SCCRQs |
 //! | `left_out` | `faults` that found no room, and `outcomes` that nobody fetched in time |
@@ -101,7 +101,7 @@ use super::{Report, caveats, expectations, sentences};
 use crate::track::findings::{OverTime, Selections, Totals};
 
 /// The number of the form, to be raised when a key goes away or changes its meaning.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// The report in JSON, indented, with a line break at the end.
 pub fn json(report: &Report) -> String {
@@ -139,7 +139,7 @@ struct Document<'r> {
 struct Events {
     seen: u64,
     lost: u64,
-    late: u64,
+    forced: u64,
     unmatched: u64,
 }
 
@@ -191,7 +191,7 @@ impl<'r> Document<'r> {
         let Totals {
             events,
             events_lost,
-            events_late,
+            events_forced,
             events_unmatched,
             lacs,
             lacs_open,
@@ -232,7 +232,7 @@ impl<'r> Document<'r> {
             events: Events {
                 seen: events,
                 lost: events_lost,
-                late: events_late,
+                forced: events_forced,
                 unmatched: events_unmatched,
             },
             lacs: Lacs {

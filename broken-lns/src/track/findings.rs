@@ -237,8 +237,9 @@ pub struct Totals {
     pub events: u64,
     /// Events that are known to be lost.
     pub events_lost: u64,
-    /// Events that came so late that others of a later time had been looked at already.
-    pub events_late: u64,
+    /// Events that were looked at while others might still come that belonged before them, since
+    /// too many waited. What the others would have told is not known, as with events that are lost.
+    pub events_forced: u64,
     /// Events that fit nothing, as a message of a LAC that never sent an SCCRQ.
     pub events_unmatched: u64,
     /// LACs that were followed, those that are closed included; one that was closed at the

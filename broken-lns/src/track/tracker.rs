@@ -14,13 +14,12 @@ use broken_lns_ebpf::wire::l2tp;
 use super::attempt::Request;
 use super::fault::{FaultId, Rule};
 use super::findings::{
-    Doubt, Durations, FaultKey, Findings, LacFindings, LacMessage, Outcome, Selection, Selections,
+    Doubt, Durations, FaultKey, Findings, LacFindings, Outcome, Selection, Selections,
 };
 use super::lac::Lac;
 use super::ledger::Ledger;
 use super::message;
 use crate::lru::Lru;
-use crate::pending::Pending;
 
 /// How a [`Tracker`] works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +31,18 @@ pub struct Settings {
     /// Nanoseconds of quiet after which a LAC has given up. It has to be more than any LAC
     /// locks an LNS out, or a LAC that waits is taken for one that gave up, until it comes back.
     pub patience: u64,
-    /// Nanoseconds by which an event may come after one of a later time.
-    pub disorder: u64,
 }
 
 impl Settings {
     /// Octets that may be in use where nobody says otherwise.
     pub const MEMORY: usize = 256 << 20;
-    /// Nanoseconds by which events of the kernel half and of workers may be out of order.
-    pub const DISORDER: u64 = 250_000_000;
     /// The least that makes sense: with less, hardly any LAC can be followed.
     pub const LEAST_MEMORY: usize = 32 << 20;
+
+    /// Octets that events may take beside that, as long as their turn has not come.
+    pub const fn waiting_memory(&self) -> usize {
+        self.memory / 4
+    }
 }
 
 impl Default for Settings {
@@ -51,15 +51,10 @@ impl Default for Settings {
             memory: Self::MEMORY,
             sample: Sample::ALL,
             patience: 600_000_000_000,
-            disorder: Self::DISORDER,
         }
     }
 }
 
-/// Events that wait for those of an earlier time.
-const WAITING: NonZeroU32 = NonZeroU32::new(65_536).unwrap();
-/// Octets of an event that waits, with its place in the order.
-const WAITING_BYTES: usize = size_of::<Waiting>() + 32;
 /// Octets of a LAC beside its heap: its place in the slab, in the table with its index, and
 /// two alarms, each in a heap that may be half empty.
 const LAC_BYTES: usize = size_of::<Lac>() + 32 + 16 + 32 + 4 * size_of::<Alarm>();
@@ -69,19 +64,11 @@ const LEAST_LAC_BYTES: usize = LAC_BYTES + 256;
 /// When a LAC in the slab is to be looked at.
 type Alarm = Reverse<(u64, u32)>;
 
-/// An event that waits for those of an earlier time.
-#[derive(Debug)]
-struct Waiting {
-    event: Event,
-    message: Option<Box<LacMessage>>,
-}
-
 /// Follows what LACs do, in bounded memory. It knows no clock: the time is an argument, in
 /// nanoseconds of the monotonic clock that the events have.
 #[derive(Debug)]
 pub struct Tracker {
     settings: Settings,
-    waiting: Pending<Waiting>,
     table: Lru<IpAddr, u32>,
     lacs: Vec<Option<Lac>>,
     free: Vec<u32>,
@@ -100,7 +87,6 @@ impl Tracker {
         let lacs = (settings.memory / LEAST_LAC_BYTES).clamp(1, 1 << 24) as u32;
         let lacs = NonZeroU32::new(lacs).unwrap_or(NonZeroU32::MIN);
         Self {
-            waiting: Pending::new(WAITING),
             table: Lru::new(lacs),
             // The system provides the memory as it is used.
             lacs: Vec::with_capacity(lacs.get() as usize),
@@ -124,29 +110,31 @@ impl Tracker {
         self.settings.sample.has(lac)
     }
 
-    /// Takes an event, and the beginning of the message where it came with one.
+    /// Looks at an event, and at the beginning of the message where it came with one.
     ///
-    /// Events may come out of order, but no later than the disorder that is set; it takes
-    /// that long until one is looked at. A loss that was noticed before must be told before.
+    /// Events come in the order of what caused what. A loss that was noticed before must be told
+    /// before.
     pub fn observe(&mut self, event: &Event, message: &[u8]) {
         if !self.tracks(event.lac) {
             return;
         }
         self.ledger.totals.events += 1;
-        let has_message = event.kind() == Some(Kind::Heard)
-            && event.message_type != l2tp::SCCRQ
-            && !is_zlb(event);
-        let waiting = Waiting {
-            event: *event,
-            message: has_message.then(|| Box::new(message::read(event.message_type, message))),
+        self.ring(event.time);
+        self.span = match self.span {
+            None => Some((event.time, event.time)),
+            Some((first, last)) => Some((first.min(event.time), last.max(event.time))),
         };
-        // What follows from an event comes after it, also where the clock is coarse.
-        let follows = u64::from(event.kind() != Some(Kind::Heard));
-        if let Some(first) = self
-            .waiting
-            .push(event.time.saturating_add(follows), waiting)
-        {
-            self.look_at(first);
+        let fits = match event.kind() {
+            Some(Kind::Heard) if event.message_type == l2tp::SCCRQ => self.request(event),
+            Some(Kind::Heard) => self.message(event, message),
+            // What a worker did about a message of another type adds nothing to it.
+            Some(Kind::Decided) if event.message_type != l2tp::SCCRQ => true,
+            Some(Kind::Decided | Kind::Sent) => self.request(event),
+            None => false,
+        };
+        self.ledger.totals.events_unmatched += u64::from(!fits);
+        while self.memory() > self.settings.memory && self.table.len() > 1 {
+            self.close_oldest();
         }
     }
 
@@ -158,24 +146,23 @@ impl Tracker {
         }
     }
 
-    /// Looks at everything that is due. It has to be called now and then.
-    pub fn advance(&mut self, now: u64) {
-        let settled = now.saturating_sub(self.settings.disorder);
-        while let Some(waiting) = self.waiting.pop_due(settled) {
-            self.look_at(waiting);
-        }
-        self.ring(settled);
+    /// The next event comes at `now`, though others may still come that belong before it. What
+    /// they would tell is not known meanwhile, as if they were lost.
+    pub fn forced(&mut self, now: u64) {
+        self.ledger.totals.events_forced += 1;
+        self.ledger.lost_until = self.ledger.lost_until.max(Some(now));
     }
 
-    /// Looks at everything and concludes what can be concluded. What is open stays unknown.
+    /// Every event of a time before `now` was looked at. It has to be called now and then.
+    pub fn advance(&mut self, now: u64) {
+        self.ring(now);
+    }
+
+    /// Concludes what can be concluded. What is open stays unknown.
     ///
     /// Far more attempts may come to their end here than there is room for until they are asked
     /// for, so that each is told at once, and those that waited to be asked for before them.
     pub fn finish(&mut self, now: u64, mut hear: impl FnMut(Outcome)) {
-        while let Some(waiting) = self.waiting.pop_due(u64::MAX) {
-            self.look_at(waiting);
-            self.ledger.take_outcomes().into_iter().for_each(&mut hear);
-        }
         self.ring(now);
         self.ledger.take_outcomes().into_iter().for_each(&mut hear);
         for lac in self.lacs.iter_mut().flatten() {
@@ -266,32 +253,7 @@ impl Tracker {
 
     /// Octets in use.
     fn memory(&self) -> usize {
-        self.lac_bytes
-            + self.ledger.faults.bytes()
-            + Ledger::BYTES
-            + WAITING.get() as usize * WAITING_BYTES
-    }
-
-    /// Looks at an event whose turn it is.
-    fn look_at(&mut self, Waiting { event, message }: Waiting) {
-        self.ledger.totals.events_late += u64::from(event.time < self.seen);
-        self.ring(event.time);
-        self.span = match self.span {
-            None => Some((event.time, event.time)),
-            Some((first, last)) => Some((first.min(event.time), last.max(event.time))),
-        };
-        let fits = match event.kind() {
-            Some(Kind::Heard) if event.message_type == l2tp::SCCRQ => self.request(&event),
-            Some(Kind::Heard) => self.message(&event, message),
-            // What a worker did about a message of another type adds nothing to it.
-            Some(Kind::Decided) if event.message_type != l2tp::SCCRQ => true,
-            Some(Kind::Decided | Kind::Sent) => self.request(&event),
-            None => false,
-        };
-        self.ledger.totals.events_unmatched += u64::from(!fits);
-        while self.memory() > self.settings.memory && self.table.len() > 1 {
-            self.close_oldest();
-        }
+        self.lac_bytes + self.ledger.faults.bytes() + Ledger::BYTES
     }
 
     /// An SCCRQ came, or something was done about one. Whether it fits.
@@ -329,7 +291,7 @@ impl Tracker {
     }
 
     /// A message of another type came. Whether it fits.
-    fn message(&mut self, event: &Event, message: Option<Box<LacMessage>>) -> bool {
+    fn message(&mut self, event: &Event, message: &[u8]) -> bool {
         let is_whole = matches!(
             event.verdict(),
             None | Some(
@@ -346,10 +308,9 @@ impl Tracker {
         };
         // Which fault it is about is that of the attempt, which the LAC's history finds.
         let request = request(event, FaultId::MAX, event.tunnel_id);
-        self.change(slot, |lac, ledger| {
-            lac.message(&request, message.map(|message| *message), ledger)
-        })
-        .unwrap_or(false)
+        let message = (!is_zlb(event)).then(|| message::read(event.message_type, message));
+        self.change(slot, |lac, ledger| lac.message(&request, message, ledger))
+            .unwrap_or(false)
     }
 
     /// The fault that an event is about; `None` where it found no room.

@@ -180,7 +180,7 @@ fn what_is_missing_is_said() {
     report.findings.totals = Totals {
         events: 988,
         events_lost: 12,
-        events_late: 2,
+        events_forced: 2,
         events_unmatched: 3,
         lacs_closed: 1,
         attempts_forgotten: 4,
@@ -193,7 +193,8 @@ fn what_is_missing_is_said() {
     let mut expected = vec![
         "12 of 1,000 events were lost: attempts that may be concerned are unknown, and \
          counts are too low by what was in them.",
-        "2 events came too late to be put in order: reactions of those LACs may be wrong.",
+        "2 events could not wait for those before them: attempts that may be concerned are \
+         unknown.",
         "3 events of LACs that were not seen to ask: their requests came before the start, \
          or were lost.",
         "1 LAC was no longer followed, since the memory of 32 MiB was full; one that came \
