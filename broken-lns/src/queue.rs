@@ -108,6 +108,12 @@ pub trait Work: Send + 'static {
         None
     }
 
+    /// Called before the clock is read for what is done until [`end_turn`](Self::end_turn).
+    fn begin_turn(&mut self) {}
+
+    /// Called when all was done that is of the time that was read last.
+    fn end_turn(&mut self) {}
+
     /// Notices what was changed from outside; called between receiving a batch and its work.
     fn notice(&mut self) {}
 }
@@ -135,6 +141,14 @@ impl Work for Player {
 
     fn next_due(&self) -> Option<u64> {
         Self::next_due(self)
+    }
+
+    fn begin_turn(&mut self) {
+        Self::begin_turn(self);
+    }
+
+    fn end_turn(&mut self) {
+        Self::end_turn(self);
     }
 
     fn notice(&mut self) {
@@ -256,6 +270,7 @@ impl<W: Work> Worker<W> {
         // No more than can be sent, so that no reply has to wait.
         let room = self.socket.room();
         batch.room = room as usize;
+        self.work.begin_turn();
         let now = clock::monotonic();
         let announce = |answer| {
             if let Some(announcements) = &self.announcements {
@@ -277,6 +292,7 @@ impl<W: Work> Worker<W> {
             let counts = self.work.work(now, &mut self.umem, batch, announce);
             self.tally.add(&counts);
         }
+        self.work.end_turn();
         let queued = self.socket.send(&mut batch.replies);
         if queued > 0 || *unfinished {
             *unfinished = !self.kick()?;

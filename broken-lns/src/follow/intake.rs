@@ -1,10 +1,10 @@
 //! Where events wait, and how they are taken from there.
 
-use std::ops::Range;
 use std::sync::mpsc::Receiver;
 
 use broken_lns_ebpf::event::Event;
 
+use super::merge::{Merge, Told};
 use super::pace::Pace;
 use super::watch::Watch;
 use crate::judge::Expectations;
@@ -31,72 +31,60 @@ pub(super) struct Intake {
     pace: Pace,
     entered: Receiver<Entered>,
     kernel: Vec<Kernel>,
-    workers: Vec<WorkerEvents>,
-    batch: Batch,
+    workers: Vec<Worker>,
+    merge: Merge,
     /// The events that were known to be lost the last time.
     lost: u64,
 }
 
 /// What waits of the kernel half of one interface.
 struct Kernel {
+    source: usize,
     events: Events,
     /// How many were lost, as far as that was told the last time.
     lost: u64,
 }
 
-/// Events that were taken, and are not looked at yet.
-#[derive(Debug, Default)]
-struct Batch {
-    /// Each with the place of the beginning of its message.
-    events: Vec<(Event, Range<usize>)>,
-    octets: Vec<u8>,
+/// What waits of one worker.
+struct Worker {
+    source: usize,
+    events: WorkerEvents,
 }
 
 impl Intake {
-    /// Nothing waits yet.
-    pub(super) fn new(pace: Pace, entered: Receiver<Entered>) -> Self {
+    /// Nothing waits yet; so many octets of events may wait for others.
+    pub(super) fn new(pace: Pace, entered: Receiver<Entered>, waiting: usize) -> Self {
         Self {
             pace,
             entered,
             kernel: Vec::new(),
             workers: Vec::new(),
-            batch: Batch::default(),
+            merge: Merge::new(waiting),
             lost: 0,
         }
     }
 
     /// Takes the events of one more interface.
     pub(super) fn add(&mut self, events: Events, workers: Vec<WorkerEvents>) {
-        self.kernel.push(Kernel { events, lost: 0 });
-        self.workers.extend(workers);
+        self.kernel.push(Kernel {
+            source: self.merge.add_source(),
+            events,
+            lost: 0,
+        });
+        self.add_workers(workers);
     }
 
-    /// Takes a batch from each place and has it looked at. Returns whether there was no more.
-    pub(super) fn turn(&mut self, watch: &mut Watch) -> bool {
-        let (pace, batch) = (self.pace, &mut self.batch);
-        batch.clear();
-        // The time is read before what waits, so that whatever was told by then has been taken
-        // once there is no more.
-        let mut complete_until = pace.now();
-        let mut was_all = true;
-        let mut took = |all: bool, batch: &Batch| {
-            if !all {
-                was_all = false;
-                complete_until = complete_until.min(batch.last().unwrap_or(0));
-            }
-        };
-        for Kernel { events, .. } in &mut self.kernel {
-            let all = events.take(BATCH, |octets| {
-                if let Some((event, message)) = Event::from_octets(octets) {
-                    batch.push(pace, event, message);
-                }
-            });
-            took(all, batch);
+    fn add_workers(&mut self, workers: Vec<WorkerEvents>) {
+        for events in workers {
+            let source = self.merge.add_source();
+            self.workers.push(Worker { source, events });
         }
-        for events in &mut self.workers {
-            let all = events.take(BATCH, |event| batch.push(pace, *event, &[]));
-            took(all, batch);
-        }
+    }
+
+    /// Takes a batch from each place, where the monotonic clock said `now` before, and has those
+    /// looked at whose turn has come. Returns whether there was no more to take.
+    pub(super) fn turn(&mut self, now: u64, watch: &mut Watch) -> bool {
+        let taken = self.take(now);
         // Only now: what got lost before one of these events, and the scenario that it is of, are
         // told before it is looked at.
         for entered in self.entered.try_iter() {
@@ -109,82 +97,95 @@ impl Intake {
             watch.enter(scenario, rules, groups, expectations);
         }
         // Where nothing waited there was room, and nothing was lost since something did.
-        if !self.batch.is_empty() {
+        if taken.count > 0 {
             let lost = self.lost();
-            watch.lost(lost.saturating_sub(self.lost), pace.now());
+            watch.lost(lost.saturating_sub(self.lost), self.pace.now());
             self.lost = lost;
         }
-        for (event, message) in self.batch.each() {
-            watch.observe(event, message);
+        let pace = self.pace;
+        let settled = self.merge.hand_on(|told| observe(watch, pace, told));
+        while let Some(told) = self.merge.hand_on_excess() {
+            watch.forced(pace.now());
+            observe(watch, pace, told);
         }
-        watch.advance(complete_until);
-        was_all
+        watch.advance(pace.at(settled.min(now)));
+        taken.was_all
+    }
+
+    /// Has all looked at that was told, where nobody tells anything any more.
+    pub(super) fn finish(mut self, now: impl Fn() -> u64, watch: &mut Watch) {
+        while !self.turn(now(), watch) {}
+        while let Some(told) = self.merge.hand_on_next() {
+            observe(watch, self.pace, told);
+        }
+        watch.finish(self.pace.at(now()));
+    }
+
+    /// Takes a batch from each place, where the clock said `now` before.
+    fn take(&mut self, now: u64) -> Taken {
+        let Self {
+            kernel,
+            workers,
+            merge,
+            ..
+        } = self;
+        let mut taken = Taken {
+            count: 0,
+            was_all: true,
+        };
+        for Kernel { source, events, .. } in kernel {
+            let was_all = events.take(BATCH, |octets| {
+                if let Some((event, message)) = Event::from_octets(octets) {
+                    taken.count += 1;
+                    let message = message.into();
+                    merge.push(*source, Told { event, message });
+                }
+            });
+            if was_all && events.is_empty() {
+                merge.complete(*source, now);
+            }
+            taken.was_all &= was_all;
+        }
+        for Worker { source, events } in workers {
+            let until = events.complete_until(now);
+            let was_all = events.take(BATCH, |event| {
+                taken.count += 1;
+                let (event, message) = (*event, Box::default());
+                merge.push(*source, Told { event, message });
+            });
+            if was_all {
+                merge.complete(*source, until);
+            }
+            taken.was_all &= was_all;
+        }
+        taken
     }
 
     /// The events that are known to be lost.
     fn lost(&mut self) -> u64 {
-        for Kernel { events, lost } in &mut self.kernel {
+        for Kernel { events, lost, .. } in &mut self.kernel {
             // The kernel always tells; if it did not, the next turn would make up for it.
             *lost = events.lost().unwrap_or(*lost);
         }
-        let workers = self.workers.iter().map(WorkerEvents::lost);
+        let workers = self.workers.iter().map(|worker| worker.events.lost());
         let kernel = self.kernel.iter().map(|kernel| kernel.lost);
         kernel.chain(workers).sum()
     }
 }
 
-impl Batch {
-    fn clear(&mut self) {
-        self.events.clear();
-        self.octets.clear();
-    }
+/// What was taken at a time.
+struct Taken {
+    count: usize,
+    /// Whether there was no more.
+    was_all: bool,
+}
 
-    fn push(&mut self, pace: Pace, mut event: Event, message: &[u8]) {
-        event.time = pace.at(event.time);
-        let start = self.octets.len();
-        self.octets.extend_from_slice(message);
-        self.events.push((event, start..self.octets.len()));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-
-    /// When the last one was made.
-    fn last(&self) -> Option<u64> {
-        self.events.last().map(|(event, _)| event.time)
-    }
-
-    /// The events, each with the beginning of its message.
-    fn each(&self) -> impl Iterator<Item = (&Event, &[u8])> {
-        let events = self.events.iter();
-        events.map(|(event, place)| (event, self.octets.get(place.clone()).unwrap_or_default()))
-    }
+/// Has an event looked at, at the time of LACs.
+fn observe(watch: &mut Watch, pace: Pace, Told { mut event, message }: Told) {
+    event.time = pace.at(event.time);
+    watch.observe(&event, &message);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_gives_back_what_was_put_into_it() {
-        let event = |time: u64| {
-            let mut octets = [0; Event::LEN];
-            octets[..8].copy_from_slice(&time.to_ne_bytes());
-            Event::from_octets(&octets).expect("it is long enough").0
-        };
-        let mut batch = Batch::default();
-        assert_eq!(batch.last(), None);
-        for (time, message) in [(1, &[][..]), (2, &[7; 128]), (3, &[])] {
-            batch.push(Pace::new(1), event(time), message);
-        }
-        let taken: Vec<_> = batch
-            .each()
-            .map(|(event, rest)| (event.time, rest))
-            .collect();
-        assert_eq!(taken, [(1, &[][..]), (2, &[7; 128]), (3, &[])]);
-        assert_eq!(batch.last(), Some(3));
-        batch.clear();
-        assert!(batch.is_empty() && batch.each().count() == 0);
-    }
-}
+#[path = "tests/intake.rs"]
+mod tests;

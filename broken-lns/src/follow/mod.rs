@@ -2,10 +2,11 @@
 //! [`Tracker`](crate::track::Tracker).
 //!
 //! Nothing on the way of a frame waits for it: an event for which there is no room is lost,
-//! and counted. `intake` takes events out of where they wait, and `watch` is what they come
-//! to. A [`Follower`] is the other end, at which others ask what is known.
+//! and counted. `intake` takes events out of where they wait, `merge` puts them in order, and
+//! `watch` is what they come to. A [`Follower`] is the other end, at which others ask what is known.
 
 mod intake;
+mod merge;
 mod pace;
 mod watch;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use pace::Pace;
 pub use watch::{Known, Noticed, Watch};
 
+use crate::clock::monotonic;
 use crate::judge::Expectations;
 use crate::play::WorkerEvents;
 use crate::program::Events;
@@ -76,10 +78,10 @@ impl Follower {
         let (entered, to_enter) = channel();
         let mut watch = Watch::new(settings, pace.began());
         watch.enter(0, rules, groups, expectations);
-        let intake = Intake::new(pace, to_enter);
+        let intake = Intake::new(pace, to_enter, settings.waiting_memory());
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || follow(pace, watch, intake, &asked))?;
+            .spawn(move || follow(watch, intake, &asked))?;
         Ok(Self {
             questions,
             entered,
@@ -165,10 +167,10 @@ impl Follower {
 }
 
 /// Takes events and answers questions until nobody can ask any more.
-fn follow(pace: Pace, mut watch: Watch, mut intake: Intake, asked: &Receiver<Question>) -> Watch {
+fn follow(mut watch: Watch, mut intake: Intake, asked: &Receiver<Question>) -> Watch {
     loop {
         // While there is more to take, a question waits for a batch, and no batch for a question.
-        let pause = match intake.turn(&mut watch) {
+        let pause = match intake.turn(monotonic(), &mut watch) {
             true => INTERVAL,
             false => Duration::ZERO,
         };
@@ -178,7 +180,6 @@ fn follow(pace: Pace, mut watch: Watch, mut intake: Intake, asked: &Receiver<Que
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    while !intake.turn(&mut watch) {}
-    watch.finish(pace.now());
+    intake.finish(monotonic, &mut watch);
     watch
 }

@@ -66,14 +66,23 @@ impl Watch {
 
     pub(super) fn observe(&mut self, event: &Event, message: &[u8]) {
         self.tracker.observe(event, message);
+        self.hear();
     }
 
     pub(super) fn lost(&mut self, count: u64, now: u64) {
         self.tracker.lost(count, now);
     }
 
+    pub(super) fn forced(&mut self, now: u64) {
+        self.tracker.forced(now);
+    }
+
     pub(super) fn advance(&mut self, now: u64) {
         self.tracker.advance(now);
+        self.hear();
+    }
+
+    fn hear(&mut self) {
         for news in self.tracker.take_news() {
             hear(&mut self.judge, &mut self.latest, news);
         }

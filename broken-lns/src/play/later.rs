@@ -20,6 +20,9 @@ impl Player {
         batch: &mut Batch,
         mut announce: impl FnMut(Answer),
     ) {
+        if let Some(teller) = &self.teller {
+            teller.at(now);
+        }
         let mut out = batch.out(umem);
         // A debt is taken only with a frame in hand, so that it waits for one.
         while let Some(address) = out.take() {

@@ -9,6 +9,7 @@ mod acknowledgement;
 mod act;
 mod later;
 mod owed;
+mod progress;
 mod record;
 mod sent;
 mod tell;
@@ -114,6 +115,22 @@ impl Player {
         (player, remote)
     }
 
+    /// The clock is read next, for all that is done until [`end_turn`](Self::end_turn).
+    #[inline]
+    pub fn begin_turn(&mut self) {
+        if let Some(teller) = &self.teller {
+            teller.begin_turn();
+        }
+    }
+
+    /// Nothing is done until the next [`begin_turn`](Self::begin_turn).
+    #[inline]
+    pub fn end_turn(&mut self) {
+        if let Some(teller) = &self.teller {
+            teller.end_turn();
+        }
+    }
+
     /// Goes on to another scenario, if one was set.
     #[inline]
     pub fn notice(&mut self) {
@@ -132,6 +149,9 @@ impl Player {
         batch: &mut Batch,
         mut announce: impl FnMut(Answer),
     ) -> VerdictCounts {
+        if let Some(teller) = &self.teller {
+            teller.at(now);
+        }
         // A count of references, so that the scenario can be read while the rest changes.
         let compiled = Arc::clone(&self.acts.current.compiled);
         match compiled.only() {

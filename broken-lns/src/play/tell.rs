@@ -15,6 +15,7 @@ use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::verdict::Verdict;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::progress::Progress;
 use super::record::{Recorder, WorkerFrames};
 
 /// Events of one worker that wait to be taken, at the most. The system provides the memory as
@@ -51,6 +52,7 @@ pub(super) struct Teller {
     /// The event of the frame that the worker looks at.
     begun: Option<Event>,
     events: Producer<Event>,
+    progress: Progress,
     lost: Arc<AtomicU64>,
     recorder: Option<Recorder>,
 }
@@ -59,6 +61,7 @@ pub(super) struct Teller {
 #[derive(Debug)]
 pub struct WorkerEvents {
     told: Consumer<Event>,
+    progress: Progress,
     lost: Arc<AtomicU64>,
 }
 
@@ -75,6 +78,13 @@ impl WorkerEvents {
         false
     }
 
+    /// The time before which the worker has told everything, where the clock said `now` before
+    /// this was asked: it is known once all has been taken that waits after it. 0 where nothing is
+    /// known.
+    pub fn complete_until(&self, now: u64) -> u64 {
+        self.progress.complete_until(now)
+    }
+
     /// How many events found no room so far, since too many had not been taken.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -88,19 +98,37 @@ impl Teller {
             return None;
         }
         let (events, told) = RingBuffer::new(WAITING);
+        let progress = Progress::new();
         let (recorder, frames) = follow.capture.map(Recorder::new).unzip();
         let teller = Self {
             sample: follow.sample,
             begun: None,
             events,
+            progress: progress.clone(),
             lost: Arc::clone(lost),
             recorder,
         };
         let events = WorkerEvents {
             told,
+            progress,
             lost: Arc::clone(lost),
         };
         Some((teller, Told { events, frames }))
+    }
+
+    /// The clock is read next, for what is told until the end of the turn.
+    pub(super) fn begin_turn(&self) {
+        self.progress.begin();
+    }
+
+    /// What is told from now on is of that time or of a later one.
+    pub(super) fn at(&self, now: u64) {
+        self.progress.at(now);
+    }
+
+    /// Nothing is told until the next turn.
+    pub(super) fn end_turn(&self) {
+        self.progress.end();
     }
 
     /// Begins the event of a frame of `len` octets.
@@ -156,5 +184,12 @@ impl Teller {
         if told.is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+impl Drop for Teller {
+    /// Nobody waits for a worker that ended, however it did.
+    fn drop(&mut self) {
+        self.progress.end();
     }
 }

@@ -1,7 +1,10 @@
 //! The ring buffers in which the program tells of followed LACs, as they are read.
 
+use std::os::fd::AsFd as _;
+
 use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
 use broken_lns_ebpf::captured::Captured;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::sum;
 use crate::capture::Source;
@@ -40,6 +43,15 @@ impl Events {
     /// told them. Returns whether there were no more.
     pub fn take(&mut self, limit: usize, take: impl FnMut(&[u8])) -> bool {
         self.0.take(limit, take)
+    }
+
+    /// Whether the program has told nothing that was not taken. That there is nothing to take now
+    /// does not say so: an event that a CPU has made room for, and not written yet, keeps back
+    /// those behind it.
+    pub fn is_empty(&self) -> bool {
+        let mut ready = [PollFd::new(self.0.entries.as_fd(), PollFlags::POLLIN)];
+        // The kernel goes by the room that was taken.
+        poll(&mut ready, PollTimeout::ZERO) == Ok(0)
     }
 
     /// How many events found no room so far.

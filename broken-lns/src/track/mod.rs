@@ -5,7 +5,7 @@
 //! another LNS a failover. It follows the one before it only if that was over: answered, or
 //! never repeated any more. What two tunnels do side by side is not taken for a reaction.
 //!
-//! `tracker` puts events in order and leads each to the history of its `lac`, with its
+//! `tracker` takes events in their order and leads each to the history of its `lac`, with its
 //! attempts and its `rounds` of LNSs; what adds up over all LACs is in `fault` and `ledger`.
 //! `findings` is what comes out. None of them knows a clock: the time is an argument.
 

@@ -131,7 +131,7 @@ impl Lived {
         expect(report, "/lacs/seen", lacs)?;
         for nothing in [
             "/events/lost",
-            "/events/late",
+            "/events/forced",
             "/events/unmatched",
             "/lacs/closed",
         ] {

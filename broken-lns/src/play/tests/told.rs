@@ -259,6 +259,9 @@ fn a_tracker_makes_one_attempt_of_all_that_is_told() {
         };
         tracker.observe(&heard, &[]);
         stage.receive(now, &[&SCCRQ]);
+        for event in all(&mut events) {
+            tracker.observe(&event, &[]);
+        }
     }
     assert_eq!(stage.due(3 * SECOND).len(), 2);
     for event in all(&mut events) {

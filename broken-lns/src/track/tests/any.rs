@@ -82,7 +82,7 @@ proptest! {
         small: bool,
     ) {
         // With little more than what no LAC needs, there is room for one or two.
-        let least = Ledger::BYTES + WAITING.get() as usize * WAITING_BYTES;
+        let least = Ledger::BYTES;
         let mut tracker = Tracker::new(Settings {
             memory: if small { least + 4096 } else { 32 << 20 },
             patience: 40 * SECOND,
