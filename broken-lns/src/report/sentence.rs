@@ -209,7 +209,7 @@ pub(super) fn reason(doubt: Doubt) -> &'static str {
         Doubt::EventsLost => "events were lost",
         Doubt::OutOfMemory => "the memory was full",
         Doubt::Parallel => "several tunnels at once",
-        Doubt::Unordered => "LNSs were asked in no order, as by several tunnels at once",
+        Doubt::Unordered => "no regular order or time, as of several tunnels at once",
         Doubt::Ambiguous => "another StopCCN may be meant",
         Doubt::GroupsChanged => "the groups of LNSs changed",
         Doubt::LeftToHost => "they were left to the host",

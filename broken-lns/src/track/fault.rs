@@ -162,7 +162,10 @@ impl Fault {
 
     /// Whether its answer may end an attempt at once.
     pub(super) fn ends_at_once(&self) -> bool {
-        self.origin.rule.as_ref().is_none_or(|rule| !rule.keeps_waiting)
+        self.origin
+            .rule
+            .as_ref()
+            .is_none_or(|rule| !rule.keeps_waiting)
     }
 
     /// Whether it may treat attempts differently.

@@ -56,7 +56,7 @@ pub enum Doubt {
     OutOfMemory,
     /// The LAC had several tunnels at once, and the next attempt may follow any of them.
     Parallel,
-    /// The LAC chose among its LNSs in no order, as several tunnels at once would look.
+    /// The LAC asked its LNSs in no order, or at no regular times, as several tunnels at once do.
     Unordered,
     /// An acknowledgement came that may be for this StopCCN or for another one.
     Ambiguous,

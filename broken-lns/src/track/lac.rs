@@ -246,7 +246,8 @@ impl Lac {
         };
         let is_done =
             |attempt: &Attempt| attempt.is_over() && !attempt.gave_up() && !attempt.may_repeat(now);
-        if let Some(at) = oldest(&self.attempts, &is_done) {
+        let done = oldest(&self.attempts, &is_done);
+        if let Some(at) = done.filter(|_| self.attempts.len() >= ledger.remembered) {
             self.attempts.swap_remove(at);
         } else if self.attempts.len() < ATTEMPTS {
             self.attempts.reserve_exact(ATTEMPTS_STEP);

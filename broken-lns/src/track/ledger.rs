@@ -9,7 +9,11 @@ use super::findings::{Durations, FaultKey, News, Outcome, OverTime, Reaction, To
 use crate::scenario::Groups;
 
 /// News that wait to be fetched; the oldest are left out at the bound.
-pub(super) const NEWS: usize = 32_768;
+pub(super) const NEWS: usize = 8_192;
+/// Attempts of a LAC that are remembered when they are over, where there is room for that, and
+/// where there is not.
+const REMEMBERED: usize = 32;
+const REMEMBERED_AT_LEAST: usize = 6;
 /// Steps of the attempts over time; at the bound two become one.
 const STEPS: usize = 1024;
 /// Scenarios that are known whatever their size, since events of one come for a moment after
@@ -35,6 +39,8 @@ pub(super) struct Ledger {
     pub(super) lost_until: Option<u64>,
     /// Nanoseconds of quiet after which a LAC has given up.
     pub(super) patience: u64,
+    /// Attempts of a LAC that are remembered when they are over.
+    pub(super) remembered: usize,
 }
 
 /// What is known of a scenario.
@@ -66,7 +72,17 @@ impl Ledger {
             news: VecDeque::new(),
             lost_until: None,
             patience,
+            remembered: REMEMBERED,
         }
+    }
+
+    /// Has attempts that are over remembered for long or not: while there `is_room`, more of what
+    /// was told of them can be withdrawn.
+    pub(super) fn remember(&mut self, is_room: bool) {
+        self.remembered = match is_room {
+            true => REMEMBERED,
+            false => REMEMBERED_AT_LEAST,
+        };
     }
 
     pub(super) fn enter(&mut self, number: u32, rules: Vec<Rule>, groups: Groups) {

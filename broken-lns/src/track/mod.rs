@@ -10,6 +10,7 @@
 //! `findings` is what comes out. None of them knows a clock: the time is an argument.
 
 mod attempt;
+mod delays;
 mod distribution;
 mod fault;
 pub mod findings;

@@ -20,8 +20,8 @@ use super::findings::{
 use super::lac::{Lac, Message};
 use super::ledger::Ledger;
 use super::message;
-use crate::lru::Lru;
 use crate::lac_identity::{self, Identity};
+use crate::lru::Lru;
 use crate::scenario::Groups;
 
 /// How a [`Tracker`] works.
@@ -136,6 +136,8 @@ impl Tracker {
             None => false,
         };
         self.ledger.totals.events_unmatched += u64::from(!fits);
+        self.ledger
+            .remember(self.memory() < self.settings.memory / 2);
         while self.memory() > self.settings.memory && self.table.len() > 1 {
             self.close_oldest();
         }
@@ -379,7 +381,10 @@ impl Tracker {
         let before = lac.heap_bytes();
         let result = change(lac, &mut self.ledger);
         self.lac_bytes = (self.lac_bytes + lac.heap_bytes()).saturating_sub(before);
-        if let Some(deadline) = lac.deadline(self.settings.patience)
+        // Nothing is due earlier than that because of something that happens now.
+        let earliest = self.seen.saturating_add(Lac::LEAST_DELAY);
+        if lac.alarm.is_none_or(|alarm| alarm > earliest)
+            && let Some(deadline) = lac.deadline(self.settings.patience)
             && lac.alarm.is_none_or(|alarm| deadline < alarm)
         {
             lac.alarm = Some(deadline);

@@ -58,7 +58,7 @@ fn what_is_unknown_is_said_with_its_reason() {
              1 attempt unknown: events were lost, \
              1 attempt unknown: the memory was full, \
              1 attempt unknown: several tunnels at once, \
-             1 attempt unknown: LNSs were asked in no order, as by several tunnels at once, \
+             1 attempt unknown: no regular order or time, as of several tunnels at once, \
              1 attempt unknown: another StopCCN may be meant, \
              1 attempt unknown: the groups of LNSs changed, \
              1 attempt unknown: they were left to the host"]

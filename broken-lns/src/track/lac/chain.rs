@@ -25,6 +25,8 @@ pub(super) struct Chain {
     pub(super) key: Key,
     /// Why the next attempt may not follow the last one.
     pub(super) doubt: Option<Doubt>,
+    /// Kinds of next attempts that came at no regular times.
+    pub(super) irregular: u8,
     /// When its last attempt began.
     pub(super) newest: u64,
     /// When the LAC said something of it last.
@@ -42,6 +44,7 @@ impl Chain {
         Self {
             key,
             doubt: None,
+            irregular: 0,
             newest: 0,
             active: 0,
             rounds: Rounds::default(),
@@ -61,9 +64,9 @@ impl Chain {
     }
 
     /// Whether each of its tunnels keeps a port of its own over several attempts. Ports that are
-    /// chosen anew each time meet by chance only.
+    /// chosen anew each time meet by chance only, and a single port tells nothing.
     pub(super) fn keeps_ports(&self) -> bool {
-        self.ports_again >= PORTS_SEEN && self.ports_again >= self.ports_new
+        self.ports_new > 1 && self.ports_again >= PORTS_SEEN && self.ports_again >= self.ports_new
     }
 
     /// Notes that several tunnels use a port at once.

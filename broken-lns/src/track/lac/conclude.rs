@@ -17,6 +17,9 @@ const CONFIRMED_AFTER: u64 = 10_000_000_000;
 const ACKNOWLEDGED_WITHIN: u64 = 1_000_000_000;
 
 impl Lac {
+    /// Nanoseconds from anything that happens until something has to be concluded because of it.
+    pub(in crate::track) const LEAST_DELAY: u64 = CONFIRMED_AFTER;
+
     /// When there is something to conclude, if nothing is heard before.
     pub(in crate::track) fn deadline(&self, patience: u64) -> Option<u64> {
         self.attempts

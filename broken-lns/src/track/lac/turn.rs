@@ -6,10 +6,15 @@ use super::certainty::Ending;
 use super::conclude::may_miss;
 use super::{Lac, is_at, key};
 use crate::track::attempt::{Attempt, Request};
+use crate::track::delays::Regularity;
 use crate::track::fault::FaultId;
 use crate::track::findings::Doubt;
 use crate::track::ledger::Ledger;
 use crate::track::runs::Runs;
+
+/// Kinds of next attempts of a chain that come at no regular times before all are doubted: one
+/// may be what follows when somebody dials again.
+const IRREGULAR: u8 = 2;
 
 impl Lac {
     /// What was told to be given up was not.
@@ -44,6 +49,7 @@ impl Lac {
         };
         let (fault, stays) = (last.fault, is_at(last, request.lns, ledger));
         let varies = ledger.varies(fault) || !last.decided;
+        let is_incomplete = is_incomplete || may_miss(last, ledger);
         let Some(of) = self.chains.get_mut(usize::from(chain)) else {
             return;
         };
@@ -62,6 +68,8 @@ impl Lac {
 
     /// Has the LAC leave the attempt that the new one follows.
     pub(super) fn leave(&mut self, chain: u16, request: &Request, ledger: &mut Ledger) {
+        // What is seen of an attempt that may miss something says nothing of others.
+        self.leave_incomplete(chain, request, ledger);
         let mut several = false;
         let mut first_open = None;
         for (at, attempt) in self.attempts.iter().enumerate() {
@@ -84,6 +92,19 @@ impl Lac {
                 }
             }
             Some(doubt) => self.leave_several(chain, request, doubt, ledger),
+        }
+    }
+
+    /// Has it leave the attempts of which events may be lost.
+    fn leave_incomplete(&mut self, chain: u16, request: &Request, ledger: &mut Ledger) {
+        for at in 0..self.attempts.len() {
+            let attempt = self.attempts.get(at);
+            let is_incomplete = attempt.is_some_and(|attempt| {
+                attempt.chain == chain && attempt.is_open() && may_miss(attempt, ledger)
+            });
+            if is_incomplete {
+                self.leave_for(at, request, Some(Doubt::EventsLost), false, ledger);
+            }
         }
     }
 
@@ -143,7 +164,9 @@ impl Lac {
     fn returns_to_port(&self, chain: u16, request: &Request, ledger: &Ledger) -> bool {
         let same = || {
             let attempts = self.attempts.iter();
-            attempts.filter(|it| it.chain == chain && is_at(it, request.lns, ledger))
+            attempts.filter(|it| {
+                it.chain == chain && is_at(it, request.lns, ledger) && !may_miss(it, ledger)
+            })
         };
         let from_port = same().filter(|attempt| attempt.port == request.port);
         let Some(before) = from_port.map(|attempt| attempt.began).max() else {
@@ -218,6 +241,10 @@ impl Lac {
         let Some(attempt) = self.attempts.get(at).filter(|attempt| attempt.is_left()) else {
             return;
         };
+        if may_miss(attempt, ledger) {
+            self.doubt_attempt(at, Doubt::EventsLost, ledger);
+            return;
+        }
         let (chain, port, is_linked) = (attempt.chain, attempt.port, attempt.is_linked);
         if is_linked {
             if let Some(of) = self.chains.get_mut(usize::from(chain)) {
@@ -252,15 +279,66 @@ impl Lac {
             false => attempt.last,
         };
         let (fault, chain) = (attempt.fault, attempt.chain);
+        // A LAC that acknowledges late also goes on late.
+        let acknowledged = attempt.round_trip.map_or(0, NonZeroU64::get);
+        let delay = request.time.saturating_sub(attempt.since() + acknowledged);
         // An answer may be among what was lost.
         let is_known = doubt.is_none()
             && !is_linked
             && attempt.decided
             && !may_miss(attempt, ledger)
             && !ledger.changed_groups(fault);
+        if is_known && !ledger.varies(fault) {
+            self.compare_delays(at, delay, ledger);
+        }
+        let is_known = is_known && self.attempts.get(at).is_some_and(|it| it.doubt.is_none());
         let elsewhere = is_known && key(fault, ledger).is_some_and(|key| key.lns != request.lns);
         if elsewhere && let Some(visit) = self.visit_mut(fault, chain) {
             visit.left = NonZeroU64::new(since);
+        }
+    }
+
+    /// Compares how long the LAC took from an attempt to the next one with how long it took
+    /// before. What was told of these is taken back where that is not regular.
+    fn compare_delays(&mut self, at: usize, delay: u64, ledger: &mut Ledger) {
+        let Some(attempt) = self.attempts.get(at) else {
+            return;
+        };
+        let stays = |attempt: &Attempt| {
+            let lns = |fault| key(fault, ledger).map(|key| key.lns);
+            lns(attempt.fault) == lns(attempt.left_for)
+        };
+        let (fault, chain, is_same) = (attempt.fault, attempt.chain, stays(attempt));
+        let alike: Vec<usize> = (0..self.attempts.len())
+            .filter(|at| {
+                let attempt = self.attempts.get(*at);
+                attempt.is_some_and(|it| {
+                    it.is_left()
+                        && (it.fault, it.chain) == (fault, chain)
+                        && stays(it) == is_same
+                        && !it.is_linked
+                })
+            })
+            .collect();
+        let Some(visit) = self.visit_mut(fault, chain) else {
+            return;
+        };
+        let regularity = visit.delays[usize::from(!is_same)].add(delay);
+        if regularity == Regularity::Regular {
+            return;
+        }
+        if !is_same {
+            visit.left = None;
+        }
+        if let (Regularity::Ends, Some(of)) = (regularity, self.chains.get_mut(usize::from(chain)))
+        {
+            of.irregular += 1;
+            if of.irregular >= IRREGULAR {
+                self.doubt(chain, Doubt::Unordered, ledger);
+            }
+        }
+        for at in alike {
+            self.doubt_attempt(at, Doubt::Unordered, ledger);
         }
     }
 

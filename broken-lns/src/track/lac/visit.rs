@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 
 use super::key;
+use crate::track::delays::Delays;
 use crate::track::fault::FaultId;
 use crate::track::findings::{Conclusion, Outcome, VisitFindings};
 use crate::track::ledger::Ledger;
@@ -27,6 +28,8 @@ pub(super) struct Visit {
     pub(super) last: Option<Conclusion>,
     /// How many attempts in a row met it.
     pub(super) runs: Lengths,
+    /// How long it took to the next attempt at the same LNS, and at another one.
+    pub(super) delays: [Delays; 2],
     /// From when it turned to another LNS, until it comes back.
     pub(super) left: Option<NonZeroU64>,
     pub(super) lockout: Option<NonZeroU64>,
@@ -51,6 +54,7 @@ impl Visit {
             unknown: 0,
             last: None,
             runs: Lengths::default(),
+            delays: [Delays::default(); 2],
             left: None,
             lockout: None,
             next_after: None,
