@@ -31,7 +31,7 @@ pub use self::judgement::{
 };
 use self::measure::Found;
 use crate::scenario::expect::Terms;
-use crate::scenario::{Expectation, Place, Prefix, Scenario, Treatment};
+use crate::scenario::{Expectation, LacName, Place, Prefix, Scenario, Treatment};
 use crate::track::findings::{FaultKey, Outcome};
 
 /// Expectations that there is room for: those of the largest scenario.
@@ -79,6 +79,7 @@ struct Expected {
     place: Option<Place>,
     lns: Vec<Prefix>,
     lac: Vec<Prefix>,
+    lac_name: Option<LacName>,
     treatment: Treatment,
     expectation: Expectation,
 }
@@ -93,6 +94,7 @@ impl Expectations {
                 place: of.place,
                 lns: of.lns.to_vec(),
                 lac: of.lac.to_vec(),
+                lac_name: of.lac_name.cloned(),
                 treatment: of.treatment.clone(),
                 expectation: of.expect?.clone(),
             })
@@ -174,10 +176,11 @@ impl Judge {
             place: line,
             lns,
             lac,
+            lac_name,
             treatment,
             expectation,
         } = expected;
-        let identity = format!("{lns:?} {lac:?} {treatment} {expectation}");
+        let identity = format!("{lns:?} {lac:?} {lac_name:?} {treatment} {expectation}");
         if let Some(place) = self.places.get(&identity) {
             return Some(*place);
         }
@@ -194,6 +197,7 @@ impl Judge {
             place: line,
             lns,
             lac,
+            lac_name,
             treatment,
             expectation,
             attempts: Attempts::default(),
