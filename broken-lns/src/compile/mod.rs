@@ -16,6 +16,8 @@ use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::wire::ipv6::{self, Address};
 use broken_lns_ebpf::wire::{l2tp, udp};
 
+pub use names::Found;
+
 use crate::decide::{LeafId, Plan, PlanError, TreatmentId};
 use crate::garble::garble;
 use crate::refusal::{Refusal, RefusalError};
@@ -56,28 +58,6 @@ pub struct Rule {
     pub needs_redirect: Option<&'static str>,
     /// Whether it may be met only once a worker looked at the name of the LAC.
     pub is_by_name: bool,
-}
-
-/// The rule that a request meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Which one it is.
-    pub rule: RuleId,
-    /// Whether the name of the LAC decided on it.
-    pub is_by_name: bool,
-    /// Whether the rule is for LACs of that name only.
-    pub is_named: bool,
-}
-
-impl Found {
-    /// One that is found by addresses alone.
-    const fn by_address(rule: RuleId) -> Self {
-        Self {
-            rule,
-            is_by_name: false,
-            is_named: false,
-        }
-    }
 }
 
 /// The number of a rule: 0 for the default, then in the order of the file.
@@ -244,35 +224,6 @@ impl Compiled {
             Some(link) => self.rule_by_name(link, host_name()),
             None => Found::by_address(RuleId(choice)),
         }
-    }
-
-    /// The rule for a LAC of that name, or without one.
-    fn rule_by_name<'c>(&'c self, mut link: &'c Link, host_name: Option<&[u8]>) -> Found {
-        loop {
-            let named = host_name.and_then(|name| link.find(name));
-            let (rule, is_named) = match (named, link.otherwise) {
-                (Some(rule), _) => (rule, true),
-                (None, otherwise) => match self.link(otherwise) {
-                    Some(outer) => {
-                        link = outer;
-                        continue;
-                    }
-                    None => (RuleId(otherwise.0), false),
-                },
-            };
-            return Found {
-                rule,
-                is_by_name: true,
-                is_named,
-            };
-        }
-    }
-
-    /// The link that is chosen; `None` where it is a rule.
-    #[inline]
-    fn link(&self, choice: Choice) -> Option<&Link> {
-        let link = (choice.0 as usize).checked_sub(self.rules.len())?;
-        self.links.get(link)
     }
 
     /// A rule; `None` where it is of another scenario.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::RuleId;
+use super::{Compiled, RuleId};
 use crate::scenario::{LacName, LacRule, Prefix};
 
 /// What decides by the name among rules whose addresses are the same.
@@ -32,6 +32,63 @@ impl Link {
     /// The rules by name.
     pub(super) fn rules(&self) -> impl Iterator<Item = RuleId> {
         self.named.iter().map(|(_, rule)| *rule)
+    }
+}
+
+/// The rule that a request meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Which one it is.
+    pub rule: RuleId,
+    /// Whether the name of the LAC decided on it.
+    pub is_by_name: bool,
+    /// Whether the rule is for LACs of that name only.
+    pub is_named: bool,
+}
+
+impl Found {
+    /// One that is found by addresses alone.
+    pub(super) const fn by_address(rule: RuleId) -> Self {
+        Self {
+            rule,
+            is_by_name: false,
+            is_named: false,
+        }
+    }
+}
+
+impl Compiled {
+    /// The rule for a LAC of that name, or without one.
+    pub(super) fn rule_by_name<'c>(
+        &'c self,
+        mut link: &'c Link,
+        host_name: Option<&[u8]>,
+    ) -> Found {
+        loop {
+            let named = host_name.and_then(|name| link.find(name));
+            let (rule, is_named) = match (named, link.otherwise) {
+                (Some(rule), _) => (rule, true),
+                (None, otherwise) => match self.link(otherwise) {
+                    Some(outer) => {
+                        link = outer;
+                        continue;
+                    }
+                    None => (RuleId(otherwise.0), false),
+                },
+            };
+            return Found {
+                rule,
+                is_by_name: true,
+                is_named,
+            };
+        }
+    }
+
+    /// The link that is chosen; `None` where it is a rule.
+    #[inline]
+    pub(super) fn link(&self, choice: Choice) -> Option<&Link> {
+        let link = (choice.0 as usize).checked_sub(self.rules.len())?;
+        self.links.get(link)
     }
 }
 
