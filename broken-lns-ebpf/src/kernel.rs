@@ -28,7 +28,7 @@ use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::verifier::{pin, reread};
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use lookup::{Asked, Place};
-use tell::{Begun, listen, tell};
+use tell::{Begun, listen, met, tell};
 
 #[map]
 static TEMPLATES: Array<Template> = Array::with_max_entries(2 * maps::MAX_TEMPLATES, 0);
@@ -164,7 +164,8 @@ fn look(frame: Frame<'_>, layers: Layers, active: Active, place: &mut Place) -> 
     !active.leaves()
         || found.rule().is_none_or(|rule| {
             !(rule.leaves.include(Leaves::ALL)
-                || rule.leaves.include(Leaves::HEALED) && lookup::is_marked(bank, &parties, 0))
+                || rule.leaves.include(Leaves::HEALED)
+                    && lookup::marked(bank, &parties, 0).is_some())
         })
 }
 
@@ -206,8 +207,14 @@ fn treat(context: &XdpContext, place: Place, sccrq: Sccrq) -> Result<Reply, End>
         lookup::count(bank, rule.number);
         Err(End::Verdict(verdict))
     };
-    if matches!(step.course(), Course::Pass) || is_marked(bank, rule, &asked) {
+    if matches!(step.course(), Course::Pass) {
         return ends(Verdict::Passed);
+    }
+    if let Some(rule) = marked(bank, rule, &asked) {
+        // The worker knew the rule, which the addresses alone may not tell.
+        met(rule);
+        lookup::count(bank, rule);
+        return Err(End::Verdict(Verdict::Passed));
     }
     if is_on_path(Path::Redirect) {
         return Err(hand_over(context));
@@ -239,13 +246,13 @@ fn treat(context: &XdpContext, place: Place, sccrq: Sccrq) -> Result<Reply, End>
     })
 }
 
-/// Whether a worker left the request to the host.
+/// The number of the rule by which a worker left the request to the host, if one did.
 #[inline(always)]
-fn is_marked(bank: Bank, rule: &Rule, asked: &Asked<'_>) -> bool {
-    rule.leaves.include(Leaves::MARKED)
-        && asked
-            .parties()
-            .is_some_and(|parties| lookup::is_marked(bank, &parties, asked.sccrq.tunnel_id))
+fn marked(bank: Bank, rule: &Rule, asked: &Asked<'_>) -> Option<u32> {
+    if !rule.leaves.include(Leaves::MARKED) {
+        return None;
+    }
+    lookup::marked(bank, &asked.parties()?, asked.sccrq.tunnel_id)
 }
 
 /// Turns the frame into the reply, or says how it ended otherwise.

@@ -26,6 +26,8 @@ pub struct Pair {
     pub lac: Address,
     /// The virtual LNS.
     pub lns: Address,
+    /// A hash of the LAC's name, where its rule is for that; otherwise 0.
+    pub name: u64,
 }
 
 /// What all transmissions of one SCCRQ have in common.
@@ -208,6 +210,7 @@ mod tests {
     const PAIR: Pair = Pair {
         lac: [0x0100_000a, 0],
         lns: [0x0102_00c0, 0],
+        name: 0,
     };
 
     fn attempts(capacity: u32) -> Attempts {

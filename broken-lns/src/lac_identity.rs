@@ -72,11 +72,19 @@ pub fn read(message: &[u8]) -> Identity {
     identity
 }
 
-/// The first octets of the Host Name in a whole message; `None` where it has none, or hides it.
+/// The first octets of the Host Name in a whole message, [`NAME_MAX`] at the most; `None` where it
+/// has none, or hides it.
 pub fn host_name(message: &[u8]) -> Option<&[u8]> {
     let mut avps = avps(message);
     let avp = avps.find(|avp| avp.attribute == l2tp::HOST_NAME)?;
     avp.start(NAME_MAX)
+}
+
+/// A hash of a name.
+pub(crate) fn hash(name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(name);
+    hasher.finish()
 }
 
 /// The attributes that were there, of the first 16.

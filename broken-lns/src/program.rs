@@ -151,17 +151,18 @@ struct MarkKey(Mark);
 unsafe impl Pod for MarkKey {}
 
 /// What workers decided to leave to the host, as one of them reaches it.
-pub struct Marks(HashMap<MapData, MarkKey, u8>);
+pub struct Marks(HashMap<MapData, MarkKey, u32>);
 
 impl Marks {
-    /// Has the kernel half leave to the host what the mark says. At the bound it forgets the
+    /// Has the kernel half leave to the host what the mark says, by the rule of that number. At
+    /// the bound it forgets the
     /// mark that was not looked for the longest.
     ///
     /// # Errors
     ///
     /// Those of the kernel.
-    pub fn set(&mut self, mark: &Mark) -> Result<(), MapError> {
-        self.0.insert(MarkKey(*mark), 1, 0)
+    pub fn set(&mut self, mark: &Mark, rule: u32) -> Result<(), MapError> {
+        self.0.insert(MarkKey(*mark), rule, 0)
     }
 }
 

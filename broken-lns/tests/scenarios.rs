@@ -175,7 +175,7 @@ fn at<'s>(scenario: &'s Scenario, lns: &str) -> &'s Treatment {
     } else {
         "2001:db8:ffff::7"
     };
-    scenario.treatment(lns, lac.parse().expect(lac))
+    scenario.treatment(lns, lac.parse().expect(lac), None)
 }
 
 fn broken_lns(arguments: &[&str]) -> Output {

@@ -48,6 +48,14 @@ pub(super) fn keep_request(context: &XdpContext, scenario: u32, rule: u32) {
     }
 }
 
+/// Notes by which rule the request is treated that was kept.
+#[inline(always)]
+pub(super) fn note_rule(rule: u32) {
+    if CAPTURE.load() != 0 {
+        with_kept(Direction::Request as u32, |kept| kept.captured.rule = rule);
+    }
+}
+
 /// Puts out the request that was kept, and the reply that its frame has become.
 #[inline(always)]
 pub(super) fn put_out(context: &XdpContext, verdict: Verdict) {

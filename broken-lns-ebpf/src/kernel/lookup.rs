@@ -27,7 +27,7 @@ static RANGES_V4: Array<Range<KeyV4>> = Array::with_max_entries(2 * MAX_RANGES, 
 #[map]
 static RANGES_V6: Array<Range<KeyV6>> = Array::with_max_entries(2 * MAX_RANGES, 0);
 #[map]
-static MARKS: LruHashMap<Mark, u8> = LruHashMap::with_max_entries(maps::MAX_MARKS, 0);
+static MARKS: LruHashMap<Mark, u32> = LruHashMap::with_max_entries(maps::MAX_MARKS, 0);
 #[map]
 static HITS: PerCpuArray<u64> = PerCpuArray::with_max_entries(2 * maps::MAX_RULES, 0);
 
@@ -141,19 +141,19 @@ pub(super) fn scenario(bank: Bank) -> Option<&'static Scenario> {
     SCENARIOS.get(bank.entry(0, 1))
 }
 
-/// Whether a worker marked the request, or with the tunnel id 0 all that the LAC sends.
+/// The number of the rule by which a worker marked the request, or with the tunnel id 0 all that
+/// the LAC sends.
 #[inline(always)]
-pub(super) fn is_marked(bank: Bank, parties: &Parties, tunnel_id: u16) -> bool {
-    let Some(scenario) = scenario(bank) else {
-        return false;
-    };
+pub(super) fn marked(bank: Bank, parties: &Parties, tunnel_id: u16) -> Option<u32> {
     let mark = Mark {
         lac: parties.lac,
         lns: parties.lns,
-        scenario: scenario.number,
+        scenario: scenario(bank)?.number,
         tunnel_id: tunnel_id.into(),
     };
-    MARKS.get_ptr(mark).is_some()
+    let rule = MARKS.get_ptr(mark)?;
+    // SAFETY: the pointer is that of an entry of the map, and a number is read as a whole.
+    Some(unsafe { rule.read_volatile() })
 }
 
 /// What a decision depends on. Who asks whom is read when it is needed, which is rare.

@@ -83,6 +83,27 @@ pub(super) fn tell(context: &XdpContext, begun: Begun, end: &End) {
     }
 }
 
+/// Notes by which rule the request is treated whose event was begun, if one was.
+#[inline(always)]
+pub(super) fn met(rule: u32) {
+    if SAMPLE.load() != 0 {
+        note_rule(rule);
+    }
+}
+
+/// Puts the number of another rule into the event that was begun last, and into what is captured.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn note_rule(rule: u32) -> u32 {
+    if let Some(told) = TOLD.get_ptr_mut(0) {
+        // SAFETY: the value belongs to this CPU, and the program is not preempted by itself.
+        let told = unsafe { &mut *told };
+        told.event.rule = rule;
+    }
+    capture::note_rule(rule);
+    0
+}
+
 /// Notes what is heard, before the frame changes. `layers` and `place` are the numbers of theirs.
 #[unsafe(no_mangle)]
 #[inline(never)]

@@ -3,6 +3,7 @@
 //!
 //! A compiled scenario never changes, and is shared by all that play it.
 
+mod names;
 mod ranges;
 pub(crate) mod rules;
 
@@ -15,11 +16,14 @@ use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::wire::ipv6::{self, Address};
 use broken_lns_ebpf::wire::{l2tp, udp};
 
+pub use names::Found;
+
 use crate::decide::{LeafId, Plan, PlanError, TreatmentId};
 use crate::garble::garble;
 use crate::refusal::{Refusal, RefusalError};
-use crate::scenario::{Fault, Place, Scenario, Treatment};
+use crate::scenario::{AnyRule, Fault, Place, Scenario, Treatment};
 use crate::unreachable::Unreachable;
+use names::{Choice, Link};
 use ranges::Table;
 use rules::KernelRules;
 
@@ -31,6 +35,8 @@ pub struct Compiled {
     lns: Table,
     entries: Vec<Entry>,
     rules: Vec<Rule>,
+    /// What decides by the name of a LAC.
+    links: Vec<Link>,
     /// The reply of each leaf of the plan.
     replies: Vec<Reply>,
     templates: Vec<Template>,
@@ -47,8 +53,11 @@ pub struct Rule {
     pub place: Option<Place>,
     /// The treatment that the plan has for it.
     pub treatment: TreatmentId,
-    /// What in it takes time or memory, so that only a worker can do it.
+    /// What in it takes time or memory, or a look at the name of the LAC, so that only a worker
+    /// can do it.
     pub needs_redirect: Option<&'static str>,
+    /// Whether it may be met only once a worker looked at the name of the LAC.
+    pub is_by_name: bool,
 }
 
 /// The number of a rule: 0 for the default, then in the order of the file.
@@ -145,7 +154,7 @@ pub fn rule_name(place: Option<Place>) -> String {
 #[derive(Clone, Debug)]
 struct Entry {
     own: RuleId,
-    /// The rule for each LAC that has one of its own there.
+    /// The [`Choice`] for each LAC that has one of its own there.
     lacs: Option<Table>,
 }
 
@@ -165,14 +174,15 @@ impl Compiled {
             lns: Table::default(),
             entries: Vec::with_capacity(scenario.rules.len()),
             rules: Vec::new(),
+            links: Vec::new(),
             replies: Vec::new(),
             templates: Vec::new(),
             origins: Vec::new(),
             kernel_rules: KernelRules::default(),
         };
         let mut known = HashMap::new();
-        for (place, treatment) in scenario.treatments() {
-            compiled.add_rule(place, treatment, scenario, &mut known)?;
+        for rule in scenario.in_order() {
+            compiled.add_rule(rule, scenario, &mut known)?;
         }
         compiled.add_entries(scenario);
         compiled.kernel_rules = KernelRules::new(&compiled)?;
@@ -191,16 +201,29 @@ impl Compiled {
     }
 
     /// The rule for that LAC at that LNS: by the longest prefix of an LNS, and in it by the
-    /// longest prefix of a LAC. Addresses are in memory order; an IPv4 address is the first word.
+    /// longest prefix of a LAC, where rules with a matching name come before the one without.
+    /// Addresses are in memory order; an IPv4 address is the first word. `host_name` is asked for
+    /// the name of the LAC where that matters.
     #[inline]
-    pub fn rule_for(&self, version: IpVersion, lns: Address, lac: Address) -> RuleId {
+    pub fn rule_for<'m>(
+        &self,
+        version: IpVersion,
+        lns: Address,
+        lac: Address,
+        host_name: impl FnOnce() -> Option<&'m [u8]>,
+    ) -> Found {
         let entry = self.lns.find(version, lns);
         let Some(entry) = entry.and_then(|entry| self.entries.get(entry as usize)) else {
-            return RuleId::DEFAULT;
+            return Found::by_address(RuleId::DEFAULT);
         };
         let lacs = entry.lacs.as_ref();
-        let rule = lacs.and_then(|table| table.find(version, lac));
-        rule.map_or(entry.own, RuleId)
+        let Some(choice) = lacs.and_then(|table| table.find(version, lac)) else {
+            return Found::by_address(entry.own);
+        };
+        match self.link(Choice(choice)) {
+            Some(link) => self.rule_by_name(link, host_name()),
+            None => Found::by_address(RuleId(choice)),
+        }
     }
 
     /// A rule; `None` where it is of another scenario.
@@ -257,6 +280,15 @@ impl Compiled {
         })
     }
 
+    /// The first rule that can come to `pass`, but only by a worker.
+    pub fn passes_late(&self) -> Option<&Rule> {
+        let mut rules = self.rules.iter();
+        rules.find(|rule| {
+            let is_late = rule.is_by_name || rule.needs_redirect.is_some();
+            is_late && rules::rule_can_pass(self, rule)
+        })
+    }
+
     /// Whether the attempts of LACs are counted.
     pub fn counts_attempts(&self) -> bool {
         self.rules
@@ -297,16 +329,16 @@ impl Compiled {
 
     fn add_rule(
         &mut self,
-        place: Option<Place>,
-        treatment: &Treatment,
+        rule: AnyRule<'_>,
         scenario: &Scenario,
         known: &mut HashMap<String, u32>,
     ) -> Result<(), CompileError> {
         let id = RuleId(index(&self.rules)?);
         self.rules.push(Rule {
-            place,
-            treatment: self.plan.add(treatment)?,
-            needs_redirect: treatment.needs_redirect(),
+            place: rule.place,
+            treatment: self.plan.add(rule.treatment)?,
+            needs_redirect: rule.needs_redirect(),
+            is_by_name: false,
         });
         let faults = self.plan.faults().iter().skip(self.replies.len());
         for fault in faults.cloned().collect::<Vec<_>>() {
@@ -396,15 +428,23 @@ impl Compiled {
         };
         for rule in &scenario.rules {
             let own = rule.treatment.as_ref().map_or(0, |_| number());
-            let lacs = rule.lacs.iter().flat_map(|lac| {
-                let id = number();
-                lac.prefixes.iter().map(move |prefix| (*prefix, id))
-            });
-            let lacs: Vec<_> = lacs.collect();
+            let own = RuleId(own);
+            let lacs = rule.lacs.iter().map(|lac| (lac, RuleId(number())));
+            let (first, links) = (self.rules.len(), &mut self.links);
+            let choices = names::choices(lacs, own, first, links);
             self.entries.push(Entry {
-                own: RuleId(own),
-                lacs: (!lacs.is_empty()).then(|| Table::new(lacs)),
+                own,
+                lacs: (!choices.is_empty()).then(|| Table::new(choices)),
             });
+        }
+        for link in &self.links {
+            // Those of a link that this one leads to are met there.
+            let otherwise = Some(RuleId(link.otherwise.0));
+            for rule in link.rules().chain(otherwise) {
+                if let Some(rule) = self.rules.get_mut(rule.index()) {
+                    rule.is_by_name = true;
+                }
+            }
         }
         let entries = scenario.rules.iter().zip(0..);
         self.lns = Table::new(entries.flat_map(|(rule, entry)| {

@@ -14,8 +14,8 @@ use crate::decide::{Leaf, LeafId, Node, NodeId};
 pub(crate) struct KernelRules {
     /// What all rules have in common, without its number.
     pub(crate) scenario: Scenario,
-    /// The default, then the rules by their numbers, then those of LNSs that have rules for
-    /// LACs.
+    /// The default, then the rules by their numbers, then what is decided by the name of a LAC,
+    /// then the rules of LNSs that have rules for LACs.
     pub(crate) rules: Vec<Rule>,
     pub(crate) steps: Vec<Step>,
     /// Where the ranges are by the first bits of an LNS; empty where no LNS has an IPv4 address.
@@ -45,6 +45,7 @@ impl KernelRules {
             let rule = this.rule(compiled, id);
             this.rules.push(rule);
         }
+        this.add_links(compiled);
         this.add_lns(compiled)?;
         for (what, len, limit) in [
             ("rules", this.rules.len(), maps::MAX_RULE_ENTRIES),
@@ -66,6 +67,31 @@ impl KernelRules {
             has_rules: self.scenario.has_v4 != 0 || self.scenario.lns_v6.count != 0,
             leaves: self.rules.iter().any(|rule| rule.leaves.is_any()),
             is_plain: matches!(self.rules.as_slice(), [default] if default.step == plain),
+        }
+    }
+
+    /// Hands the requests to a worker on which the name of the LAC decides.
+    ///
+    /// Other messages do not tell the name, so that none of the rules that are among the choice
+    /// decides on them alone: where one of them can pass, all these messages are left to the host.
+    fn add_links(&mut self, compiled: &Compiled) {
+        for link in &compiled.links {
+            // What it leads to was there before.
+            let otherwise = self.rules.get(link.otherwise.0 as usize);
+            let (number, otherwise) =
+                otherwise.map_or((0, Leaves::NOTHING), |rule| (rule.number, rule.leaves));
+            let mut named = link.rules().filter_map(|id| compiled.rule(id));
+            let can_pass = otherwise.is_any() || named.any(|rule| rule_can_pass(compiled, rule));
+            self.rules.push(Rule {
+                step: Step::new(Course::Redirect, 0),
+                lacs_v4: Slice::default(),
+                lacs_v6: Slice::default(),
+                number,
+                leaves: match can_pass {
+                    true => Leaves::OTHERS.and(Leaves::MARKED),
+                    false => Leaves::NOTHING,
+                },
+            });
         }
     }
 
@@ -188,6 +214,12 @@ fn step_of_leaf(compiled: &Compiled, id: LeafId) -> Step {
         }
     };
     Step::new(course, loss)
+}
+
+/// Whether a rule can come to `pass`.
+pub(super) fn rule_can_pass(compiled: &Compiled, rule: &super::Rule) -> bool {
+    let mut roots = compiled.plan.roots(rule.treatment).iter();
+    roots.any(|root| can_pass(compiled, *root))
 }
 
 /// Whether a node can lead to `pass`.

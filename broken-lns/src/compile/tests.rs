@@ -5,7 +5,7 @@ use broken_lns_ebpf::rules::{Course, Leaves};
 use proptest::prelude::*;
 
 use super::*;
-use crate::scenario::{LacRule, LnsRule, Prefix};
+use crate::scenario::{LacName, LacRule, LnsRule, Prefix};
 
 fn compiled(text: &str) -> Compiled {
     let scenario = Scenario::parse("test", text, &Refusal::default()).expect(text);
@@ -62,8 +62,18 @@ fn treatment(number: u16) -> Treatment {
     refusal.into()
 }
 
+/// LACs among few: of some addresses, of some names, or of both.
+fn lacs() -> impl Strategy<Value = (Option<Prefix>, Option<LacName>)> {
+    let name = prop::option::weighted(0.7, prop::sample::select(&["a", "a*", "?b", "*"][..]));
+    let name = name.prop_map(|name| name.map(|name| LacName::new(name).expect(name)));
+    let lacs = (prop::option::weighted(0.7, prefix()), name);
+    lacs.prop_filter("somebody", |(prefix, name)| {
+        prefix.is_some() || name.is_some()
+    })
+}
+
 fn scenario() -> impl Strategy<Value = Scenario> {
-    let lacs = prop::collection::btree_set(prefix(), 0..6);
+    let lacs = prop::collection::hash_set(lacs(), 0..8);
     let rules = prop::collection::btree_map(prefix(), (any::<bool>(), lacs), 0..12);
     rules.prop_map(|rules| {
         let place = Place { line: 1, column: 1 };
@@ -78,8 +88,9 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             expect: None,
             lacs: lacs
                 .into_iter()
-                .map(|prefix| LacRule {
-                    prefixes: vec![prefix],
+                .map(|(prefix, name)| LacRule {
+                    prefixes: prefix.into_iter().collect(),
+                    name,
                     treatment: next(),
                     expect: None,
                     place,
@@ -111,9 +122,15 @@ proptest! {
         for (lns, lac) in pairs.filter(|(lns, lac)| lns.is_ipv4() == lac.is_ipv4()) {
             let (version, lns_words) = memory(lns);
             let (_, lac_words) = memory(lac);
-            let rule = compiled.rule_for(version, lns_words, lac_words);
-            let (_, found) = treatments[rule.index()];
-            prop_assert_eq!(found, scenario.treatment(lns, lac));
+            for name in [None, Some(&b"a"[..]), Some(b"ab"), Some(b"c"), Some(b"")] {
+                let found = compiled.rule_for(version, lns_words, lac_words, || name);
+                let (_, treatment) = treatments[found.rule.index()];
+                prop_assert_eq!(treatment, scenario.treatment(lns, lac, name));
+                let rule = compiled.rule(found.rule).expect("it is one of ours");
+                prop_assert!(rule.is_by_name || !found.is_by_name);
+                let is_named = rule.needs_redirect == Some("lac_name");
+                prop_assert_eq!(found.is_named, is_named);
+            }
         }
     }
 }
@@ -205,6 +222,111 @@ fn a_rule_says_what_is_left_to_the_host() {
         ),
     ] {
         assert_eq!(leaves(text), expected, "{text}");
+    }
+}
+
+/// What the kernel half does at 192.0.2.1, for LACs of 10.0.0.0/8 and for others.
+fn at_an_lns(text: &str) -> [(Course, u32, Leaves); 2] {
+    let compiled = compiled(text);
+    let rules = compiled.kernel_rules();
+    let (version, lac) = memory("10.0.0.1".parse().expect("an address"));
+    let (_, other) = memory("172.16.0.1".parse().expect("an address"));
+    let entry = &compiled.entries[0];
+    [lac, other].map(|lac| {
+        let choice = entry.lacs.as_ref().and_then(|lacs| lacs.find(version, lac));
+        let rule = &rules.rules[choice.unwrap_or(entry.own.0) as usize];
+        (rule.step.course(), rule.number, rule.leaves)
+    })
+}
+
+#[test]
+fn where_the_name_decides_a_worker_looks() {
+    let lns = "[[lns]]\naddress = \"192.0.2.1\"\n";
+    let lac = "[[lns.lac]]\nlac_name = \"a\"\n";
+    let of_ten = "address = \"10.0.0.0/8\"\n";
+    let partly = Leaves::OTHERS.and(Leaves::MARKED);
+    for (text, expected) in [
+        (
+            format!("{lns}fault = \"silent\"\n{lac}fault = \"refuse\"\n"),
+            [(Course::Redirect, 1, Leaves::NOTHING); 2],
+        ),
+        (
+            format!("{lns}fault = \"silent\"\n{lac}{of_ten}fault = \"refuse\"\n"),
+            [
+                (Course::Redirect, 1, Leaves::NOTHING),
+                (Course::Silent, 1, Leaves::NOTHING),
+            ],
+        ),
+        // No rule that the name decides on leaves all of an address to the host.
+        (
+            format!("{lns}fault = \"pass\"\n{lac}{of_ten}fault = \"refuse\"\n"),
+            [
+                (Course::Redirect, 1, partly),
+                (Course::Pass, 1, Leaves::ALL),
+            ],
+        ),
+        (
+            format!("{lns}fault = \"refuse\"\n{lac}{of_ten}fault = \"pass\"\n"),
+            [
+                (Course::Redirect, 1, partly),
+                (Course::Template(0), 1, Leaves::NOTHING),
+            ],
+        ),
+        (
+            format!(
+                "{lns}fault = \"refuse\"\n{lac}fault = \"refuse\"\nfirst = 1\nthen = \"pass\"\n"
+            ),
+            [(Course::Redirect, 1, partly); 2],
+        ),
+        // A link that leads to another one.
+        (
+            format!("{lns}{lac}fault = \"pass\"\n{lac}{of_ten}fault = \"refuse\"\n"),
+            [(Course::Redirect, 0, partly); 2],
+        ),
+    ] {
+        assert_eq!(at_an_lns(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_rule_by_name_needs_a_worker() {
+    let text = "[[lns]]\naddress = \"192.0.2.1\"\nfault = \"silent\"\n\
+        [[lns.lac]]\nlac_name = \"a\"\nfault = \"silent\"\n";
+    let compiled = compiled(text);
+    let (rule, what) = compiled.needs_redirect().expect("the second one");
+    let place = Place { line: 4, column: 1 };
+    assert_eq!((rule.place, what), (Some(place), "lac_name"));
+}
+
+#[test]
+fn a_rule_that_passes_only_by_a_worker_is_known() {
+    let lac = |name: &str, fault: &str| format!("[[lns.lac]]\n{name}\nfault = \"{fault}\"\n");
+    let name = "lac_name = \"a\"";
+    for (rest, expected) in [
+        (
+            format!(
+                "fault = \"pass\"\n{}",
+                lac("address = \"10.0.0.1\"", "pass")
+            ),
+            None,
+        ),
+        (
+            format!("fault = \"pass\"\n{}", lac(name, "refuse")),
+            Some(1),
+        ),
+        (
+            format!("fault = \"refuse\"\n{}", lac(name, "pass")),
+            Some(4),
+        ),
+        (format!("fault = \"refuse\"\n{}", lac(name, "silent")), None),
+        (
+            "fault = \"cycle\"\nfaults = [\"pass\"]\n".to_owned(),
+            Some(1),
+        ),
+    ] {
+        let compiled = compiled(&format!("[[lns]]\naddress = \"192.0.2.1\"\n{rest}"));
+        let place = compiled.passes_late().and_then(|rule| rule.place);
+        assert_eq!(place.map(|place| place.line), expected, "{rest}");
     }
 }
 

@@ -17,7 +17,7 @@ use crate::codes::{ErrorCodeChoice, ResultCode};
 use crate::refusal::{Refusal, RefusalError};
 use crate::report::Format;
 use crate::responder::Attachment;
-use crate::scenario::{Place, Prefix, Scenario, ScenarioError, Summary};
+use crate::scenario::{LacName, Place, Prefix, Scenario, ScenarioError, Summary};
 use crate::snapshot::Snapshot;
 
 pub use reactions::{LacLine, Reacted, Reactions};
@@ -165,8 +165,11 @@ pub struct RuleLine {
     pub place: Option<Place>,
     /// Its LNS addresses; none for the default.
     pub lns: Vec<Prefix>,
-    /// Its LACs; none for all of them.
+    /// Its LACs; none for all of them, or all of a name.
     pub lac: Vec<Prefix>,
+    /// The names of its LACs; nothing for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lac_name: Option<LacName>,
     /// What it does, as a scenario file says it.
     pub treatment: String,
     /// The SCCRQs that it was about.
@@ -454,6 +457,7 @@ impl RuleLine {
                 place: rule.place.filter(|place| *place != Place::NOWHERE),
                 lns: rule.lns.to_vec(),
                 lac: rule.lac.to_vec(),
+                lac_name: rule.lac_name.cloned(),
                 treatment: rule.treatment.to_string(),
                 hits,
             })

@@ -27,6 +27,8 @@ pub struct Request {
     pub tunnel_id: u16,
     /// The sequence number of the SCCRQ.
     pub ns: u16,
+    /// A hash of the LAC's name, where its rule is for that; otherwise 0.
+    pub name: u64,
 }
 
 /// How one SCCRQ is answered.
@@ -159,6 +161,7 @@ impl Request {
         Pair {
             lac: self.lac,
             lns: self.lns,
+            name: self.name,
         }
     }
 

@@ -11,6 +11,7 @@ const REQUEST: Request = Request {
     lns: [0x0102_00c0, 0],
     tunnel_id: 7,
     ns: 0,
+    name: 0,
 };
 
 /// The default treatment of a scenario, played for some LACs.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::scenario::expect::Terms;
-use crate::scenario::{Expectation, Place, Prefix, Treatment};
+use crate::scenario::{Expectation, LacName, Place, Prefix, Treatment};
 use crate::track::findings::{Acknowledgement, Doubt, Next, Reaction};
 
 /// All expectations that came into force, and what came of each.
@@ -171,6 +171,8 @@ pub struct Judgement {
     pub lns: Vec<Prefix>,
     /// The LACs that it is for; none where it is for all that have no rule.
     pub lac: Vec<Prefix>,
+    /// The names of those LACs, where it is for some only.
+    pub lac_name: Option<LacName>,
     /// What they meet.
     pub treatment: Treatment,
     /// What is expected of them.

@@ -32,7 +32,7 @@ pub use self::judgement::{
 };
 use self::measure::Found;
 use crate::scenario::expect::Terms;
-use crate::scenario::{Expectation, Place, Prefix, Scenario, Treatment};
+use crate::scenario::{Expectation, LacName, Place, Prefix, Scenario, Treatment};
 use crate::track::findings::{FaultKey, News, Outcome};
 
 /// Expectations that there is room for: those of the largest scenario.
@@ -80,6 +80,7 @@ struct Expected {
     place: Option<Place>,
     lns: Vec<Prefix>,
     lac: Vec<Prefix>,
+    lac_name: Option<LacName>,
     treatment: Treatment,
     expectation: Expectation,
 }
@@ -94,6 +95,7 @@ impl Expectations {
                 place: of.place,
                 lns: of.lns.to_vec(),
                 lac: of.lac.to_vec(),
+                lac_name: of.lac_name.cloned(),
                 treatment: of.treatment.clone(),
                 expectation: of.expect?.clone(),
             })
@@ -175,10 +177,11 @@ impl Judge {
             place: line,
             lns,
             lac,
+            lac_name,
             treatment,
             expectation,
         } = expected;
-        let identity = format!("{lns:?} {lac:?} {treatment} {expectation}");
+        let identity = format!("{lns:?} {lac:?} {lac_name:?} {treatment} {expectation}");
         if let Some(place) = self.places.get(&identity) {
             return Some(*place);
         }
@@ -195,6 +198,7 @@ impl Judge {
             place: line,
             lns,
             lac,
+            lac_name,
             treatment,
             expectation,
             attempts: Attempts::default(),

@@ -18,8 +18,8 @@ use anstyle::{AnsiColor, Style};
 
 pub use answers::AnswerLog;
 pub use json::JsonLines;
-pub(crate) use reply::prefixes;
 pub use reply::reply;
+pub(crate) use reply::{lacs, prefixes};
 pub use status::StatusLine;
 pub use summary::summary;
 

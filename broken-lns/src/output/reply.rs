@@ -7,7 +7,7 @@ use anstyle::Style;
 use super::table::{Side, Table};
 use super::{Palette, cell, summary, time};
 use crate::control::protocol::{Changed, Reactions, Reply, RuleLine, Status};
-use crate::scenario::Prefix;
+use crate::scenario::{LacName, Prefix};
 
 /// The reply of a responder, in one line or in several.
 pub fn reply(reply: &Reply, palette: &Palette) -> String {
@@ -55,7 +55,7 @@ fn rules(lines: &[RuleLine], palette: &Palette) -> String {
         let row = vec![
             line.name(),
             prefixes(&line.lns, "any other"),
-            prefixes(&line.lac, "any"),
+            lacs(&line.lac, line.lac_name.as_ref(), "any"),
             cell(line.hits),
             line.treatment.clone(),
         ];
@@ -74,6 +74,15 @@ fn reacted(reactions: Option<&Reactions>) -> String {
     let last = last.unwrap_or_default().iter();
     last.map(|reacted| format!("{} at {}: {reacted}\n", reacted.lac, reacted.lns))
         .collect()
+}
+
+/// The first of the prefixes of LACs, and their names.
+pub(crate) fn lacs(addresses: &[Prefix], name: Option<&LacName>, any: &str) -> String {
+    match (addresses, name) {
+        ([], Some(name)) => format!("\"{name}\""),
+        (addresses, Some(name)) => format!("{} \"{name}\"", prefixes(addresses, any)),
+        (addresses, None) => prefixes(addresses, any),
+    }
 }
 
 /// The first of the prefixes, and how many there are more.

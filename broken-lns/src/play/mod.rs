@@ -18,14 +18,16 @@ use std::sync::Arc;
 
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::frame::Frame;
+use broken_lns_ebpf::layers::Layers;
 use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sccrq::{self, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
 use broken_lns_ebpf::verdict::Verdict;
 
 use crate::af_xdp::{FRAME_LEN, Packet, Umem};
-use crate::compile::{Compiled, Reply, RuleId};
+use crate::compile::{Compiled, Found, Reply, RuleId};
 use crate::decide::{Decision, Request};
+use crate::lac_identity;
 use crate::respond::{Batch, Out};
 use crate::retransmission::acknowledges;
 use crate::snapshot::VerdictCounts;
@@ -55,8 +57,15 @@ pub struct Orders {
     pub follow: Follow,
 }
 
-/// Has the kernel half leave to the host what a mark says, and tells whether it will.
-pub type LeaveToHost = Box<dyn FnMut(&Mark) -> bool + Send>;
+/// Has the kernel half leave to the host what a mark says, by that rule, and tells whether it will.
+pub type LeaveToHost = Box<dyn FnMut(&Mark, RuleId) -> bool + Send>;
+
+/// What is decided on a request, and the reply that this means.
+struct Decided {
+    found: Found,
+    decision: Decision,
+    reply: Reply,
+}
 
 /// Plays a scenario for the packets of one worker.
 pub struct Player {
@@ -279,12 +288,17 @@ impl Player {
         let Some(request) = owed::request(Frame::new(octets), &sccrq) else {
             return Verdict::NoRoom;
         };
-        let Some((rule, decision, reply)) = self.decide(compiled, &sccrq, &request, now) else {
+        let Some(decided) = self.decide(compiled, octets, &sccrq, request, now) else {
             return Verdict::Silent;
         };
+        let Decided {
+            found: Found { rule, .. },
+            decision,
+            reply,
+        } = decided;
         match reply {
             Reply::Silent => return Verdict::Silent,
-            Reply::Pass => return self.pass(&request, decision),
+            Reply::Pass => return self.pass(&request, &decided),
             Reply::Template { .. } | Reply::CodeInAddress { .. } | Reply::Unreachable(_) => {}
         }
         self.sent.add(Sent::Lost, decision.lost.into());
@@ -319,15 +333,26 @@ impl Player {
         }
     }
 
-    /// What is decided on a request, and the reply that this means.
+    /// Decides on the request in a frame.
     fn decide(
         &mut self,
         compiled: &Compiled,
+        octets: &mut [u8],
         sccrq: &Sccrq,
-        request: &Request,
+        mut request: Request,
         now: u64,
-    ) -> Option<(RuleId, Decision, Reply)> {
-        let rule = compiled.rule_for(sccrq.version, request.lns, request.lac);
+    ) -> Option<Decided> {
+        let layers = Layers::of(Frame::new(octets), sccrq)?;
+        let message = octets.get(layers.message().into()..)?;
+        let mut name = None;
+        let found = compiled.rule_for(sccrq.version, request.lns, request.lac, || {
+            name = lac_identity::host_name(message);
+            name
+        });
+        if let (true, Some(name)) = (found.is_named, name) {
+            request.name = lac_identity::hash(name);
+        }
+        let rule = found.rule;
         self.note(rule, sccrq);
         let act = &mut self.acts.current;
         act.hits.add(rule.index(), 1);
@@ -335,25 +360,33 @@ impl Player {
         let treatment = compiled.rule(rule)?.treatment;
         let attempts = &mut act.attempts;
         let plan = compiled.plan();
-        let decision = plan.decide(treatment, request, now, self.frame, attempts)?;
-        Some((rule, decision, compiled.reply(decision.leaf)?))
+        let decision = plan.decide(treatment, &request, now, self.frame, attempts)?;
+        Some(Decided {
+            found,
+            decision,
+            reply: compiled.reply(decision.leaf)?,
+        })
     }
 
     /// Has a request be left to the host when it comes again: what a socket got does not come
     /// back to the host.
-    fn pass(&mut self, request: &Request, decision: Decision) -> Verdict {
+    fn pass(&mut self, request: &Request, decided: &Decided) -> Verdict {
+        let Decided {
+            found, decision, ..
+        } = decided;
         let mark = Mark {
             lac: request.lac,
             lns: request.lns,
             scenario: self.acts.current.scenario,
-            // All that the LAC sends, where it is healed.
-            tunnel_id: match decision.healed {
+            // All that the LAC sends, where it is healed. One of another name at the same address
+            // may not be.
+            tunnel_id: match decision.healed && !found.is_by_name {
                 true => 0,
                 false => request.tunnel_id.into(),
             },
         };
         let leave_to_host = self.leave_to_host.as_mut();
-        let is_left = leave_to_host.is_some_and(|leave_to_host| leave_to_host(&mark));
+        let is_left = leave_to_host.is_some_and(|leave| leave(&mark, found.rule));
         let sent = match is_left {
             true => Sent::PassesNext,
             false => Sent::NotPassed,

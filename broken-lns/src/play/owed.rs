@@ -72,7 +72,7 @@ impl Owed {
     }
 }
 
-/// Who asks whom in a frame.
+/// Who asks whom in a frame. The name, which only a decision needs, is left out.
 #[inline]
 pub(super) fn request(frame: Frame<'_>, sccrq: &Sccrq) -> Option<Request> {
     let Parties { lac, lns } = Parties::of(frame, sccrq.network, sccrq.version)?;
@@ -81,6 +81,7 @@ pub(super) fn request(frame: Frame<'_>, sccrq: &Sccrq) -> Option<Request> {
         lns,
         tunnel_id: sccrq.tunnel_id,
         ns: sccrq.ns,
+        name: 0,
     })
 }
 

@@ -6,7 +6,7 @@ use super::escape::plain;
 use super::quantity::{counted, duration};
 use super::sentence::reason;
 use crate::judge::{Breach, Breaker, Judgement, Judgements, Part, Tally, Verdict};
-use crate::output::{prefixes, thousands, time};
+use crate::output::{lacs, prefixes, thousands, time};
 use crate::scenario::Expectation;
 use crate::scenario::expect::{Lockout, Terms};
 use crate::track::findings::{Acknowledgement, Doubt, Reaction};
@@ -81,8 +81,9 @@ fn name(judgement: &Judgement) -> String {
         [] => "other LNSs".to_owned(),
         lns => format!("LNS {}", prefixes(lns, "")),
     };
-    if !judgement.lac.is_empty() {
-        name.push_str(&format!(", LAC {}", prefixes(&judgement.lac, "")));
+    let lac_name = judgement.lac_name.as_ref();
+    if !judgement.lac.is_empty() || lac_name.is_some() {
+        name.push_str(&format!(", LAC {}", lacs(&judgement.lac, lac_name, "")));
     }
     let fault = plain(&judgement.treatment.brief());
     let terms = match &judgement.expectation {

@@ -56,6 +56,7 @@
 //! | `scenario`, `rule` | the numbers of the first rule that it belonged to |
 //! | `place` | `line` and `column` of that rule in its file; `null` in the default, and in what was set on a running responder |
 //! | `lns`, `lac` | lists of prefixes that the rule is for; an empty one is for all that have no rule |
+//! | `lac_name` | the names of LACs that the rule is for, with `*` and `?`; missing where it is for all |
 //! | `fault` | what it is called |
 //! | `expect` | what is expected, as a scenario has it |
 //! | `sentence` | all of that, for people: its wording may change |

@@ -129,5 +129,7 @@ fn unless_busy<T>(bind: impl Fn() -> Result<T, QueueError>) -> Result<T, QueueEr
 /// The way of a worker to the marks of the kernel half.
 fn leave_to_host(program: &Program) -> Option<LeaveToHost> {
     let mut marks = program.marks().ok()?;
-    Some(Box::new(move |mark| marks.set(mark).is_ok()))
+    Some(Box::new(move |mark, rule| {
+        marks.set(mark, rule.index() as u32).is_ok()
+    }))
 }

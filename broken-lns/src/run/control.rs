@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::follow::NobodyJudges;
 use super::{Session, capture, follow};
 use crate::cli::ControlChoice;
-use crate::compile::Compiled;
+use crate::compile::{Compiled, rule_name};
 use crate::control::protocol::{
     Changed, Document, InForce, InterfaceStatus, Load, Reactions, Refused, RuleLine, Set,
     SetTreatment, Status,
@@ -122,7 +122,7 @@ impl Controlled for Session {
                 lns: change.lns,
                 treatment: treatment.to_string(),
             }),
-            remarks: remark(&self.scenario).into_iter().chain(dropped).collect(),
+            remarks: remark(&self.compiled).into_iter().chain(dropped).collect(),
         })
     }
 
@@ -247,7 +247,7 @@ impl Session {
         Changed {
             scenario: self.in_force(),
             set: None,
-            remarks: remark(&self.scenario).into_iter().collect(),
+            remarks: remark(&self.compiled).into_iter().collect(),
         }
     }
 
@@ -293,14 +293,8 @@ impl Session {
 }
 
 /// What the user of a scenario should know: what of it works, but not quite as it says.
-pub(super) fn remark(scenario: &Scenario) -> Option<String> {
-    let late = |treatment: &Treatment| treatment.passes() && treatment.needs_redirect().is_some();
-    let mut treatments = scenario.treatments();
-    let (place, _) = treatments.find(|(_, treatment)| late(treatment))?;
-    let rule = match place {
-        Some(place) => format!("the rule at {place}"),
-        None => "the default".to_owned(),
-    };
+pub(super) fn remark(compiled: &Compiled) -> Option<String> {
+    let rule = rule_name(compiled.passes_late()?.place);
     Some(format!(
         "{rule} takes a worker to come to `pass`, and what a worker has does not come back to the \
          host: such a request is dropped, and passes when the LAC sends it again"

@@ -63,7 +63,7 @@ impl Session {
             Some(file) => {
                 let summary = scenario.summary();
                 status.line(format!("{}: {summary}", file.display()));
-                if let Some(remark) = control::remark(&scenario) {
+                if let Some(remark) = control::remark(&compiled) {
                     status.line(format!("warning: {remark}"));
                 }
             }

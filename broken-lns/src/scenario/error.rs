@@ -181,6 +181,23 @@ pub enum Reason {
         first: Place,
     },
 
+    /// Two rules for the LACs of the same addresses and names.
+    #[error("there is a rule for these LACs with the same `lac_name`, at {first}; join the two")]
+    DuplicateName {
+        /// Where the other one is.
+        first: Place,
+    },
+
+    /// More rules by name than an SCCRQ can be held against.
+    #[error(
+        "an LNS takes {limit} rules with a `lac_name`; use `*` and `?`, or give LACs of \
+         different addresses rules of their own"
+    )]
+    TooManyNames {
+        /// How many there may be.
+        limit: usize,
+    },
+
     /// A name that two groups have.
     #[error("there is a group `{name}` already, at {first}; join the two, or name one otherwise")]
     DuplicateGroup {

@@ -12,7 +12,9 @@ use super::error::Reason;
 use super::reader::{Entry, Reader, Span, Table};
 use super::source::Source;
 use super::treatment::{FAULT, Scope, Within};
-use super::{Groups, LacRule, LnsRule, Mistake, Prefix, Scenario, ScenarioError, Treatment};
+use super::{
+    Groups, LacName, LacRule, LnsRule, Mistake, Prefix, Scenario, ScenarioError, Treatment,
+};
 use crate::refusal::Refusal;
 
 /// The longest scenario file, in MiB: room for several hundred thousand rules, for which
@@ -22,8 +24,15 @@ pub(crate) const FILE_LIMIT: u64 = 32;
 /// The values of `address`.
 const ADDRESS: &str = "an address, a prefix, or a list of them";
 
-/// Where a prefix was seen first.
-type Seen = HashMap<Prefix, Span>;
+/// The values of `lac_name`.
+const LAC_NAME: &str = "a text of 1 to 64 octets without control characters, \
+                        in which `*` stands for any octets and `?` for any one";
+
+/// The most rules by name for the LACs at an LNS, each of which an SCCRQ is held against.
+const NAMES_MAX: usize = 256;
+
+/// Where a prefix was seen first, with a name or without; no prefix stands for all addresses.
+type Seen = HashMap<(Option<Prefix>, Option<LacName>), Span>;
 
 impl Scenario {
     /// Reads and checks a file.
@@ -176,11 +185,15 @@ impl Rules<'_> {
     /// The rule for some LNS addresses.
     fn lns_rule(&mut self, entry: Entry<'_>, seen: &mut Seen) -> Option<LnsRule> {
         let table = self.reader.table(entry, "a rule, under [[lns]]")?;
-        let prefixes = self.prefixes(&table, seen);
+        let prefixes = self.prefixes(&table, None, seen);
         let mut seen = Seen::new();
         let lacs = self.list(&table, "lac", "a list of rules, each under [[lns.lac]]");
         let lacs = lacs.filter_map(|entry| self.lac_rule(entry, &prefixes, &mut seen));
-        let lacs = lacs.collect();
+        let lacs: Vec<LacRule> = lacs.collect();
+        if lacs.iter().filter(|rule| rule.name.is_some()).count() > NAMES_MAX {
+            let reason = Reason::TooManyNames { limit: NAMES_MAX };
+            self.reader.complain(table.span.clone(), reason);
+        }
         let treatment = self.own_treatment(&table, &prefixes);
         let of = treatment.as_ref();
         let groups = &self.groups;
@@ -207,21 +220,49 @@ impl Rules<'_> {
     /// The rule for some LACs at these LNS addresses.
     fn lac_rule(&mut self, entry: Entry<'_>, lns: &[Prefix], seen: &mut Seen) -> Option<LacRule> {
         let table = self.reader.table(entry, "a rule, under [[lns.lac]]")?;
-        let prefixes = self.prefixes(&table, seen);
+        let name = table.get("lac_name").map(|entry| self.lac_name(entry));
+        let is_anywhere = name.is_some() && !table.has("address");
+        let prefixes = match &name {
+            Some(Some(name)) if is_anywhere => {
+                self.check_new(table.span.clone(), None, Some(name), seen);
+                Vec::new()
+            }
+            // Nobody knows whose place it would take.
+            Some(None) if is_anywhere => Vec::new(),
+            Some(None) => self.prefixes(&table, None, &mut Seen::new()),
+            Some(Some(name)) => self.prefixes(&table, Some(name), seen),
+            None => self.prefixes(&table, None, seen),
+        };
         let scope = self.scope(lns);
-        let treatment = self.reader.treatment(&table, &["address", "expect"], scope);
+        let others = ["address", "lac_name", "expect"];
+        let treatment = self.reader.treatment(&table, &others, scope);
         let of = treatment.as_ref();
         let expect = self.reader.expectation(&table, of, lns, &self.groups);
         Some(LacRule {
             treatment: treatment?,
             expect,
             prefixes,
+            name: name.flatten(),
             place: self.source.place(table.span.start),
         })
     }
 
-    /// The addresses that a rule is about, none of which may have been seen before.
-    fn prefixes(&mut self, table: &Table<'_>, seen: &mut Seen) -> Vec<Prefix> {
+    /// The names that a rule is about.
+    fn lac_name(&mut self, entry: Entry<'_>) -> Option<LacName> {
+        let name = entry.as_text().and_then(LacName::new);
+        if name.is_none() {
+            self.reader.expected(entry, LAC_NAME);
+        }
+        name
+    }
+
+    /// The addresses that a rule is about, none of which may have been seen before with that name.
+    fn prefixes(
+        &mut self,
+        table: &Table<'_>,
+        name: Option<&LacName>,
+        seen: &mut Seen,
+    ) -> Vec<Prefix> {
         let Some(entry) = table.get("address") else {
             self.reader.missing(table, "address", ADDRESS);
             return Vec::new();
@@ -235,16 +276,33 @@ impl Rules<'_> {
             let Some(prefix) = self.reader.prefix(entry) else {
                 continue;
             };
-            if let Some(first) = seen.get(&prefix) {
-                let first = self.source.place(first.start);
-                let reason = Reason::Duplicate { prefix, first };
-                self.reader.complain(entry.span(), reason);
-            } else {
-                seen.insert(prefix, entry.span());
+            if self.check_new(entry.span(), Some(prefix), name, seen) {
                 prefixes.push(prefix);
             }
         }
         prefixes
+    }
+
+    /// Whether there was no rule for these addresses with that name; complains otherwise.
+    fn check_new(
+        &mut self,
+        span: Span,
+        prefix: Option<Prefix>,
+        name: Option<&LacName>,
+        seen: &mut Seen,
+    ) -> bool {
+        let key = (prefix, name.cloned());
+        let Some(first) = seen.get(&key) else {
+            seen.insert(key, span);
+            return true;
+        };
+        let first = self.source.place(first.start);
+        let reason = match (prefix, name) {
+            (Some(prefix), None) => Reason::Duplicate { prefix, first },
+            _ => Reason::DuplicateName { first },
+        };
+        self.reader.complain(span, reason);
+        false
     }
 
     /// The elements of a list of rules, none where it is missing.

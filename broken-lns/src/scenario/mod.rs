@@ -30,6 +30,7 @@ pub mod fault;
 mod file;
 pub mod garble;
 pub mod groups;
+pub mod lac_name;
 pub mod modifiers;
 pub mod prefix;
 mod print;
@@ -49,6 +50,7 @@ pub use expect::Expectation;
 pub use fault::Fault;
 pub(crate) use file::FILE_LIMIT;
 pub use groups::{Group, Groups};
+pub use lac_name::LacName;
 pub use modifiers::Modifiers;
 pub use prefix::Prefix;
 pub use summary::Summary;
@@ -84,7 +86,8 @@ pub struct LnsRule {
     pub treatment: Option<Treatment>,
     /// What is expected of them; nothing without a treatment.
     pub expect: Option<Expectation>,
-    /// The rules for single LACs, in the order of the file. No prefix is in two of them.
+    /// The rules for single LACs, in the order of the file. No prefix is in two of them that have
+    /// the same name, or none.
     pub lacs: Vec<LacRule>,
     /// Where the rule begins in its file.
     pub place: Place,
@@ -93,8 +96,10 @@ pub struct LnsRule {
 /// A rule for some LACs at the addresses of an [`LnsRule`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LacRule {
-    /// The addresses; at least one.
+    /// The addresses; none where it is for all that have the name.
     pub prefixes: Vec<Prefix>,
+    /// The names, where the rule is for some only. There is one where there are no addresses.
+    pub name: Option<LacName>,
     /// The treatment.
     pub treatment: Treatment,
     /// What is expected of them.
@@ -110,8 +115,10 @@ pub struct AnyRule<'s> {
     pub place: Option<Place>,
     /// The LNS addresses; none in the default, which is for all others.
     pub lns: &'s [Prefix],
-    /// The LACs; none where it is for all others.
+    /// The LACs; none where it is for all others, or for all of a name.
     pub lac: &'s [Prefix],
+    /// The names of LACs, where it is for some only.
+    pub lac_name: Option<&'s LacName>,
     /// The treatment.
     pub treatment: &'s Treatment,
     /// What is expected of whoever is treated so.
@@ -142,17 +149,29 @@ impl Place {
 }
 
 impl Scenario {
-    /// How that LAC is treated at that LNS address: by the longest prefix of an LNS, and in it
-    /// by the longest prefix of a LAC.
+    /// How a LAC of that address and Host Name is treated at that LNS address: by the longest
+    /// prefix of an LNS, and in it by the longest prefix of a LAC, where a rule without one is for
+    /// all addresses; among several of that length by the first that has a name.
     ///
     /// This looks at every rule, and is there to check faster ways by.
-    pub fn treatment(&self, lns: IpAddr, lac: IpAddr) -> &Treatment {
+    pub fn treatment(&self, lns: IpAddr, lac: IpAddr, host_name: Option<&[u8]>) -> &Treatment {
         let rules = self.rules.iter();
-        let Some(rule) = longest(rules, |rule| &rule.prefixes, lns) else {
+        let lnss = rules.filter_map(|rule| Some((longest(&rule.prefixes, lns)?, rule)));
+        let Some((_, rule)) = lnss.max_by_key(|(length, _)| *length) else {
             return &self.default;
         };
-        match longest(rule.lacs.iter(), |rule| &rule.prefixes, lac) {
-            Some(rule) => &rule.treatment,
+        let lacs = rule.lacs.iter().rev().filter_map(|rule| {
+            let is_of_name = |name: &LacName| host_name.is_some_and(|it| name.matches(it));
+            let is_meant = rule.name.as_ref().is_none_or(is_of_name);
+            let length = match rule.prefixes.as_slice() {
+                [] => Some(0),
+                prefixes => longest(prefixes, lac),
+            };
+            Some(((length.filter(|_| is_meant)?, rule.name.is_some()), rule))
+        });
+        // Of several that are alike the last one counts, which is the first one of the file.
+        match lacs.max_by_key(|(precedence, _)| *precedence) {
+            Some((_, rule)) => &rule.treatment,
             None => rule.treatment.as_ref().unwrap_or(&self.default),
         }
     }
@@ -163,6 +182,7 @@ impl Scenario {
             place: None,
             lns: &[],
             lac: &[],
+            lac_name: None,
             treatment: &self.default,
             expect: self.default_expect.as_ref(),
         };
@@ -172,6 +192,7 @@ impl Scenario {
                 place: Some(rule.place),
                 lns,
                 lac: &[],
+                lac_name: None,
                 treatment,
                 expect: rule.expect.as_ref(),
             });
@@ -179,6 +200,7 @@ impl Scenario {
                 place: Some(rule.place),
                 lns,
                 lac: &rule.prefixes,
+                lac_name: rule.name.as_ref(),
                 treatment: &rule.treatment,
                 expect: rule.expect.as_ref(),
             }))
@@ -202,20 +224,18 @@ impl Scenario {
     }
 }
 
-/// The rule with the longest prefix that contains the address.
-fn longest<'r, R>(
-    rules: impl Iterator<Item = &'r R>,
-    prefixes: impl Fn(&R) -> &[Prefix],
-    address: IpAddr,
-) -> Option<&'r R> {
-    let matching = rules.filter_map(|rule| {
-        let matching = prefixes(rule)
-            .iter()
-            .filter(|prefix| prefix.contains(address));
-        Some((matching.map(|prefix| prefix.length()).max()?, rule))
-    });
-    let longest = matching.max_by_key(|(length, _)| *length);
-    longest.map(|(_, rule)| rule)
+/// The length of the longest prefix that contains the address.
+fn longest(prefixes: &[Prefix], address: IpAddr) -> Option<u8> {
+    let matching = prefixes.iter().filter(|prefix| prefix.contains(address));
+    matching.map(|prefix| prefix.length()).max()
+}
+
+impl AnyRule<'_> {
+    /// What in it takes more than the rewrite path has; `None` where that path can play it.
+    pub fn needs_redirect(&self) -> Option<&'static str> {
+        let name = self.lac_name.map(|_| "lac_name");
+        name.or_else(|| self.treatment.needs_redirect())
+    }
 }
 
 impl Treatment {

@@ -34,12 +34,19 @@ impl fmt::Display for Scenario {
             write_expectation(f, expect.as_ref())?;
             for LacRule {
                 prefixes,
+                name,
                 treatment,
                 expect,
                 ..
             } in lacs
             {
-                writeln!(f, "\n[[lns.lac]]\naddress = {}", one_or_more(prefixes))?;
+                writeln!(f, "\n[[lns.lac]]")?;
+                if !prefixes.is_empty() {
+                    writeln!(f, "address = {}", one_or_more(prefixes))?;
+                }
+                if let Some(name) = name {
+                    writeln!(f, "lac_name = {}", quoted(&name.to_string()))?;
+                }
                 writeln!(f, "{}", lines(&fields(treatment, id)))?;
                 write_expectation(f, expect.as_ref())?;
             }

@@ -27,8 +27,8 @@ impl Scenario {
     /// What there is in it.
     pub fn summary(&self) -> Summary {
         let redirect = self
-            .treatments()
-            .filter(|(_, treatment)| treatment.needs_redirect().is_some());
+            .in_order()
+            .filter(|rule| rule.needs_redirect().is_some());
         Summary {
             lns_rules: self.rules.len(),
             lac_rules: self.rules.iter().map(|rule| rule.lacs.len()).sum(),

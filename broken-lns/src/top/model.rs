@@ -193,7 +193,8 @@ fn rule_rates(rules: &[RuleLine], before: &[RuleLine], seconds: Option<f64>) -> 
     let before = before.iter().map(Some).chain(std::iter::repeat(None));
     let rates = rules.iter().zip(before).map(|(rule, before)| {
         let same = before.filter(|before| {
-            (before.place, &before.lns, &before.lac) == (rule.place, &rule.lns, &rule.lac)
+            (before.place, &before.lns) == (rule.place, &rule.lns)
+                && (&before.lac, &before.lac_name) == (&rule.lac, &rule.lac_name)
         });
         match (same, seconds) {
             (Some(same), Some(seconds)) => rule.hits.saturating_sub(same.hits) as f64 / seconds,

@@ -8,7 +8,7 @@ use broken_lns_ebpf::verdict::Verdict;
 use super::flow::Flow;
 use super::model::{Model, Queue};
 use crate::control::protocol::{LacLine, Reacted, RuleLine};
-use crate::output::{prefixes, rate, thousands, time};
+use crate::output::{lacs, prefixes, rate, thousands, time};
 use crate::report::duration;
 
 /// A part of the screen.
@@ -235,10 +235,11 @@ impl Row<'_> {
                 thousands(rule.hits),
                 rate(*per_second),
                 prefixes(&rule.lns, "any other"),
-                if rule.lac.is_empty() {
+                if rule.lac.is_empty() && rule.lac_name.is_none() {
                     rule.treatment.clone()
                 } else {
-                    format!("LAC {}: {}", prefixes(&rule.lac, "any"), rule.treatment)
+                    let lacs = lacs(&rule.lac, rule.lac_name.as_ref(), "any");
+                    format!("LAC {lacs}: {}", rule.treatment)
                 },
             ],
             Self::Lac(lac) => vec![

@@ -146,7 +146,7 @@ impl Controlled {
     }
 
     /// Writes a file, and returns its path.
-    fn write(&self, name: &str, content: &str) -> Result<String> {
+    pub(crate) fn write(&self, name: &str, content: &str) -> Result<String> {
         let file = self.files.file(name);
         fs::write(&file, content)?;
         Ok(text(&file)?.to_owned())
@@ -177,13 +177,20 @@ impl Controlled {
     }
 
     /// What a command to it prints that has to succeed.
-    fn told(&self, arguments: &[&str]) -> Result<Vec<String>> {
+    pub(crate) fn told(&self, arguments: &[&str]) -> Result<Vec<String>> {
         let Told { status, out, err } = self.tell(arguments)?;
         ensure!(
             status.success() && err.is_empty(),
             "{arguments:?}: {status}: {err:?}"
         );
         Ok(out)
+    }
+
+    /// What a command says that has to fail.
+    pub(crate) fn refused(&self, arguments: &[&str]) -> Result<String> {
+        let Told { status, out, err } = self.tell(arguments)?;
+        assert_eq!((status.code(), out.is_empty()), (Some(1), true), "{out:?}");
+        Ok(err.join("\n"))
     }
 
     /// The reply to a command, as JSON.
@@ -210,7 +217,7 @@ impl Controlled {
     }
 
     /// Place, first LNS prefix and hits of every rule.
-    fn hits(&self) -> Result<Vec<Value>> {
+    pub(crate) fn hits(&self) -> Result<Vec<Value>> {
         let rules = self.reply("rules")?;
         let rules = rules.as_array().context("no list of rules")?.iter();
         Ok(rules
@@ -304,9 +311,7 @@ fn a_broken_file_changes_nothing() -> Result<()> {
          fault = \"refuse\"\nresult = 65536\n",
     )?;
     let before = controlled.hits()?;
-    let Told { status, out, err } = controlled.tell(&["load", &broken])?;
-    assert_eq!((status.code(), out.is_empty()), (Some(1), true), "{out:?}");
-    let err = err.join("\n");
+    let err = controlled.refused(&["load", &broken])?;
     for part in [
         "broken-lns: the scenario stays as it is: 3 mistakes".to_owned(),
         format!("{broken}:2:9"),

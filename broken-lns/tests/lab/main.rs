@@ -25,6 +25,7 @@ mod kind;
 mod lifecycle;
 mod loaded;
 mod metrics;
+mod names;
 mod packet;
 mod played;
 mod population;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
         ("played", played::trials()),
+        ("names", names::trials()),
         ("followed", followed::trials()),
         ("reports", reports::trials()),
         ("population", population::trials()),

@@ -188,9 +188,9 @@ impl KernelHalf {
         Ok(self.program.hits()?)
     }
 
-    /// Marks something as a worker does.
-    pub(crate) fn mark(&self, mark: &Mark) -> Result<()> {
-        Ok(self.program.marks()?.set(mark)?)
+    /// Marks something as a worker does by the rule of that number.
+    pub(crate) fn mark(&self, mark: &Mark, rule: u32) -> Result<()> {
+        Ok(self.program.marks()?.set(mark, rule)?)
     }
 
     /// How many instructions the verifier walked.

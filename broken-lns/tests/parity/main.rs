@@ -90,6 +90,7 @@ fn main() {
         kernel("a quarter of the frames is lost", rules::loss),
         kernel("what a rule leaves to the host is left there", rules::pass),
         kernel("what a worker marked is left to the host", rules::marks),
+        kernel("a worker finds the rule of a name", rules::names),
         kernel("65,536 rules for LNSs and for LACs", rules::many),
     ];
     libtest_mimic::run(&arguments, trials).exit();

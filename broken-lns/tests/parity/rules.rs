@@ -111,6 +111,7 @@ fn scenario(random: &mut Random) -> Scenario {
     for prefix in prefixes(random, 12) {
         let lacs = prefixes(random, 5).into_iter().map(|prefix| LacRule {
             prefixes: vec![prefix],
+            name: None,
             treatment: treatment(),
             expect: None,
             place,
@@ -144,7 +145,7 @@ pub(crate) fn longest_prefixes() -> Result<()> {
         for _ in 0..REQUESTS {
             let v4 = random.below(2) == 0;
             let (lac, lns) = (address(&mut random, v4), address(&mut random, v4));
-            let expected = scenario.treatment(lns, lac);
+            let expected = scenario.treatment(lns, lac, None);
             let outcome = kernel.respond(&request(lac, lns, 7))?;
             let reply = outcome.reply.context("no reply")?;
             let found = number(&reply).map(known_by);
@@ -332,12 +333,12 @@ pub(crate) fn marks() -> Result<()> {
                 _ => [NoSocket, NoSocket, Passed],
             };
             ensure!(verdicts(&mut kernel)? == before, "{text}");
-            kernel.mark(&mark(marked, 1))?;
+            kernel.mark(&mark(marked, 1), 0)?;
             ensure!(
                 verdicts(&mut kernel)? == before,
                 "{text}, of another scenario"
             );
-            kernel.mark(&mark(marked, 0))?;
+            kernel.mark(&mark(marked, 0), 0)?;
             let after = verdicts(&mut kernel)?;
             ensure!(after == [first, second, others], "{text}: {after:?}");
             kernel.install(&compiled)?;
@@ -347,6 +348,124 @@ pub(crate) fn marks() -> Result<()> {
                 "{text}, in the next scenario"
             );
         }
+    }
+    Ok(())
+}
+
+/// Where the name of a LAC decides, the kernel half leaves that to the worker, and leaves nothing
+/// to the host by a rule that only the name can tell. What a worker marked is that of its rule.
+pub(crate) fn names() -> Result<()> {
+    use Verdict::{Answered, NoSocket, Passed, Silent, Zlb};
+    let text = "[[lns]]\naddress = \"192.0.2.1\"\nfault = \"pass\"\n\
+        [[lns.lac]]\nlac_name = \"isp-a-*\"\nfault = \"refuse\"\nassigned_tunnel_id = 1\n\
+        [[lns.lac]]\naddress = \"10.0.0.0/8\"\nlac_name = \"isp-b\"\n\
+        fault = \"refuse\"\nassigned_tunnel_id = 2\n\
+        [[lns]]\naddress = \"192.0.2.2\"\nfault = \"refuse\"\nassigned_tunnel_id = 3\n\
+        [[lns.lac]]\naddress = \"10.0.0.0/8\"\nlac_name = \"isp-?\"\nfault = \"silent\"\n";
+    let named = |lac: &str, lns: &str, tunnel_id, name: &str| -> Result<Vec<u8>> {
+        let mut sccrq = Sccrq::new(tunnel_id);
+        sccrq.host_name = name.to_owned();
+        Ok(frame(lac.parse()?, lns.parse()?, &sccrq.message()))
+    };
+    for path in [Path::RewriteElseRedirect, Path::Redirect] {
+        let mut kernel = KernelHalf::with_scenario(&compiled(text)?, path, &kernel_policy())?;
+        let mut worker = Worker::with_scenario(compiled(text)?, worker_policy());
+        for (lac, lns, name, by_kernel, by_worker, assigned) in [
+            (
+                "10.0.0.1",
+                "192.0.2.1",
+                "isp-a-1",
+                NoSocket,
+                Answered,
+                Some(1),
+            ),
+            (
+                "10.0.0.1",
+                "192.0.2.1",
+                "isp-b",
+                NoSocket,
+                Answered,
+                Some(2),
+            ),
+            (
+                "172.16.0.1",
+                "192.0.2.1",
+                "isp-a-1",
+                NoSocket,
+                Answered,
+                Some(1),
+            ),
+            // What a worker has does not come back to the host.
+            ("172.16.0.1", "192.0.2.1", "isp-b", NoSocket, Silent, None),
+            ("10.0.0.1", "192.0.2.2", "isp-b", NoSocket, Silent, None),
+            (
+                "10.0.0.1",
+                "192.0.2.2",
+                "isp-bb",
+                NoSocket,
+                Answered,
+                Some(3),
+            ),
+            // Only addresses decide there.
+            (
+                "172.16.0.1",
+                "192.0.2.2",
+                "isp-b",
+                Answered,
+                Answered,
+                Some(3),
+            ),
+        ] {
+            let request = named(lac, lns, 7, name)?;
+            // Without a socket a frame that is for a worker goes to the host.
+            let by_kernel = match path {
+                Path::Redirect => NoSocket,
+                _ => by_kernel,
+            };
+            let verdict = kernel.respond(&request)?.verdict;
+            ensure!(
+                verdict == by_kernel,
+                "{path:?}, {name} at {lns}: {verdict:?}"
+            );
+            let outcome = worker.respond(&request)?;
+            let found = outcome.reply.as_deref().and_then(number);
+            ensure!(
+                (outcome.verdict, found) == (by_worker, assigned),
+                "{name} at {lns}: {outcome:02x?}"
+            );
+        }
+        let zlb = |lns: &str| -> Result<Vec<u8>> {
+            let zlb = ControlMessage::zlb(9, 1, 1);
+            Ok(frame("10.0.0.1".parse()?, lns.parse()?, &zlb))
+        };
+        ensure!(kernel.respond(&zlb("192.0.2.1")?)?.verdict == Passed);
+        ensure!(kernel.respond(&zlb("192.0.2.2")?)?.verdict == Zlb);
+
+        let word = |octets: [u8; 4]| [u64::from(u32::from_ne_bytes(octets)), 0];
+        let before = kernel.hits()?;
+        let mark = Mark {
+            lac: word([10, 0, 0, 1]),
+            lns: word([192, 0, 2, 1]),
+            scenario: 0,
+            tunnel_id: 7,
+        };
+        kernel.mark(&mark, 3)?;
+        kernel.events();
+        let passed = kernel.respond(&named("10.0.0.1", "192.0.2.1", 7, "isp-b")?)?;
+        ensure!(passed.verdict == Passed, "{path:?}: {passed:02x?}");
+        let others = kernel.respond(&named("10.0.0.1", "192.0.2.1", 8, "isp-b")?)?;
+        ensure!(others.verdict == NoSocket, "{path:?}: {others:02x?}");
+        // It is counted and told of under the rule that the worker found.
+        let hits: Vec<_> = kernel
+            .hits()?
+            .iter()
+            .zip(before)
+            .map(|(now, before)| now - before)
+            .collect();
+        ensure!(hits == [0, 0, 0, 1, 0, 0], "{path:?}: {hits:?}");
+        let events = kernel.events();
+        let (event, _) = events.first().context("no event")?;
+        ensure!(event.rule == 3, "{path:?}: {event:?}");
     }
     Ok(())
 }
@@ -361,6 +480,7 @@ pub(crate) fn many() -> Result<()> {
     let known_by = |number: u32| known_by(number as u16 % 4000 + 1);
     let lacs = (0..MANY).map(|number| LacRule {
         prefixes: single(number),
+        name: None,
         treatment: known_by(number),
         expect: None,
         place,

@@ -6,6 +6,7 @@ use crate::codes::ErrorCode;
 use crate::interface::AttachMode;
 use crate::mode::Path;
 use crate::output::tests::one_interface;
+use crate::scenario::LacName;
 use crate::track::findings::Reaction;
 
 /// A scenario that is in force.
@@ -62,6 +63,7 @@ pub(crate) fn rule(
         place: place.map(|(line, column)| Place { line, column }),
         lns: prefixes(lns),
         lac: prefixes(lac),
+        lac_name: None,
         treatment: "fault = \"refuse\", result = 2".to_owned(),
         hits,
     }
@@ -467,6 +469,7 @@ address = "2001:db8::/32"
 
   [[lns.lac]]
   address = "2001:db8:1::/48"
+  lac_name = "isp-*"
   fault = "code-in-address"
 "#;
     let scenario = Scenario::parse("mine.toml", text, &Refusal::default()).expect("right");
@@ -486,13 +489,16 @@ address = "2001:db8::/32"
                 "acknowledge",
                 7
             ),
-            line(
-                Some((16, 3)),
-                &["2001:db8::/32"],
-                &["2001:db8:1::/48"],
-                "code-in-address",
-                0
-            ),
+            RuleLine {
+                lac_name: LacName::new("isp-*"),
+                ..line(
+                    Some((16, 3)),
+                    &["2001:db8::/32"],
+                    &["2001:db8:1::/48"],
+                    "code-in-address",
+                    0
+                )
+            },
         ]
     );
 }

@@ -1,6 +1,7 @@
 mod at_once;
 mod captured;
 mod later;
+mod named;
 mod told;
 
 use std::num::NonZeroU32;

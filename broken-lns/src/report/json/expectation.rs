@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::seconds;
 use crate::judge::{self, Judgement, Tally};
 use crate::report::{Expected, expectation};
-use crate::scenario::{Place, Prefix};
+use crate::scenario::{LacName, Place, Prefix};
 use crate::track::findings::Doubt;
 
 #[derive(Serialize)]
@@ -19,6 +19,8 @@ pub(super) struct Expectation<'r> {
     place: Option<Place>,
     lns: &'r [Prefix],
     lac: &'r [Prefix],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lac_name: Option<&'r LacName>,
     fault: String,
     expect: String,
     sentence: String,
@@ -84,6 +86,7 @@ impl<'r> Expectation<'r> {
             place: judgement.place.filter(|place| *place != Place::NOWHERE),
             lns: &judgement.lns,
             lac: &judgement.lac,
+            lac_name: judgement.lac_name.as_ref(),
             fault: judgement.treatment.brief(),
             expect: judgement.expectation.to_string(),
             sentence: expected.name,

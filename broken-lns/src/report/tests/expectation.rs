@@ -149,6 +149,28 @@ fn what_was_not_seen_is_said() {
 }
 
 #[test]
+fn a_rule_for_names_says_so() {
+    let lac = |who: &str| format!("[[lns.lac]]\n{who}\nfault = \"silent\"\nexpect = \"junos\"\n");
+    let text = [
+        "[[lns]]\naddress = \"192.0.2.1\"\n".to_owned(),
+        lac("lac_name = \"isp-*\""),
+        lac("address = \"10.0.0.0/8\"\nlac_name = \"isp-*\""),
+        lac("address = \"10.0.0.0/8\""),
+    ];
+    let judge = judged(&text.concat(), &[]);
+    let all = expectations(judge.judgements());
+    let names: Vec<_> = all.iter().map(|expected| expected.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "LNS 192.0.2.1, LAC \"isp-*\", silent: do as junos does",
+            "LNS 192.0.2.1, LAC 10.0.0.0/8 \"isp-*\", silent: do as junos does",
+            "LNS 192.0.2.1, LAC 10.0.0.0/8, silent: do as junos does",
+        ]
+    );
+}
+
+#[test]
 fn no_two_have_the_same_name() {
     let rule = |lns: &str, message: &str| {
         format!(

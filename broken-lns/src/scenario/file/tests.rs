@@ -8,6 +8,7 @@ use crate::codes::{ErrorCode, ResultCode};
 mod arbitrary;
 mod bounds;
 mod mistakes;
+mod names;
 
 fn read(text: &str) -> Result<Scenario, ScenarioError> {
     Scenario::parse("test.toml", text, &Refusal::default())
@@ -19,7 +20,7 @@ fn at(scenario: &Scenario, lns: &str) -> String {
 }
 
 fn from(lac: &str, scenario: &Scenario, lns: &str) -> String {
-    let treatment = scenario.treatment(lns.parse().expect(lns), lac.parse().expect(lac));
+    let treatment = scenario.treatment(lns.parse().expect(lns), lac.parse().expect(lac), None);
     treatment.to_string()
 }
 

@@ -8,7 +8,7 @@ use super::super::expect::Profile;
 use super::super::fault::UnreachableCode;
 use super::super::garble::GarbleKind;
 use super::super::modifiers::{Chance, Delay, Phase, Probability};
-use super::super::{Groups, Place, Prefix, ScenarioError};
+use super::super::{Groups, LacName, Place, Prefix, ScenarioError};
 use super::*;
 use crate::codes::{ErrorCode, ResultCode};
 use crate::refusal::MESSAGE_LEN_MAX;
@@ -263,7 +263,11 @@ fn rule() -> impl Strategy<Value = (Treatment, Option<Expectation>)> {
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
-    let rules = vec((option::of(rule()), vec(rule(), 0..3), 1..3_usize), 0..4);
+    let lacs = vec(
+        (rule(), option::of("[a-z*?\"\\\\ü]{1,9}"), any::<bool>()),
+        0..3,
+    );
+    let rules = vec((option::of(rule()), lacs, 1..3_usize), 0..4);
     let default = rule();
     (any::<NonZeroU16>(), any::<u64>(), default, rules)
         .prop_map(
@@ -283,9 +287,17 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                         treatment,
                         lacs: lacs
                             .into_iter()
-                            .map(|(treatment, expect)| LacRule {
+                            .zip(0..)
+                            .map(|(((treatment, expect), name, anywhere), number)| LacRule {
                                 expect,
-                                prefixes: take(1),
+                                // Only one that has a name is for all addresses.
+                                prefixes: match (&name, anywhere) {
+                                    (Some(_), true) => Vec::new(),
+                                    _ => take(1),
+                                },
+                                // No two of them are the same.
+                                name: name
+                                    .and_then(|name| LacName::new(&format!("{name}{number}"))),
                                 treatment,
                                 place: NOWHERE,
                             })

@@ -91,8 +91,8 @@ fn rules_by_the_ten_thousands_are_ready_soon() {
         ([10, 1, 0, 0], [192, 0, 2, 1], 0),
         ([10, 0, 0, 1], [10, 1, 0, 0], 0),
     ] {
-        let found = compiled.rule_for(IpVersion::V4, memory(lns), memory(lac));
-        assert_eq!(found.index(), rule, "{lac:?} at {lns:?}");
+        let found = compiled.rule_for(IpVersion::V4, memory(lns), memory(lac), || None);
+        assert_eq!(found.rule.index(), rule, "{lac:?} at {lns:?}");
     }
 }
 
