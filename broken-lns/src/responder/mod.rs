@@ -150,14 +150,18 @@ impl Responder {
         number: u32,
     ) -> Result<(), ResponderError> {
         self.can_play(&compiled)?;
+        let refused = |cause| ResponderError::Install {
+            interface: self.interface.name.clone(),
+            cause,
+        };
+        if compiled.retransmits() {
+            self.program.await_acknowledgements().map_err(refused)?;
+        }
         for player in &mut self.workers.players {
             player.set(Arc::clone(&compiled), number);
         }
         let installed = self.program.install(&compiled, number);
-        installed.map_err(|cause| ResponderError::Install {
-            interface: self.interface.name.clone(),
-            cause,
-        })?;
+        installed.map_err(refused)?;
         self.scenarios
             .retain(|scenario| Arc::strong_count(scenario) > 1);
         self.scenarios.insert(0, compiled);

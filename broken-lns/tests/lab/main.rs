@@ -34,6 +34,7 @@ mod replies;
 mod reports;
 mod request;
 mod responder;
+mod retransmitted;
 mod scenarios;
 mod top;
 mod traffic;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
         ("played", played::trials()),
+        ("retransmitted", retransmitted::trials()),
         ("followed", followed::trials()),
         ("reports", reports::trials()),
         ("population", population::trials()),
