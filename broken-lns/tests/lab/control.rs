@@ -254,7 +254,7 @@ fn the_status_says_what_runs() -> Result<()> {
     assert_eq!(status["scenario"]["name"], text(&file)?);
     assert_eq!(status["scenario"]["changed"], false);
     assert_eq!(status["interfaces"][0]["name"], Lab::INTERFACE);
-    assert_eq!(status["interfaces"][0]["path"], "auto");
+    assert_eq!(status["interfaces"][0]["path"], "redirect");
     assert_eq!(status["counters"]["answered"], 3);
 
     let told = controlled.told(&["status"])?;

@@ -12,6 +12,7 @@ use xtask::lab::{self, interrupt};
 
 mod captured;
 mod changes;
+mod checksums;
 mod control;
 mod decoded;
 mod dialled;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         ("refusals", refusals::trials()),
         ("replies", replies::trials()),
         ("fallback", fallback::trials()),
+        ("checksums", checksums::trials()),
         ("verdicts", verdicts::trials()),
         ("filters", filters::trials()),
         ("queues", queues::trials()),
