@@ -1,6 +1,7 @@
 //! Entry point, the way of a frame, and verdict to action.
 
 mod capture;
+mod heed;
 mod lookup;
 mod tell;
 
@@ -27,6 +28,7 @@ use broken_lns_ebpf::twist::Twist;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::verifier::{pin, reread};
 use broken_lns_ebpf::wire::ethernet::MacAddress;
+use heed::heed;
 use lookup::{Asked, Place};
 use tell::{Begun, listen, met, tell};
 
@@ -98,11 +100,13 @@ fn respond(context: &XdpContext, event: &mut Begun) -> End {
     };
     let active = lookup::active();
     let mut place = Place::of_default(active);
+    let mut found = 0;
     let request = frame(context);
     request.fetch();
     let parsed = sccrq::parse_unless(request, policy, |layers| {
         let is_for_us = look(request, layers, active, &mut place);
         place = place.blurred(active);
+        found = layers.to_word();
         *event = listen(context, layers, place);
         // Taken anew, since the verifier tells the ways that lead here apart by how much of the
         // frame each has seen to be there.
@@ -116,6 +120,9 @@ fn respond(context: &XdpContext, event: &mut Begun) -> End {
             return End::Verdict(Verdict::MultiBuffer);
         }
         Err(verdict) => {
+            if active.awaits() && may_acknowledge(verdict) {
+                heed(context.ctx, found);
+            }
             let is_left = verdict.disposition() == Disposition::Consume
                 && place
                     .rule()
@@ -143,6 +150,16 @@ fn respond(context: &XdpContext, event: &mut Begun) -> End {
         }
         Err(end) => end,
     }
+}
+
+/// Whether a frame may hold an acknowledgement that ends so: a control message that is no SCCRQ,
+/// or anything that a rule leaves to the host.
+#[inline(always)]
+const fn may_acknowledge(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Zlb | Verdict::StopCcn | Verdict::Sccrp | Verdict::OtherMessage | Verdict::Passed
+    )
 }
 
 /// Looks for the place of the rule, where there are several, and tells whether anything between

@@ -11,6 +11,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod acknowledgement;
 pub mod answer;
 pub mod captured;
 pub mod chance;

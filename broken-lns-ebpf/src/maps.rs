@@ -24,6 +24,9 @@ pub const RANGES_V4: &str = "RANGES_V4";
 pub const RANGES_V6: &str = "RANGES_V6";
 /// Hash of [`Mark`](crate::rules::Mark)s, of which the least used ones give way.
 pub const MARKS: &str = "MARKS";
+/// Hash of what is [`Awaited`](crate::acknowledgement::Awaited) by workers, by the
+/// [`Peers`](crate::acknowledgement::Peers).
+pub const AWAITED: &str = "AWAITED";
 /// Per-CPU array of the requests that met each rule, by the number of the rule.
 pub const HITS: &str = "HITS";
 /// Array of [`Template`](crate::template::Template)s that are answered with.
@@ -74,6 +77,8 @@ pub const MAX_STEPS: u32 = 1 << 17;
 pub const MAX_TEMPLATES: u32 = 4096;
 /// Marks of workers that are remembered.
 pub const MAX_MARKS: u32 = 1 << 16;
+/// Pairs of a LAC's port and an LNS whose acknowledgements the workers of an interface wait for.
+pub const MAX_AWAITED: u32 = 1 << 18;
 /// Receive queues beyond this one have no socket.
 pub const MAX_QUEUES: u32 = 256;
 /// Octets of the ring buffer of events: some 100,000 of them.

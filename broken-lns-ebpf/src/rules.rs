@@ -55,6 +55,8 @@ pub struct Extent {
     pub leaves: bool,
     /// Whether the first template is the reply to every request.
     pub is_plain: bool,
+    /// Whether a worker may wait for an acknowledgement, of this or a former scenario.
+    pub awaits: bool,
 }
 
 /// Which bank is active, and what need not be looked for in it: one octet.
@@ -68,6 +70,7 @@ impl Active {
     const RULES: u32 = 2;
     const LEAVES: u32 = 4;
     const PLAIN: u32 = 8;
+    const AWAITS: u32 = 16;
 
     /// That bank, with what there is in it.
     pub const fn new(bank: Bank, extent: Extent) -> Self {
@@ -75,7 +78,8 @@ impl Active {
             bank.0
                 | (Self::RULES * extent.has_rules as u32)
                 | (Self::LEAVES * extent.leaves as u32)
-                | (Self::PLAIN * extent.is_plain as u32),
+                | (Self::PLAIN * extent.is_plain as u32)
+                | (Self::AWAITS * extent.awaits as u32),
         )
     }
 
@@ -112,6 +116,12 @@ impl Active {
     #[inline(always)]
     pub const fn is_plain(self) -> bool {
         self.0 & Self::PLAIN != 0
+    }
+
+    /// Whether a worker may wait for an acknowledgement.
+    #[inline(always)]
+    pub const fn awaits(self) -> bool {
+        self.0 & Self::AWAITS != 0
     }
 }
 
@@ -327,11 +337,12 @@ mod tests {
     #[test]
     fn what_is_active_is_one_octet() {
         for bank in Bank::ALL {
-            for bits in 0..8 {
+            for bits in 0..16 {
                 let extent = Extent {
                     has_rules: bits & 1 != 0,
                     leaves: bits & 2 != 0,
                     is_plain: bits & 4 != 0,
+                    awaits: bits & 8 != 0,
                 };
                 let word = Active::new(bank, extent).to_word();
                 let active = Active::from_word(word);
@@ -340,6 +351,7 @@ mod tests {
                 assert_eq!(active.has_rules(), extent.has_rules);
                 assert_eq!(active.leaves(), extent.leaves);
                 assert_eq!(active.is_plain(), extent.is_plain);
+                assert_eq!(active.awaits(), extent.awaits);
             }
             assert_ne!(bank.other(), bank);
             assert_eq!(bank.entry(3, 10) + bank.other().entry(3, 10), 16);

@@ -10,7 +10,7 @@ use aya::maps::{Array, MapData, MapError, PerCpuArray};
 use aya::{Ebpf, Pod};
 use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::ranges::{KeyV4, KeyV6, Range, Slice};
-use broken_lns_ebpf::rules::{Active, Bank, Rule, Scenario, Step};
+use broken_lns_ebpf::rules::{Active, Bank, Extent, Rule, Scenario, Step};
 use broken_lns_ebpf::template::Template;
 
 use crate::compile::Compiled;
@@ -59,6 +59,8 @@ pub(crate) struct Banks {
     zero: Vec<u64>,
     /// The bank that frames find.
     bank: Bank,
+    /// What need not be looked for in it.
+    extent: Extent,
     /// The path of SCCRQs.
     path: Path,
     /// Whether a frame may have looked at the idle bank before it became idle.
@@ -83,6 +85,7 @@ impl Banks {
             hits: take(ebpf, maps::HITS)?,
             zero: Vec::new(),
             bank,
+            extent: Extent::default(),
             path,
             is_idle_read: false,
             is_active_read: false,
@@ -111,13 +114,30 @@ impl Banks {
         self.templates.write(idle, compiled.kernel_templates())?;
         let zero = self.counters(idle, compiled.rules().len())?;
 
-        let extent = rules.extent;
+        let extent = Extent {
+            // What was sent under a former scenario is acknowledged still.
+            awaits: rules.extent.awaits || self.extent.awaits,
+            ..rules.extent
+        };
         self.active.set(0, Active::new(idle, extent).to_word(), 0)?;
         self.bank = idle;
+        self.extent = extent;
         self.zero = zero;
         self.is_idle_read = self.is_active_read;
         // On the redirect path only what is left to the host is looked for.
         self.is_active_read = self.path != Path::Redirect || extent.leaves;
+        Ok(())
+    }
+
+    /// Has acknowledgements noted from now on, whatever rules are put in force.
+    pub(crate) fn await_acknowledgements(&mut self) -> Result<(), InstallError> {
+        let extent = Extent {
+            awaits: true,
+            ..self.extent
+        };
+        let active = Active::new(self.bank, extent);
+        self.active.set(0, active.to_word(), 0)?;
+        self.extent = extent;
         Ok(())
     }
 

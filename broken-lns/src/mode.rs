@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Path {
-    /// Rewrite what the kernel half can, redirect the rest; on a veth, take a way that gets out.
+    /// Rewrite what the kernel half can and redirect the rest; redirect all where a rewritten reply
+    /// may be lost or spoiled.
     #[default]
     Auto,
     /// The kernel half turns the frame into the reply and sends it back.

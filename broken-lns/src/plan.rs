@@ -4,21 +4,31 @@
 //! on a veth it reaches the peer only while a native XDP program is attached
 //! there, too, and is lost without a word otherwise. A reply that is sent by
 //! generic XDP or from an AF_XDP socket always gets out.
+//!
+//! Generic XDP sends the request's own buffer back, with all that the system
+//! knows of it beside the frame. Where that is a UDP checksum still to be
+//! filled in, it is filled in over that of the reply, at the next interface
+//! that does so. A program cannot tell, nor change it. A reply from an AF_XDP
+//! socket or by native XDP_TX is in a buffer of its own. So generic mode does
+//! not go with the rewrite path where requests may come like that.
+//!
+//! On a veth both hold, and what is left is the redirect path. A worker takes as
+//! many frames in either mode there. Native mode comes first, since it gets
+//! the frames as they are on a wire: while a native program is attached the
+//! other end of a veth sends no frames that are still to be cut to datagrams.
 
 use broken_lns_ebpf::maps;
 
-use crate::interface::{AttachMode, NativeTransmit};
+use crate::interface::{AttachMode, Checksums, NativeTransmit};
 use crate::mode::{Path, XdpMode};
 
-/// What is tried on an interface, best first, and what its user should know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is tried on an interface, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The best way to attach.
     pub first: Attempt,
     /// The way to attach where the driver cannot do the first.
     pub fallback: Option<Attempt>,
-    /// A warning that goes with the plan.
-    pub warning: Option<&'static str>,
 }
 
 /// One way to attach.
@@ -28,6 +38,15 @@ pub struct Attempt {
     pub mode: AttachMode,
     /// The path of SCCRQs.
     pub path: maps::Path,
+}
+
+/// What an interface does to replies that are not sent by a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hazards {
+    /// What becomes of what native XDP_TX sends.
+    pub native_transmit: NativeTransmit,
+    /// What the checksums are of what generic XDP gets.
+    pub checksums: Checksums,
 }
 
 /// What `--path rewrite --xdp-mode native` comes to on a veth whose peer does not poll.
@@ -40,62 +59,99 @@ pub const UNSURE_REPLIES: &str = "replies may be lost: native XDP_TX on a veth r
 pub const GENERIC_ON_VETH: &str = "generic mode, since native XDP_TX on a veth may lose replies";
 /// Why `auto` did not take the rewrite path.
 pub const REDIRECT_ON_VETH: &str = "redirect path, since native XDP_TX on a veth may lose replies";
+/// Why it did not take it in generic mode.
+pub const REDIRECT_IN_GENERIC: &str = "redirect path, since requests may come here with an \
+    unfinished UDP checksum, and generic mode cannot rewrite those";
+/// What the rewrite path comes to in generic mode where requests may be unfinished.
+pub const SPOILED_CHECKSUMS: &str = "the UDP checksum of a reply may be overwritten: requests may \
+    come here with an unfinished one, and generic mode sends the reply in the buffer of its \
+    request, where the system finishes that; leave out --path";
 
-/// Plans for an interface on which native XDP_TX reaches the wire, or may not.
-pub fn plan(path: Path, mode: XdpMode, native_transmit: NativeTransmit) -> Plan {
-    let may_lose = native_transmit != NativeTransmit::Works && path != Path::Redirect;
-    let kernel_path = match path {
-        Path::Auto => maps::Path::RewriteElseRedirect,
-        Path::Rewrite => maps::Path::Rewrite,
-        Path::Redirect => maps::Path::Redirect,
+/// Plans for an interface.
+pub fn plan(path: Path, mode: XdpMode, hazards: Hazards) -> Plan {
+    let may_lose = hazards.native_transmit != NativeTransmit::Works;
+    let may_spoil = hazards.checksums == Checksums::MayBeUnfinished;
+    let way = |mode, is_rewriting_safe| Attempt {
+        mode,
+        path: match path {
+            Path::Auto if is_rewriting_safe => maps::Path::RewriteElseRedirect,
+            Path::Auto | Path::Redirect => maps::Path::Redirect,
+            Path::Rewrite => maps::Path::Rewrite,
+        },
     };
-    let native = Attempt {
-        mode: AttachMode::Native,
-        path: kernel_path,
+    let native = way(AttachMode::Native, !may_lose);
+    let generic = way(AttachMode::Generic, !may_spoil);
+    let (first, fallback) = match mode {
+        XdpMode::Generic => (generic, None),
+        XdpMode::Native => (native, None),
+        // Only some replies are spoiled there, where others would be lost.
+        XdpMode::Auto if may_lose && path == Path::Rewrite => (generic, None),
+        XdpMode::Auto => (native, Some(generic)),
     };
-    let generic = Attempt {
-        mode: AttachMode::Generic,
-        path: kernel_path,
-    };
-    let (first, fallback, warning) = match mode {
-        XdpMode::Generic => (generic, None, None),
-        XdpMode::Auto if may_lose => (generic, None, Some(GENERIC_ON_VETH)),
-        XdpMode::Auto => (native, Some(generic), None),
-        XdpMode::Native if may_lose && path == Path::Auto => {
-            let redirect = Attempt {
-                path: maps::Path::Redirect,
-                ..native
-            };
-            (redirect, None, Some(REDIRECT_ON_VETH))
-        }
-        XdpMode::Native if may_lose => {
-            let warning = match native_transmit {
-                NativeTransmit::Lost => LOST_REPLIES,
-                _ => UNSURE_REPLIES,
-            };
-            (native, None, Some(warning))
-        }
-        XdpMode::Native => (native, None, None),
-    };
-    Plan {
-        first,
-        fallback,
-        warning,
-    }
+    Plan { first, fallback }
+}
+
+/// What the user should know of the attempt that was made for that path and mode.
+pub fn remarks(
+    path: Path,
+    mode: XdpMode,
+    hazards: Hazards,
+    attempt: Attempt,
+) -> impl Iterator<Item = &'static str> {
+    use NativeTransmit::{Lost, Unsure, Works};
+    let Hazards {
+        native_transmit,
+        checksums,
+    } = hazards;
+    let native = attempt.mode == AttachMode::Native;
+    let redirects = attempt.path == maps::Path::Redirect;
+    let chosen = redirects && path == Path::Auto;
+    let may_spoil = !redirects && checksums == Checksums::MayBeUnfinished;
+    let gives_way = !redirects && mode == XdpMode::Auto && native_transmit != Works;
+    [
+        (
+            native && !redirects && native_transmit == Lost,
+            LOST_REPLIES,
+        ),
+        (
+            native && !redirects && native_transmit == Unsure,
+            UNSURE_REPLIES,
+        ),
+        (native && chosen, REDIRECT_ON_VETH),
+        (!native && gives_way, GENERIC_ON_VETH),
+        (!native && chosen, REDIRECT_IN_GENERIC),
+        (!native && may_spoil, SPOILED_CHECKSUMS),
+    ]
+    .into_iter()
+    .filter_map(|(holds, remark)| holds.then_some(remark))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use AttachMode::{Generic, Native};
+    use Checksums::{Finished, MayBeUnfinished};
+    use NativeTransmit::{Lost, Unsure, Works};
     use maps::Path::{Redirect, Rewrite, RewriteElseRedirect};
 
-    use NativeTransmit::{Lost, Unsure, Works};
-
-    fn attempts(plan: &Plan) -> Vec<(AttachMode, maps::Path)> {
+    /// Each attempt that may be made, with what is said of it.
+    fn attempts(
+        path: Path,
+        mode: XdpMode,
+        native_transmit: NativeTransmit,
+        checksums: Checksums,
+    ) -> Vec<(AttachMode, maps::Path, Vec<&'static str>)> {
+        let hazards = Hazards {
+            native_transmit,
+            checksums,
+        };
+        let plan = plan(path, mode, hazards);
         let attempts = [Some(plan.first), plan.fallback].into_iter().flatten();
         attempts
-            .map(|attempt| (attempt.mode, attempt.path))
+            .map(|attempt| {
+                let remarks = remarks(path, mode, hazards, attempt).collect();
+                (attempt.mode, attempt.path, remarks)
+            })
             .collect()
     }
 
@@ -106,105 +162,106 @@ mod tests {
             (Path::Rewrite, Rewrite),
             (Path::Redirect, Redirect),
         ] {
+            let (native, generic) = (
+                (Native, kernel_path, vec![]),
+                (Generic, kernel_path, vec![]),
+            );
             for (mode, expected) in [
-                (
-                    XdpMode::Auto,
-                    &[(Native, kernel_path), (Generic, kernel_path)][..],
-                ),
-                (XdpMode::Native, &[(Native, kernel_path)]),
-                (XdpMode::Generic, &[(Generic, kernel_path)]),
+                (XdpMode::Auto, vec![native.clone(), generic.clone()]),
+                (XdpMode::Native, vec![native.clone()]),
+                (XdpMode::Generic, vec![generic.clone()]),
             ] {
-                let plan = plan(path, mode, Works);
-                assert_eq!(attempts(&plan), expected, "{path:?} {mode:?}");
-                assert_eq!(plan.warning, None);
+                let attempts = attempts(path, mode, Works, Finished);
+                assert_eq!(attempts, expected, "{path:?} {mode:?}");
             }
         }
     }
 
     #[test]
-    fn a_reply_gets_out_of_a_veth_unless_it_is_forbidden() {
-        for (path, mode, native, expected, warning) in [
+    fn generic_mode_does_not_rewrite_what_may_be_unfinished() {
+        for (path, generic_path, remarks) in [
+            (Path::Auto, Redirect, vec![REDIRECT_IN_GENERIC]),
+            (Path::Rewrite, Rewrite, vec![SPOILED_CHECKSUMS]),
+            (Path::Redirect, Redirect, vec![]),
+        ] {
+            let generic = (Generic, generic_path, remarks);
+            let of = |mode| attempts(path, mode, Works, MayBeUnfinished);
+            assert_eq!(of(XdpMode::Generic), [generic.clone()], "{path:?}");
+            let [native, fallback] = of(XdpMode::Auto).try_into().expect("two attempts");
+            assert_eq!((native.0, native.2), (Native, vec![]), "{path:?}");
+            assert_eq!(fallback, generic, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_reply_gets_out_of_a_veth_as_it_is_unless_that_is_forbidden() {
+        for (path, mode, native, expected) in [
             (
                 Path::Auto,
                 XdpMode::Auto,
                 Lost,
-                &[(Generic, RewriteElseRedirect)][..],
-                Some(GENERIC_ON_VETH),
-            ),
-            (
-                Path::Auto,
-                XdpMode::Auto,
-                Unsure,
-                &[(Generic, RewriteElseRedirect)],
-                Some(GENERIC_ON_VETH),
+                vec![
+                    (Native, Redirect, vec![REDIRECT_ON_VETH]),
+                    (Generic, Redirect, vec![REDIRECT_IN_GENERIC]),
+                ],
             ),
             (
                 Path::Auto,
                 XdpMode::Native,
                 Unsure,
-                &[(Native, Redirect)],
-                Some(REDIRECT_ON_VETH),
+                vec![(Native, Redirect, vec![REDIRECT_ON_VETH])],
             ),
             (
                 Path::Auto,
                 XdpMode::Generic,
                 Lost,
-                &[(Generic, RewriteElseRedirect)],
-                None,
+                vec![(Generic, Redirect, vec![REDIRECT_IN_GENERIC])],
             ),
             (
                 Path::Rewrite,
                 XdpMode::Auto,
                 Unsure,
-                &[(Generic, Rewrite)],
-                Some(GENERIC_ON_VETH),
+                vec![(Generic, Rewrite, vec![GENERIC_ON_VETH, SPOILED_CHECKSUMS])],
             ),
             (
                 Path::Rewrite,
                 XdpMode::Native,
                 Lost,
-                &[(Native, Rewrite)],
-                Some(LOST_REPLIES),
+                vec![(Native, Rewrite, vec![LOST_REPLIES])],
             ),
             (
                 Path::Rewrite,
                 XdpMode::Native,
                 Unsure,
-                &[(Native, Rewrite)],
-                Some(UNSURE_REPLIES),
+                vec![(Native, Rewrite, vec![UNSURE_REPLIES])],
             ),
             (
                 Path::Rewrite,
                 XdpMode::Generic,
                 Lost,
-                &[(Generic, Rewrite)],
-                None,
+                vec![(Generic, Rewrite, vec![SPOILED_CHECKSUMS])],
             ),
             (
                 Path::Redirect,
                 XdpMode::Auto,
                 Lost,
-                &[(Native, Redirect), (Generic, Redirect)],
-                None,
+                vec![(Native, Redirect, vec![]), (Generic, Redirect, vec![])],
             ),
             (
                 Path::Redirect,
                 XdpMode::Native,
                 Lost,
-                &[(Native, Redirect)],
-                None,
+                vec![(Native, Redirect, vec![])],
             ),
             (
                 Path::Redirect,
                 XdpMode::Generic,
                 Unsure,
-                &[(Generic, Redirect)],
-                None,
+                vec![(Generic, Redirect, vec![])],
             ),
         ] {
-            let plan = plan(path, mode, native);
-            assert_eq!(attempts(&plan), expected, "{path:?} {mode:?} {native:?}");
-            assert_eq!(plan.warning, warning, "{path:?} {mode:?} {native:?}");
+            let attempts = attempts(path, mode, native, MayBeUnfinished);
+            assert_eq!(attempts, expected, "{path:?} {mode:?} {native:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Architecture invariant: what is attached is held by a BPF link of this
 //! process, so that nothing stays attached however the process ends.
 
+mod awaited;
 mod rings;
 
 use std::io;
@@ -27,6 +28,7 @@ use crate::compile::Compiled;
 use crate::interface::{AttachMode, AttachedProgram, Interface};
 use crate::snapshot::VerdictCounts;
 
+pub use self::awaited::AwaitedMap;
 use self::rings::Ring;
 pub use self::rings::{CapturedFrames, Events};
 pub use crate::banks::InstallError;
@@ -124,6 +126,7 @@ pub struct Program {
     link: Option<FdLink>,
     banks: Banks,
     marks: MapData,
+    awaited: MapData,
     counters: PerCpuArray<MapData, u64>,
     /// The same, to be shared.
     shared_counters: MapData,
@@ -200,6 +203,9 @@ impl Program {
         let Some(Map::LruHashMap(marks)) = ebpf.take_map(maps::MARKS) else {
             return Err(LoadError::Missing(maps::MARKS));
         };
+        let Some(Map::HashMap(awaited)) = ebpf.take_map(maps::AWAITED) else {
+            return Err(LoadError::Missing(maps::AWAITED));
+        };
         let Some(Map::PerCpuArray(counters)) = ebpf.take_map(maps::COUNTERS) else {
             return Err(LoadError::Missing(maps::COUNTERS));
         };
@@ -210,6 +216,7 @@ impl Program {
             link: None,
             banks,
             marks,
+            awaited,
             counters: Map::PerCpuArray(counters).try_into()?,
             shared_counters,
             sockets,
@@ -226,6 +233,15 @@ impl Program {
     /// [`InstallError`]; the old rules stay in force then.
     pub fn install(&mut self, compiled: &Compiled, number: u32) -> Result<(), InstallError> {
         self.banks.install(compiled, number)
+    }
+
+    /// Has acknowledgements noted for the workers from now on, whatever rules are put in force.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError`]; nothing has changed then.
+    pub fn await_acknowledgements(&mut self) -> Result<(), InstallError> {
+        self.banks.await_acknowledgements()
     }
 
     /// How many requests met each rule in the kernel half since it was installed, in the order
@@ -246,6 +262,15 @@ impl Program {
     pub fn marks(&self) -> Result<Marks, MapError> {
         let map = second(&self.marks)?;
         Ok(Marks(HashMap::try_from(Map::LruHashMap(map))?))
+    }
+
+    /// The acknowledgements that workers wait for, for one more worker.
+    ///
+    /// # Errors
+    ///
+    /// Where the process has no file descriptor left.
+    pub fn awaited(&self) -> Result<AwaitedMap, MapError> {
+        AwaitedMap::new(second(&self.awaited)?)
     }
 
     /// Gives the frames of a queue a socket to go to.

@@ -410,6 +410,7 @@ fn follow(responder: &mut Responder, sample: Sample) -> Result<Follower> {
     let rule = Rule {
         fault: "refuse 0/4".to_owned(),
         refuses: true,
+        ..Rule::default()
     };
     let settings = Settings {
         sample,

@@ -57,16 +57,17 @@ impl KernelRules {
                 return Err(CompileError::TooMany { what });
             }
         }
-        this.extent = this.extent();
+        this.extent = this.extent(compiled);
         Ok(this)
     }
 
-    fn extent(&self) -> Extent {
+    fn extent(&self, compiled: &Compiled) -> Extent {
         let plain = Step::new(Course::Template(0), 0);
         Extent {
             has_rules: self.scenario.has_v4 != 0 || self.scenario.lns_v6.count != 0,
             leaves: self.rules.iter().any(|rule| rule.leaves.is_any()),
             is_plain: matches!(self.rules.as_slice(), [default] if default.step == plain),
+            awaits: compiled.retransmits(),
         }
     }
 

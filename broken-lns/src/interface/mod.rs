@@ -72,6 +72,16 @@ pub enum NativeTransmit {
     Lost,
 }
 
+/// What the UDP checksums are of frames that come to the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksums {
+    /// They are as the sender made them.
+    Finished,
+    /// They may still have to be filled in: the sender is on this machine, or on a host of it,
+    /// and left that to an interface that never did it.
+    MayBeUnfinished,
+}
+
 /// Something about an interface that stands in the way.
 #[derive(Debug, thiserror::Error)]
 pub enum InterfaceError {
@@ -155,6 +165,21 @@ impl Interface {
             NativeTransmit::Lost
         } else {
             NativeTransmit::Unsure
+        }
+    }
+
+    /// What the UDP checksums are of frames that come to the system by this interface.
+    ///
+    /// A frame that crossed a wire has them. On a veth, a tap, a bridge and whatever else is no
+    /// hardware, and from the host of a virtual machine, a frame may come as its sender left it
+    /// to the offload of its own interface. Whether the other end of a veth does so now cannot
+    /// be seen from another namespace, and may change at any time.
+    pub fn checksums(&self) -> Checksums {
+        /// Drivers of what is hardware only to its virtual machine, KVM's and Xen's.
+        const PARAVIRTUAL: [&str; 2] = ["virtio_net", "vif"];
+        match (&self.kind, self.driver.as_deref()) {
+            (None, Some(driver)) if !PARAVIRTUAL.contains(&driver) => Checksums::Finished,
+            _ => Checksums::MayBeUnfinished,
         }
     }
 
@@ -288,6 +313,29 @@ mod tests {
             };
             assert_eq!(interface.native_transmit(), outcome, "{kind:?} {xdp:?}");
         }
+    }
+
+    #[test]
+    fn only_hardware_gets_nothing_but_finished_checksums() {
+        use Checksums::{Finished, MayBeUnfinished};
+        for (kind, driver, expected) in [
+            (None, Some("ixgbe"), Finished),
+            (None, Some("vmxnet3"), Finished),
+            (None, Some("virtio_net"), MayBeUnfinished),
+            (None, Some("vif"), MayBeUnfinished),
+            (Some("veth"), Some("veth"), MayBeUnfinished),
+            (Some("tun"), Some("tun"), MayBeUnfinished),
+            (Some("bridge"), Some("bridge"), MayBeUnfinished),
+            (None, None, MayBeUnfinished),
+        ] {
+            let interface = Interface {
+                kind: kind.map(str::to_owned),
+                driver: driver.map(str::to_owned),
+                ..loopback()
+            };
+            assert_eq!(interface.checksums(), expected, "{kind:?} {driver:?}");
+        }
+        assert_eq!(loopback().checksums(), MayBeUnfinished);
     }
 
     #[test]

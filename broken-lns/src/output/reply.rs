@@ -119,8 +119,8 @@ mod tests {
     fn the_status_says_what_runs_and_what_it_counted() {
         let text = reply(&Reply::Status(Box::new(some_status())), &Palette::default());
         let start = "\
-eth1: attached, generic mode, rewrite path, redirect for what does not fit it; 1 worker, copy mode
-eth1: generic mode, since native XDP_TX on a veth may lose replies
+eth1: attached, native mode, redirect path; 1 worker, copy mode
+eth1: redirect path, since native XDP_TX on a veth may lose replies
 scenario slow.toml: 4 LNS rules, 0 LAC rules, default silent; 4 treatments need the redirect path
 running for 1h 2m 3s, process 4711, broken-lns 0.1.0
 

@@ -6,6 +6,8 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use broken_lns_ebpf::maps;
+
 use super::owed::Owed;
 use super::record::WorkerFrames;
 use super::sent::{Hits, SentCounts, SentTally};
@@ -19,8 +21,9 @@ use crate::retransmission::Retransmissions;
 pub const PENDING: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 /// Most pairs of LAC and LNS whose attempts a worker remembers.
 const PAIRS: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
-/// Most StopCCNs of a worker that wait for their acknowledgement.
-const WAITING: NonZeroU32 = NonZeroU32::new(262_144).unwrap();
+/// Most StopCCNs of a worker that wait for their acknowledgement: as many as there is room for
+/// in the kernel half if it is the only one.
+const WAITING: NonZeroU32 = NonZeroU32::new(maps::MAX_AWAITED).unwrap();
 
 /// A scenario with the memory that playing it takes, of which only as much is made as
 /// the scenario can use.

@@ -32,7 +32,13 @@ impl Player {
                 continue;
             }
             let waiting = self.acts.current.waiting.as_mut();
-            let Some(again) = waiting.and_then(|waiting| waiting.due(now)) else {
+            let again =
+                waiting
+                    .zip(self.kernel_half.as_mut())
+                    .and_then(|(waiting, kernel_half)| {
+                        waiting.due(now, &mut *kernel_half.acknowledgements)
+                    });
+            let Some(again) = again else {
                 out.umem.give(address);
                 break;
             };

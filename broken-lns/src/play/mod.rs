@@ -5,7 +5,6 @@
 //! reserved before; nothing here allocates, locks or asks the system for a frame. The
 //! time is an argument.
 
-mod acknowledgement;
 mod act;
 mod later;
 mod owed;
@@ -29,9 +28,8 @@ use crate::compile::{Compiled, Found, Reply, RuleId};
 use crate::decide::{Decision, Request};
 use crate::lac_identity;
 use crate::respond::{Batch, Out};
-use crate::retransmission::acknowledges;
+use crate::retransmission::Acknowledgements;
 use crate::snapshot::VerdictCounts;
-use acknowledgement::Acknowledgement;
 use act::{Acts, Mailbox};
 use owed::{Owed, Source};
 use tell::{Teller, Told};
@@ -67,13 +65,21 @@ struct Decided {
     reply: Reply,
 }
 
+/// What a worker has of the kernel half.
+pub struct KernelHalf {
+    /// What is left to the host from now on.
+    pub leave_to_host: LeaveToHost,
+    /// The acknowledgements that it notes.
+    pub acknowledgements: Box<dyn Acknowledgements + Send>,
+}
+
 /// Plays a scenario for the packets of one worker.
 pub struct Player {
     policy: Policy,
     acts: Acts,
     mailbox: Arc<Mailbox>,
     sent: Arc<SentTally>,
-    leave_to_host: Option<LeaveToHost>,
+    kernel_half: Option<KernelHalf>,
     teller: Option<Teller>,
     /// A number for each frame, by which frames are lost one by one.
     frame: u32,
@@ -83,9 +89,10 @@ pub struct Player {
 
 impl Player {
     /// A player at the beginning of the first scenario, with its other end for other threads.
-    pub fn new(orders: Orders, leave_to_host: Option<LeaveToHost>) -> (Self, Remote) {
+    /// Without a kernel half nothing is left to the host, and nothing is acknowledged.
+    pub fn new(orders: Orders, kernel_half: Option<KernelHalf>) -> (Self, Remote) {
         let act = Act::new(orders.compiled, orders.scenario, PENDING);
-        Self::with_act(orders.policy, orders.follow, act, leave_to_host)
+        Self::with_act(orders.policy, orders.follow, act, kernel_half)
     }
 
     /// The same for an act that was made before.
@@ -93,7 +100,7 @@ impl Player {
         policy: Policy,
         follow: Follow,
         act: Act,
-        leave_to_host: Option<LeaveToHost>,
+        kernel_half: Option<KernelHalf>,
     ) -> (Self, Remote) {
         let mailbox = Arc::default();
         let sent = Arc::default();
@@ -116,7 +123,7 @@ impl Player {
             acts: Acts::new(act),
             mailbox,
             sent,
-            leave_to_host,
+            kernel_half,
             teller,
             frame: 0,
             copy: vec![0; FRAME_LEN].into(),
@@ -165,9 +172,7 @@ impl Player {
         let compiled = Arc::clone(&self.acts.current.compiled);
         match compiled.only() {
             // It asks for no frame whether anybody is told of it.
-            Some(template) if self.acts.next_due().is_none() && self.teller.is_none() => {
-                self.refuse(template, umem, batch, announce)
-            }
+            Some(template) if self.teller.is_none() => self.refuse(template, umem, batch, announce),
             _ => {
                 let counts = batch.each_with(umem, |mut out, packet| {
                     let verdict = self.play(&compiled, now, &mut out, packet, &mut announce);
@@ -280,10 +285,7 @@ impl Player {
         };
         let sccrq = match self.read(octets, now) {
             Ok(sccrq) => sccrq,
-            Err(verdict) => {
-                self.heed(Frame::new(octets), verdict);
-                return verdict;
-            }
+            Err(verdict) => return verdict,
         };
         let Some(request) = owed::request(Frame::new(octets), &sccrq) else {
             return Verdict::NoRoom;
@@ -385,35 +387,15 @@ impl Player {
                 false => request.tunnel_id.into(),
             },
         };
-        let leave_to_host = self.leave_to_host.as_mut();
-        let is_left = leave_to_host.is_some_and(|leave| leave(&mark, found.rule));
+        let kernel_half = self.kernel_half.as_mut();
+        let is_left = kernel_half
+            .is_some_and(|kernel_half| (kernel_half.leave_to_host)(&mark, found.rule));
         let sent = match is_left {
             true => Sent::PassesNext,
             false => Sent::NotPassed,
         };
         self.sent.add(sent, 1);
         Verdict::Silent
-    }
-
-    /// Notes what a control message acknowledges that is no request.
-    fn heed(&mut self, frame: Frame<'_>, verdict: Verdict) {
-        let Some(waiting) = &mut self.acts.current.waiting else {
-            return;
-        };
-        let is_control_message = matches!(
-            verdict,
-            Verdict::Zlb | Verdict::StopCcn | Verdict::Sccrp | Verdict::OtherMessage
-        );
-        if !is_control_message || waiting.next_due().is_none() {
-            return;
-        }
-        // Every StopCCN is the first message of its LNS.
-        if let Some(heard) = Acknowledgement::of(frame)
-            && let Some(assigned) = waiting.assigned(&heard.peers)
-            && acknowledges(heard.tunnel_id, heard.nr, assigned, 0)
-        {
-            waiting.acknowledged(&heard.peers);
-        }
     }
 
     /// Owes a reply until it is due.
@@ -431,10 +413,15 @@ impl Player {
 
     /// Has a StopCCN that is sent now be sent again until it is acknowledged.
     fn wait_for_acknowledgement(&mut self, owed: &Owed, request: &Request, reply: Reply, now: u64) {
-        if let Some(waiting) = &mut self.acts.current.waiting {
-            waiting.sent(owed::tunnel(request, &owed.sccrq, reply), *owed, now);
-            self.acts.owe(owed.act, now.saturating_add(PAUSE));
-        }
+        let (Some(waiting), Some(kernel_half)) =
+            (&mut self.acts.current.waiting, &mut self.kernel_half)
+        else {
+            self.sent.add(Sent::NotAgain, 1);
+            return;
+        };
+        let tunnel = owed::tunnel(request, &owed.sccrq, reply);
+        waiting.sent(tunnel, *owed, now, &mut *kernel_half.acknowledgements);
+        self.acts.owe(owed.act, now.saturating_add(PAUSE));
     }
 
     /// Sends a reply, and its copies from free frames. The verdict is that on its request.

@@ -1,5 +1,6 @@
 //! A reply that is sent later: what has to be kept of its request.
 
+use broken_lns_ebpf::acknowledgement::Peers;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::code_in_address::Codes;
 use broken_lns_ebpf::frame::Frame;
@@ -12,7 +13,7 @@ use broken_lns_ebpf::wire::{l2tp, udp};
 
 use crate::compile::{Compiled, Reply, RuleId};
 use crate::decide::{LeafId, Request};
-use crate::retransmission::{Peers, Tunnel};
+use crate::retransmission::Tunnel;
 use crate::unreachable::UnreachableError;
 
 /// The longest headers, Ethernet with two tags and IPv4 with all options among them, and the
@@ -91,7 +92,7 @@ pub(super) fn tunnel(request: &Request, sccrq: &Sccrq, reply: Reply) -> Tunnel {
         peers: Peers {
             lac: request.lac,
             lns: request.lns,
-            lac_port: sccrq.lac_port,
+            lac_port: sccrq.lac_port.into(),
         },
         tunnel_id: request.tunnel_id,
         assigned: match reply {

@@ -22,7 +22,7 @@ use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
 use crate::interface::{AttachMode, DriverStatistics, Interface};
 use crate::mode::{Path, Wait, XdpMode};
-use crate::plan::{Attempt, Plan, plan};
+use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
 use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};
 use crate::program::{AttachError, Events, Program, ProgramSettings};
 use crate::queue::Socket;
@@ -93,26 +93,29 @@ impl Responder {
         if options.path == Path::Rewrite {
             check_rewritable(compiled)?;
         }
-        let Plan {
-            first,
-            fallback,
-            warning,
-        } = plan(options.path, options.xdp_mode, interface.native_transmit());
-        let mut remarks: Vec<String> = warning.map(str::to_owned).into_iter().collect();
-        if !interface.up {
-            let name = &interface.name;
-            remarks.push(format!("it is down: ip link set {name} up"));
-        }
+        let (path, mode) = (options.path, options.xdp_mode);
+        let hazards = Hazards {
+            native_transmit: interface.native_transmit(),
+            checksums: interface.checksums(),
+        };
+        let Plan { first, fallback } = plan(path, mode, hazards);
         let driver = DriverStatistics::start(&interface);
 
         let start = |attempt| attach(&interface, compiled, options, attempt, announcements);
+        let mut failed = None;
         let (attempt, (program, workers)) = match (start(first), fallback) {
             (Err(ResponderError::NotNative { cause, .. }), Some(fallback)) => {
-                remarks.push(format!("generic mode, since native mode fails: {cause}"));
+                failed = Some(format!("generic mode, since native mode fails: {cause}"));
                 (fallback, start(fallback)?)
             }
             (result, _) => (first, result?),
         };
+        let of_attempt = remarks(path, mode, hazards, attempt).map(str::to_owned);
+        let mut remarks: Vec<String> = failed.into_iter().chain(of_attempt).collect();
+        if !interface.up {
+            let name = &interface.name;
+            remarks.push(format!("it is down: ip link set {name} up"));
+        }
         // A veth keeps tags in the frame unless the sender leaves them beside it.
         let is_veth = interface.kind.as_deref() == Some("veth");
         if attempt.mode == AttachMode::Native && interface.strips_vlan_tags && !is_veth {
@@ -150,14 +153,18 @@ impl Responder {
         number: u32,
     ) -> Result<(), ResponderError> {
         self.can_play(&compiled)?;
+        let refused = |cause| ResponderError::Install {
+            interface: self.interface.name.clone(),
+            cause,
+        };
+        if compiled.retransmits() {
+            self.program.await_acknowledgements().map_err(refused)?;
+        }
         for player in &mut self.workers.players {
             player.set(Arc::clone(&compiled), number);
         }
         let installed = self.program.install(&compiled, number);
-        installed.map_err(|cause| ResponderError::Install {
-            interface: self.interface.name.clone(),
-            cause,
-        })?;
+        installed.map_err(refused)?;
         self.scenarios
             .retain(|scenario| Arc::strong_count(scenario) > 1);
         self.scenarios.insert(0, compiled);

@@ -12,7 +12,7 @@ use broken_lns_ebpf::maps;
 
 use super::{ResponderError, ResponderOptions};
 use crate::interface::{AttachMode, Interface};
-use crate::play::{LeaveToHost, Orders, Player, Remote};
+use crate::play::{KernelHalf, Orders, Player, Remote};
 use crate::program::Program;
 use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
 
@@ -68,7 +68,7 @@ impl Workers {
         let mut workers = Self::default();
         for queue in 0..queues {
             let bind = || {
-                let (player, remote) = Player::new(orders.clone(), leave_to_host(program));
+                let (player, remote) = Player::new(orders.clone(), kernel_half(program));
                 let (worker, socket) = Worker::bind(
                     &interface.name,
                     interface.index,
@@ -126,10 +126,11 @@ fn unless_busy<T>(bind: impl Fn() -> Result<T, QueueError>) -> Result<T, QueueEr
     bind()
 }
 
-/// The way of a worker to the marks of the kernel half.
-fn leave_to_host(program: &Program) -> Option<LeaveToHost> {
-    let mut marks = program.marks().ok()?;
-    Some(Box::new(move |mark, rule| {
-        marks.set(mark, rule.index() as u32).is_ok()
-    }))
+/// The way of a worker to the kernel half.
+fn kernel_half(program: &Program) -> Option<KernelHalf> {
+    let (mut marks, awaited) = (program.marks().ok()?, program.awaited().ok()?);
+    Some(KernelHalf {
+        leave_to_host: Box::new(move |mark, rule| marks.set(mark, rule.index() as u32).is_ok()),
+        acknowledgements: Box::new(awaited),
+    })
 }

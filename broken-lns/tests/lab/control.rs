@@ -126,7 +126,13 @@ impl Controlled {
 
     /// The same on a way of one's own.
     pub(crate) fn on(way: Way, scenario: &str) -> Result<Self> {
-        Self::start(&way.one_cable(), &way.flags(), scenario)
+        Self::with(way, &[], scenario)
+    }
+
+    /// The same with more flags.
+    pub(crate) fn with(way: Way, flags: &[&str], scenario: &str) -> Result<Self> {
+        let flags = [&way.flags()[..], flags].concat();
+        Self::start(&way.one_cable(), &flags, scenario)
     }
 
     fn start(plan: &Plan, flags: &[&str], scenario: &str) -> Result<Self> {
@@ -150,6 +156,21 @@ impl Controlled {
         let file = self.files.file(name);
         fs::write(&file, content)?;
         Ok(text(&file)?.to_owned())
+    }
+
+    /// Has it go on with another scenario, from a file of that name.
+    pub(crate) fn load(&self, name: &str, scenario: &str) -> Result<()> {
+        let file = self.write(name, scenario)?;
+        self.told(&["load", &file])?;
+        Ok(())
+    }
+
+    /// What the workers counted so far of what they did beside answering at once.
+    pub(crate) fn sent(&self, label: &str) -> Result<u64> {
+        let status = self.reply("status")?;
+        let sent = &status["counters"]["interfaces"][0]["sent"][label];
+        sent.as_u64()
+            .with_context(|| format!("no {label} in {status}"))
     }
 
     /// Where it listens.
@@ -240,7 +261,7 @@ fn the_status_says_what_runs() -> Result<()> {
     assert_eq!(status["scenario"]["name"], text(&file)?);
     assert_eq!(status["scenario"]["changed"], false);
     assert_eq!(status["interfaces"][0]["name"], Lab::INTERFACE);
-    assert_eq!(status["interfaces"][0]["path"], "auto");
+    assert_eq!(status["interfaces"][0]["path"], "redirect");
     assert_eq!(status["counters"]["answered"], 3);
 
     let told = controlled.told(&["status"])?;

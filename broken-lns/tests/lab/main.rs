@@ -12,6 +12,7 @@ use xtask::lab::{self, interrupt};
 
 mod captured;
 mod changes;
+mod checksums;
 mod control;
 mod decoded;
 mod dialled;
@@ -35,6 +36,7 @@ mod replies;
 mod reports;
 mod request;
 mod responder;
+mod retransmitted;
 mod scenarios;
 mod top;
 mod traffic;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         ("refusals", refusals::trials()),
         ("replies", replies::trials()),
         ("fallback", fallback::trials()),
+        ("checksums", checksums::trials()),
         ("verdicts", verdicts::trials()),
         ("filters", filters::trials()),
         ("queues", queues::trials()),
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         ("traffic", traffic::trials()),
         ("played", played::trials()),
         ("names", names::trials()),
+        ("retransmitted", retransmitted::trials()),
         ("followed", followed::trials()),
         ("reports", reports::trials()),
         ("population", population::trials()),

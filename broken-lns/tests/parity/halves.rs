@@ -8,7 +8,7 @@ use broken_lns::af_xdp::{Packet, Umem};
 use broken_lns::capture::{Captured, Source as _};
 use broken_lns::compile::Compiled;
 use broken_lns::play::{Follow, Orders, Player};
-use broken_lns::program::{CapturedFrames, Events, Program, ProgramSettings};
+use broken_lns::program::{AwaitedMap, CapturedFrames, Events, Program, ProgramSettings};
 use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
 use broken_lns_ebpf::event::Event;
@@ -191,6 +191,16 @@ impl KernelHalf {
     /// Marks something as a worker does by the rule of that number.
     pub(crate) fn mark(&self, mark: &Mark, rule: u32) -> Result<()> {
         Ok(self.program.marks()?.set(mark, rule)?)
+    }
+
+    /// What workers wait for.
+    pub(crate) fn awaited(&self) -> Result<AwaitedMap> {
+        Ok(self.program.awaited()?)
+    }
+
+    /// Has acknowledgements noted from now on.
+    pub(crate) fn await_acknowledgements(&mut self) -> Result<()> {
+        Ok(self.program.await_acknowledgements()?)
     }
 
     /// How many instructions the verifier walked.

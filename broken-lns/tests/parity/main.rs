@@ -5,6 +5,7 @@
 //! The tests of the kernel half need root. Without it they show as ignored,
 //! except under `cargo xtask test`, where none may be.
 
+mod acknowledged;
 mod captured;
 mod events;
 mod fixtures;
@@ -91,6 +92,14 @@ fn main() {
         kernel("what a rule leaves to the host is left there", rules::pass),
         kernel("what a worker marked is left to the host", rules::marks),
         kernel("a worker finds the rule of a name", rules::names),
+        kernel(
+            "acknowledgements that are awaited are noted",
+            acknowledged::messages,
+        ),
+        kernel(
+            "what was awaited once is awaited under every scenario",
+            acknowledged::scenarios,
+        ),
         kernel("65,536 rules for LNSs and for LACs", rules::many),
     ];
     libtest_mimic::run(&arguments, trials).exit();

@@ -161,7 +161,7 @@ pub(crate) fn longest_prefixes() -> Result<()> {
     Ok(())
 }
 
-fn compiled(text: &str) -> Result<Compiled> {
+pub(crate) fn compiled(text: &str) -> Result<Compiled> {
     let scenario = Scenario::parse("test", text, &Refusal::default())?;
     Ok(Compiled::new(&scenario)?)
 }

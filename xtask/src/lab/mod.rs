@@ -41,7 +41,7 @@ pub use self::{
     process::{Line, Process, Stream},
     raw::{RawFrame, RawPort},
     stopccn::StopCcn,
-    topology::{Lab, Peer, Plan},
+    topology::{Hop, Lab, Peer, Plan},
     veth::{End, connect},
     wait::{pause, until},
     xl2tpd::{Event, Target, Xl2tpd},

@@ -2,9 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use super::{End, Mac, MinimalLac, Namespace, PassProgram, RawPort, connect};
+use super::{
+    End, Mac, MinimalLac, Namespace, PassProgram, RawPort, connect,
+    feature::{Feature, switch},
+};
 
 /// The router's interface to the LAC.
 const TO_LAC: &str = "to-lac";
@@ -32,6 +35,24 @@ pub enum Peer {
     Gro,
     /// A veth with an XDP program that lets everything pass: all is delivered, as by a real cable.
     Xdp,
+}
+
+/// An end of a cable of a lab with a router, from the LAC on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hop {
+    /// The LAC's interface.
+    Lac,
+    /// The router's interface to the LAC.
+    RouterToLac,
+    /// The router's interface to the responder's box.
+    RouterToBox,
+    /// The responder's interface.
+    Box,
+}
+
+impl Hop {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Lac, Self::RouterToLac, Self::RouterToBox, Self::Box];
 }
 
 /// A LAC and a responder's box, with a router between them or not. Gone when dropped; what runs in
@@ -278,6 +299,18 @@ impl Lab {
             Some(router) => RawPort::open(router, TO_LAC),
             None => RawPort::open(&self.responder, Self::INTERFACE),
         }
+    }
+
+    /// Switches transmit checksum offload of an interface. An error in a lab without a router.
+    pub fn switch_tx_checksum(&self, hop: Hop, on: bool) -> Result<()> {
+        let router = self.router.as_ref().context("there is no router");
+        let (namespace, interface) = match hop {
+            Hop::Lac => (&self.lac, Self::LAC_INTERFACE),
+            Hop::RouterToLac => (router?, TO_LAC),
+            Hop::RouterToBox => (router?, TO_BOX),
+            Hop::Box => (&self.responder, Self::INTERFACE),
+        };
+        namespace.enter(|| switch(interface, Feature::TxChecksum, on))?
     }
 
     /// A LAC that sends over IPv4 from `port`, or with 0 from any.

@@ -34,13 +34,13 @@ pub(crate) fn status() -> Status {
         interfaces: vec![InterfaceStatus {
             name: "eth1".to_owned(),
             attachment: Attachment {
-                mode: AttachMode::Generic,
-                path: Path::Auto,
+                mode: AttachMode::Native,
+                path: Path::Redirect,
                 workers: 1,
                 zero_copy: false,
             },
             remarks: vec![
-                "generic mode, since native XDP_TX on a veth may lose replies".to_owned(),
+                "redirect path, since native XDP_TX on a veth may lose replies".to_owned(),
             ],
         }],
         scenario: in_force(),
@@ -372,11 +372,11 @@ fn a_status_is_written_as_documented_and_read_again() {
         written["interfaces"],
         json!([{
             "name": "eth1",
-            "mode": "generic",
-            "path": "auto",
+            "mode": "native",
+            "path": "redirect",
             "workers": 1,
             "zero_copy": false,
-            "remarks": ["generic mode, since native XDP_TX on a veth may lose replies"],
+            "remarks": ["redirect path, since native XDP_TX on a veth may lose replies"],
         }])
     );
     assert_eq!(written["counters"]["answered"], json!(12_345));

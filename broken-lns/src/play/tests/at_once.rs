@@ -125,7 +125,7 @@ fn a_cycle_goes_on_with_each_attempt() {
 /// What the player marks for the host from now on.
 fn marks(stage: &mut Stage) -> Receiver<Mark> {
     let (sender, marks) = sync_channel(2);
-    stage.player.leave_to_host = Some(Box::new(move |mark, _| sender.try_send(*mark).is_ok()));
+    stage.leave_to_host(move |mark, _| sender.try_send(*mark).is_ok());
     marks
 }
 

@@ -4,8 +4,11 @@ mod later;
 mod named;
 mod told;
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::Mutex;
 
+use broken_lns_ebpf::acknowledgement::{Awaited, Peers};
 use broken_lns_ebpf::wire::l2tp;
 
 use super::*;
@@ -58,8 +61,34 @@ fn zlb(tunnel_id: u16, nr: u16) -> Vec<u8> {
     frame
 }
 
+/// What a player has the kernel half wait for.
+#[derive(Clone, Debug, Default)]
+struct Noted(Arc<Mutex<HashMap<Peers, Awaited>>>);
+
+impl Noted {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Peers, Awaited>) -> T) -> T {
+        act(&mut self.0.lock().expect("nothing panics with it"))
+    }
+}
+
+impl Acknowledgements for Noted {
+    fn get(&mut self, peers: &Peers) -> Option<Awaited> {
+        self.with(|noted| noted.get(peers).copied())
+    }
+
+    fn set(&mut self, peers: &Peers, awaited: Awaited) -> bool {
+        self.with(|noted| noted.insert(*peers, awaited));
+        true
+    }
+
+    fn remove(&mut self, peers: &Peers) {
+        self.with(|noted| noted.remove(peers));
+    }
+}
+
 /// A player with a few frames, and what it counted.
 struct Stage {
+    noted: Noted,
     player: Player,
     remote: Remote,
     umem: Umem,
@@ -87,14 +116,37 @@ impl Stage {
             verify_checksum: false,
             avp_limit: u32::MAX,
         };
-        let (player, remote) = Player::with_act(policy, follow, act, None);
+        let noted = Noted::default();
+        let kernel_half = KernelHalf {
+            leave_to_host: Box::new(|_, _| false),
+            acknowledgements: Box::new(noted.clone()),
+        };
+        let (player, remote) = Player::with_act(policy, follow, act, Some(kernel_half));
         Self {
+            noted,
             player,
             remote,
             umem: Umem::new(frames).expect("a few frames"),
             batch: Batch::new(64),
             counts: [0; Verdict::COUNT],
         }
+    }
+
+    /// Has the kernel half do that with marks.
+    fn leave_to_host(&mut self, leave_to_host: impl FnMut(&Mark, RuleId) -> bool + Send + 'static) {
+        self.player.kernel_half = Some(KernelHalf {
+            leave_to_host: Box::new(leave_to_host),
+            acknowledgements: Box::new(self.noted.clone()),
+        });
+    }
+
+    /// What everybody was sent before that time is acknowledged then.
+    fn acknowledge(&self, now: u64) {
+        self.noted.with(|noted| {
+            for awaited in noted.values_mut() {
+                awaited.acknowledged = now;
+            }
+        });
     }
 
     /// What is sent for these frames at that time.

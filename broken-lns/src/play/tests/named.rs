@@ -38,9 +38,7 @@ fn rule(who: &str, id: u16) -> String {
 /// What the player marks for the host from now on, and the rule by which.
 fn marks(stage: &mut Stage) -> Receiver<(Mark, usize)> {
     let (sender, marks) = sync_channel(8);
-    stage.player.leave_to_host = Some(Box::new(move |mark, rule| {
-        sender.try_send((*mark, rule.index())).is_ok()
-    }));
+    stage.leave_to_host(move |mark, rule| sender.try_send((*mark, rule.index())).is_ok());
     marks
 }
 
