@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::time::Instant;
 
 use broken_lns_ebpf::layers::IpVersion;
 use xtask::lab::Scratch;
@@ -35,35 +34,29 @@ fn many_rules(header: &str, count: u32) -> String {
 }
 
 #[test]
-fn a_hundred_thousand_rules_are_checked_soon() {
+fn a_hundred_thousand_rules_are_checked() {
     let lns = many_rules("[[lns]]", 100_000);
     let lacs = many_rules("[[lns.lac]]", 100_000);
     let text = format!("{lns}[[lns]]\naddress = \"192.0.2.0/24\"\n{lacs}");
-    let start = Instant::now();
     let scenario = read(&text).expect("all rules are right");
     assert_eq!(scenario.rules.len(), 100_001);
     assert_eq!(scenario.rules[100_000].lacs.len(), 100_000);
-    // The bound is for a build without optimisation on a busy machine; a release build takes
-    // a fraction of a second.
-    assert!(start.elapsed() < Duration::from_secs(60));
 
     let line = format!(
         "lns = [{}]",
         "{ address = \"192.0.2.1\", fault = 1 },".repeat(20_000)
     );
-    let start = Instant::now();
     let error = read(&line).expect_err("every address is the same");
     assert!(
         error
             .to_string()
             .starts_with("39999 mistakes in the scenario test.toml\n")
     );
-    assert!(start.elapsed() < Duration::from_secs(60));
 }
 
 /// As many rules for LNSs as for LACs, with a reply each: from the text to what is played.
 #[test]
-fn rules_by_the_ten_thousands_are_ready_soon() {
+fn rules_by_the_ten_thousands_are_ready() {
     const RULES: u32 = 65_536;
     let rules = |header: &str| -> String {
         let rule = |number: u32| {
@@ -74,11 +67,8 @@ fn rules_by_the_ten_thousands_are_ready_soon() {
     };
     let (lns, lacs) = (rules("[[lns]]"), rules("[[lns.lac]]"));
     let text = format!("{lns}[[lns]]\naddress = \"192.0.2.0/24\"\n{lacs}");
-    let start = Instant::now();
     let scenario = read(&text).expect("all rules are right");
     let compiled = Compiled::new(&scenario).expect("there is room for all of them");
-    // The bound is for a build without optimisation on a busy machine, as above.
-    assert!(start.elapsed() < Duration::from_secs(60));
 
     // The default comes first; an LNS without a treatment of its own has no rule but those for LACs.
     assert_eq!(compiled.rules().len(), 1 + 2 * RULES as usize);
