@@ -11,6 +11,9 @@ use crate::wire::ipv6::Address;
 use crate::wire::l2tp::NumberAvp;
 use crate::wire::{ethernet, l2tp};
 
+/// Octets of a message that are told with its event, at the most: a power of two.
+pub const HEAD_LEN: usize = 256;
+
 /// What an [`Event`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -148,10 +151,18 @@ impl Event {
             .find(|kind| *kind as u8 == self.kind)
     }
 
-    /// The event in the octets of a ring buffer's entry, and what follows it there: the
-    /// beginning of the message, where the kernel half told it. `None` where there are too few.
+    /// The event in the octets of a ring buffer's entry, and what follows it there: up to
+    /// [`HEAD_LEN`] octets of the beginning of the message, as far as its Length goes and the frame
+    /// has them; none of a ZLB. `None` where there are too few.
     pub fn from_octets(octets: &[u8]) -> Option<(Self, &[u8])> {
         let (event, rest) = octets.split_at_checked(Self::LEN)?;
+        let rest = match rest {
+            [_, _, high, low, ..] => {
+                let len = u16::from_be_bytes([*high, *low]);
+                rest.get(..len.into()).unwrap_or(rest)
+            }
+            _ => rest,
+        };
         let entry = Entry(event);
         let event = Self {
             time: entry.u64(0)?,
@@ -285,6 +296,13 @@ mod tests {
         assert_eq!(event.kind(), None);
         assert_eq!(event.verdict(), None);
         assert_eq!(Event::from_octets(&octets[..71]), None);
+        // What follows the message in its frame is not of it.
+        octets.extend([0, 12]);
+        octets.extend([7; 10]);
+        for (len, expected) in [(76, 4), (83, 11), (84, 12), (86, 12)] {
+            let (_, rest) = Event::from_octets(&octets[..len]).unwrap();
+            assert_eq!(rest, &octets[72..72 + expected], "{len}");
+        }
         assert_eq!(std::mem::offset_of!(Event, kind), 71);
         assert_eq!(Event::LEN, 72);
     }

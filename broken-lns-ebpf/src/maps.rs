@@ -81,8 +81,8 @@ pub const MAX_MARKS: u32 = 1 << 16;
 pub const MAX_AWAITED: u32 = 1 << 18;
 /// Receive queues beyond this one have no socket.
 pub const MAX_QUEUES: u32 = 256;
-/// Octets of the ring buffer of events: some 100,000 of them.
-pub const EVENTS_SIZE: u32 = 1 << 23;
+/// Octets of the ring buffer of events: some 80,000 of usual SCCRQs.
+pub const EVENTS_SIZE: u32 = 1 << 24;
 /// Octets of the ring buffer of captured frames where something is captured: some 40,000 of them.
 pub const CAPTURED_SIZE: u32 = 1 << 23;
 /// Octets of the ring buffer of answers.

@@ -5,18 +5,20 @@
 //! once, and not on every way that leads to them: it believes nothing of their arguments but
 //! what they are, and nothing of what they return.
 
+use core::slice;
+
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, xdp_md};
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::XdpContext;
-use broken_lns_ebpf::event::Event;
+use broken_lns_ebpf::event::{Event, HEAD_LEN};
 use broken_lns_ebpf::layers::Layers;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::Sccrq;
-use broken_lns_ebpf::wire::l2tp;
+use broken_lns_ebpf::verifier::pin;
 
 use super::lookup::{self, Place};
 use super::{End, buffer_len, capture, count, frame, load};
@@ -29,14 +31,13 @@ static TOLD: PerCpuArray<Told> = PerCpuArray::with_max_entries(1, 0);
 #[unsafe(no_mangle)]
 static SAMPLE: Global<u64> = Global::new(0);
 
-/// Octets of a message that are told of it: a power of two.
-const HEAD_LEN: usize = 128;
-
 /// An event, and behind it the beginning of the message, where that is told, too.
 #[repr(C)]
 struct Told {
     event: Event,
     head: [u64; HEAD_LEN / 8],
+    /// Octets of the beginning.
+    head_len: u64,
 }
 
 /// The event of a frame that was begun, and what the rest of it is known by.
@@ -131,11 +132,11 @@ extern "C" fn begin_event(context: *mut xdp_md, layers: u32, place: u32) -> u32 
         rule,
         ..event
     };
-    if has_head(&told.event) {
-        told.head = [0; HEAD_LEN / 8];
-        // What is not there is 0.
-        load(&context, layers.message().into(), HEAD_LEN, &mut told.head);
-    }
+    told.head_len = match event.message_type {
+        // A ZLB says no more than its header.
+        0 => 0,
+        _ => load(&context, layers.message().into(), HEAD_LEN, &mut told.head).into(),
+    };
     Begun::IS_TOLD
 }
 
@@ -150,19 +151,18 @@ extern "C" fn end_event(begun: u32, verdict: u32) -> u32 {
     let told = unsafe { &mut *told };
     told.event.assigned_tunnel_id = begun as u16;
     told.event.verdict = verdict as u16;
-    let flags = u64::from(BPF_RB_NO_WAKEUP);
-    let result = match has_head(&told.event) {
-        true => EVENTS.output::<Told>(&*told, flags),
-        false => EVENTS.output::<Event>(&told.event, flags),
+    let head_len = match told.head_len as usize {
+        0 => 0,
+        len => (pin(len - 1) & (HEAD_LEN - 1)) + 1,
     };
-    if result.is_err() {
+    let start = (&raw const *told).cast::<u8>();
+    // SAFETY: behind the event there is room for the beginning, by the mask.
+    let entry = unsafe { slice::from_raw_parts(start, Event::LEN + head_len) };
+    if EVENTS
+        .output::<[u8]>(entry, BPF_RB_NO_WAKEUP.into())
+        .is_err()
+    {
         count(maps::EVENTS_LOST);
     }
     0
-}
-
-/// Whether the beginning of the message is told, too: where it may say what the LAC thinks.
-#[inline(always)]
-fn has_head(event: &Event) -> bool {
-    event.message_type != 0 && event.message_type != l2tp::SCCRQ
 }

@@ -68,7 +68,7 @@ pub struct Track {
     #[arg(
         long,
         value_name = "SIZE",
-        default_value = "8MiB",
+        default_value = "16MiB",
         value_parser = parse_ring,
         hide = true,
         help_heading = TRACK
@@ -211,7 +211,7 @@ fn parse_format(text: &str) -> Result<Format, String> {
     })
 }
 
-const _: () = assert!(maps::EVENTS_SIZE == 8 << 20, "the default of --track-ring");
+const _: () = assert!(maps::EVENTS_SIZE == 16 << 20, "the default of --track-ring");
 const _: () = assert!(
     Settings::MEMORY == 256 << 20,
     "the default of --track-memory"

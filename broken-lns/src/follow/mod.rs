@@ -28,7 +28,7 @@ use crate::track::{Rule, Settings};
 use intake::{Entered, Intake};
 
 /// How long the thread sleeps at the most once it has taken all events there were. At a million
-/// a second the ring buffer has room for ten times as long.
+/// a second the ring buffer has room for eight times as long.
 const INTERVAL: Duration = Duration::from_millis(10);
 /// How long somebody who asks waits for the thread.
 const PATIENCE: Duration = Duration::from_secs(5);
