@@ -208,7 +208,7 @@ fn track(criterion: &mut Criterion) {
                     tracker.observe(event, &[]);
                     if number % BATCH == 0 {
                         tracker.advance(event.time);
-                        black_box(tracker.take_outcomes());
+                        black_box(tracker.take_news());
                     }
                 }
                 tracker

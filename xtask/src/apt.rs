@@ -128,7 +128,7 @@ pub fn dependencies(name: &str) -> Result<Vec<String>> {
 
 /// Fetches the lists of packages, once in the life of this process and only as root. A failure
 /// is not the end: an older list may do, and if it does not, the installation says so.
-fn refresh() {
+pub fn refresh() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         if !process::is_root() {

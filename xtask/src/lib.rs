@@ -13,6 +13,7 @@ pub mod process;
 pub mod run;
 pub mod rustc;
 pub mod setup;
+pub mod suite;
 pub mod test;
 pub mod toolchain;
 

@@ -3,7 +3,7 @@
 use super::fault::{FaultName, Knob};
 use super::garble::GarbleKind;
 use super::modifiers::MODIFIERS;
-use super::reaction::LAC;
+use super::reaction::{Lac, Reaction};
 
 /// The widest that text is easy to read.
 const WIDEST: usize = 100;
@@ -22,9 +22,7 @@ pub fn catalogue(columns: usize) -> String {
         for knob in fault.knobs() {
             page.knob(4, knob);
         }
-        for reaction in fault.reactions() {
-            page.entry(4, 20, LAC, &reaction.to_string());
-        }
+        page.reactions(20, |lac| lac.to_fault(*fault).to_vec());
     }
     page.title("Modifiers", "of any fault that sends what they modify");
     for knob in MODIFIERS {
@@ -37,14 +35,24 @@ pub fn catalogue(columns: usize) -> String {
         page.entry(4, 15, "sends", entry.sends);
         page.entry(4, 15, "breaks", entry.breaks);
         page.entry(4, 15, "a right LAC", entry.right_lac);
-        page.entry(4, 15, LAC, &entry.reaction.to_string());
+        page.reactions(15, |lac| vec![lac.to_garble(*kind)]);
     }
     page.text.push('\n');
     let sections = "Sections are those of RFC 2661. `broken-lns codes` lists results and errors.";
     page.entry(0, 0, "", sections);
-    let lac =
-        format!("What {LAC} does is what it was seen to do; its log says what is in brackets.");
-    page.entry(0, 0, "", &lac);
+    page.entry(
+        0,
+        0,
+        "",
+        "What a LAC of some name and version does is what it was seen to do; its log says what is \
+         in brackets.",
+    );
+    for lac in Lac::ALL {
+        if let Some(other) = lac.like() {
+            let like = format!("Where nothing is said of {lac}, it does as {other} does.");
+            page.entry(0, 0, "", &like);
+        }
+    }
     page.text
 }
 
@@ -61,6 +69,19 @@ impl Page {
             self.text.push('\n');
         }
         self.text.push_str(&format!("{title} ({note})\n"));
+    }
+
+    /// What each LAC did, where it is not what the one did that it is like.
+    fn reactions(&mut self, width: usize, of: impl Fn(Lac) -> Vec<Reaction>) {
+        for lac in Lac::ALL {
+            let reactions = of(*lac);
+            if lac.like().is_some_and(|other| of(other) == reactions) {
+                continue;
+            }
+            for reaction in reactions {
+                self.entry(4, width, lac.name(), &reaction.to_string());
+            }
+        }
     }
 
     /// A key, its values, and below them what it does.
@@ -149,7 +170,7 @@ mod tests {
                  sends          The header's Tunnel ID is the one that the LAC assigned, plus one.\n    \
                  breaks         §3.1: the Tunnel ID is the one that the recipient assigned\n    \
                  a right LAC    discards it, having no such tunnel, and sends its SCCRQ again\n    \
-                 xl2tpd 1.3.18  sends its SCCRQ four times more, and gives up after 31 s (\"unable to find call or\n                   \
+                 xl2tpd 1.3.18  sends its SCCRQ 4 times more, and gives up after 31 s (\"unable to find call or\n                   \
                                 tunnel to handle packet\")\n"
         ));
     }

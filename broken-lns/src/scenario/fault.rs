@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use super::Treatment;
 use super::garble::GarbleKind;
-use super::reaction::Reaction;
 use crate::refusal::Refusal;
 
 /// The most faults in a cycle.
@@ -142,18 +141,6 @@ pub enum Sends {
     Members,
 }
 
-/// xl2tpd knows the result codes 1 to 7, and for others it has no rule but to wait.
-const REFUSED: &[Reaction] = &[
-    Reaction {
-        to: "result 1 to 7",
-        ..Reaction::CLOSED
-    },
-    Reaction {
-        to: "result 0, or above 7",
-        ..Reaction::hung("result code out of range")
-    },
-];
-
 /// A key of a scenario, as the catalogue has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knob {
@@ -242,23 +229,6 @@ impl FaultName {
             Self::Garble => {
                 "Answers with a StopCCN that is wrong in one way, and right in everything else."
             }
-        }
-    }
-
-    /// What xl2tpd did with it; nothing where that is the business of other faults, of the kind
-    /// of garble, or of a real LNS.
-    pub const fn reactions(self) -> &'static [Reaction] {
-        match self {
-            Self::Refuse | Self::CodeInAddress => REFUSED,
-            Self::Silent | Self::Unreachable => &[Reaction::TIMED_OUT],
-            Self::Acknowledge => {
-                const NOTHING: Reaction = Reaction {
-                    acknowledges: false,
-                    ..Reaction::hung("")
-                };
-                &[NOTHING]
-            }
-            Self::Pass | Self::Cycle | Self::Garble => &[],
         }
     }
 

@@ -9,15 +9,19 @@
 //! The L2TP and Ethernet code of the lab is written apart from the product's on purpose: it judges
 //! what the product sends.
 
-use std::env;
+use std::{env, fs::OpenOptions, io::Write as _};
 
-use crate::process as programs;
+use anyhow::Result;
+
+use crate::{process as programs, suite::Package};
 
 mod capture;
 mod feature;
 mod frame;
 pub mod interrupt;
+mod kl2tpd;
 mod lac;
+mod lwip;
 mod message;
 mod namespace;
 mod owned;
@@ -33,7 +37,9 @@ mod xl2tpd;
 pub use self::{
     capture::{Capture, Recording},
     frame::{Checksum, Datagram, Mac, Tag},
+    kl2tpd::Kl2tpd,
     lac::{MinimalLac, Outcome, Refusal},
+    lwip::{Lwip, Place},
     message::{Avp, ControlMessage, Sccrq, attribute, message_type},
     namespace::Namespace,
     owned::{Scratch, sweep},
@@ -49,6 +55,22 @@ pub use self::{
 
 /// The environment variable by which `cargo xtask test` says that no test may be skipped.
 pub const TEST_ALL: &str = "BROKEN_LNS_TEST_ALL";
+
+/// The environment variable by which `cargo xtask test` names the file that [`skip`] writes to.
+pub const SKIPPED: &str = "BROKEN_LNS_SKIPPED";
+
+/// The packages of real LACs that come from other suites of Debian. A test is skipped for want of
+/// these, even under `cargo xtask test`: a suite may drop or replace them at any time.
+pub const PACKAGES: [Package; 3] = [Kl2tpd::PACKAGE, Xl2tpd::BULLSEYE, Lwip::PACKAGE];
+
+/// Notes why a test was skipped, for who started all of them to tell at the end.
+pub fn skip(reason: &str) -> Result<()> {
+    let Some(file) = env::var_os(SKIPPED) else {
+        return Ok(());
+    };
+    let mut file = OpenOptions::new().create(true).append(true).open(file)?;
+    Ok(writeln!(file, "{reason}")?)
+}
 
 /// Why a lab cannot be built here, or not with all of `programs`, if so.
 pub fn obstacle(programs: &[&str]) -> Option<String> {

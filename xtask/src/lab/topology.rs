@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Context as _, Result};
 
 use super::{
-    End, Mac, MinimalLac, Namespace, PassProgram, RawPort, connect,
+    End, Mac, MinimalLac, Namespace, PassProgram, Place, RawPort, connect,
     feature::{Feature, switch},
 };
 
@@ -256,6 +256,15 @@ impl Lab {
         match self.router {
             Some(_) => Ipv4Addr::new(198, 51, 100, 2),
             None => Ipv4Addr::new(203, 0, 113, 1),
+        }
+    }
+
+    /// Where a LAC with a network stack of its own is beside the router: number 1, 2 and so on.
+    pub fn place(&self, number: u8) -> Place<'static> {
+        Place {
+            interface: Self::LAC_INTERFACE,
+            address: Ipv4Addr::new(198, 51, 100, 100 + number),
+            gateway: Ipv4Addr::new(198, 51, 100, 1),
         }
     }
 

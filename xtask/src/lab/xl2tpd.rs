@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{Line, Namespace, Process, Scratch};
+use crate::suite::Package;
 
 /// A running xl2tpd, ended when dropped.
 #[derive(Debug)]
@@ -96,6 +97,9 @@ require authentication = no
 ";
 
 impl Xl2tpd {
+    /// The package that has an older one, which wants an error code in every StopCCN.
+    pub const BULLSEYE: Package = Package::binary("xl2tpd", "bullseye", "1.3.12");
+
     /// Starts `program` in `namespace`, sending from UDP port `port`, and returns once it listens.
     /// It dials nobody yet.
     pub fn start(

@@ -1,0 +1,284 @@
+//! Packages of other suites of Debian than the system's: unpacked in a folder of the build, never
+//! installed.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::{apt, process, root};
+
+/// The keys that sign Debian's suites, past ones and those to come.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// A package in one version of a suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// Its name in Debian.
+    pub name: &'static str,
+    /// The suite, by a name that stays with it.
+    pub suite: &'static str,
+    /// The version of the program, without what Debian adds to it.
+    pub version: &'static str,
+    /// What of it is unpacked.
+    pub content: Content,
+}
+
+/// The two things that a suite has of a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// What would be installed.
+    Binary,
+    /// What its authors wrote.
+    Source,
+}
+
+/// The folder that everything of here is in.
+pub fn cache() -> PathBuf {
+    root().join("target/lab-packages")
+}
+
+impl Package {
+    /// A package that holds programs or libraries.
+    pub const fn binary(name: &'static str, suite: &'static str, version: &'static str) -> Self {
+        Self {
+            name,
+            suite,
+            version,
+            content: Content::Binary,
+        }
+    }
+
+    /// A package that holds sources.
+    pub const fn source(name: &'static str, suite: &'static str, version: &'static str) -> Self {
+        Self {
+            content: Content::Source,
+            ..Self::binary(name, suite, version)
+        }
+    }
+
+    /// The folder that it is unpacked in, once it was fetched.
+    pub fn folder(&self) -> PathBuf {
+        self.place("")
+    }
+
+    /// The file that says why it could not be fetched.
+    fn reason(&self) -> PathBuf {
+        self.place(".reason")
+    }
+
+    fn place(&self, suffix: &str) -> PathBuf {
+        cache().join(format!("{}-{}{suffix}", self.name, self.version))
+    }
+
+    /// Why it is not in its folder, where it is not.
+    pub fn obstacle(&self) -> Option<String> {
+        if self.folder().is_dir() {
+            return None;
+        }
+        let reason = fs::read_to_string(self.reason());
+        Some(reason.unwrap_or_else(|_| "nobody fetched it, as `cargo xtask test` does".to_owned()))
+    }
+
+    /// Fetches and unpacks it, unless that was done before. Where that fails, tests find the reason.
+    pub fn fetch(&self) -> Result<()> {
+        if self.folder().is_dir() {
+            return Ok(());
+        }
+        let outcome = self.try_fetch();
+        fs::create_dir_all(cache())?;
+        match &outcome {
+            Ok(()) => ignore_missing(fs::remove_file(self.reason()))?,
+            // In one line, for the one that tells of skipped tests.
+            Err(error) => fs::write(self.reason(), format!("{error:#}").replace('\n', " "))?,
+        }
+        outcome
+    }
+
+    fn try_fetch(&self) -> Result<()> {
+        let Self { name, suite, .. } = self;
+        if !apt::is_available() {
+            bail!("there is no apt-get to fetch {name} with");
+        }
+        let mirror = mirror()?;
+        eprintln!(
+            "fetching {name} of Debian's {suite} into {}",
+            cache().display()
+        );
+        let work = self.place(".part");
+        ignore_missing(fs::remove_dir_all(&work))?;
+        let unpacked = work.join("unpacked");
+        for folder in ["state/lists/partial", "cache/archives/partial", "unpacked"] {
+            fs::create_dir_all(work.join(folder))?;
+        }
+        // What is installed here is of no concern to what is only unpacked.
+        fs::write(work.join("status"), "")?;
+        fs::write(work.join("sources.list"), self.sources(&mirror))?;
+        process::run_quietly(self.apt_get(&work).arg("update"))?;
+        let archive = self.download(&work)?;
+        let mut unpack = match self.content {
+            Content::Binary => Command::new("dpkg-deb"),
+            Content::Source => Command::new("tar"),
+        };
+        match self.content {
+            Content::Binary => unpack.arg("-x").arg(&archive).arg(&unpacked),
+            Content::Source => unpack
+                .args(["--strip-components=1", "-xf"])
+                .arg(&archive)
+                .arg("-C")
+                .arg(&unpacked),
+        };
+        process::run_quietly(&mut unpack)?;
+        // Only a whole package comes to its place.
+        fs::rename(&unpacked, self.folder())?;
+        fs::remove_dir_all(&work)?;
+        Ok(())
+    }
+
+    /// Its line of a sources.list.
+    fn sources(&self, mirror: &str) -> String {
+        let kind = match self.content {
+            Content::Binary => "deb",
+            Content::Source => "deb-src",
+        };
+        let signed_by = match Path::new(KEYRING).exists() {
+            true => format!("[signed-by={KEYRING}] "),
+            false => String::new(),
+        };
+        format!("{kind} {signed_by}{mirror} {} main\n", self.suite)
+    }
+
+    /// An apt-get that knows nothing but this suite, and keeps all its files in `work`.
+    fn apt_get(&self, work: &Path) -> Command {
+        let mut command = Command::new("apt-get");
+        command.current_dir(work);
+        for (key, file) in [
+            ("Dir::State", "state"),
+            ("Dir::State::status", "status"),
+            ("Dir::Cache", "cache"),
+            ("Dir::Etc::sourcelist", "sources.list"),
+        ] {
+            let mut option = OsString::from(format!("{key}="));
+            option.push(work.join(file));
+            command.arg("-o").arg(option);
+        }
+        for option in [
+            "Dir::Etc::sourceparts=-",
+            "Acquire::Languages=none",
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
+            "Acquire::Retries=2",
+            // Root's folder is not one in which apt's own user may write.
+            "APT::Sandbox::User=root",
+        ] {
+            command.args(["-o", option]);
+        }
+        command
+    }
+
+    /// Downloads it into `work`, if the suite has it in our version.
+    fn download(&self, work: &Path) -> Result<PathBuf> {
+        let Self {
+            name,
+            suite,
+            version,
+            ..
+        } = self;
+        let mut command = self.apt_get(work);
+        match self.content {
+            Content::Binary => command.arg("download"),
+            Content::Source => command.args(["source", "--download-only", "--tar-only"]),
+        };
+        process::run_quietly(command.arg(name))?;
+        let prefix = format!("{name}_");
+        for entry in fs::read_dir(work)? {
+            let file = entry?.file_name();
+            let Some(found) = file.to_str().and_then(|file| file.strip_prefix(&prefix)) else {
+                continue;
+            };
+            ensure!(
+                is_version(found, version),
+                "{suite} has another version of {name} than {version}: {prefix}{found}"
+            );
+            return Ok(work.join(&file));
+        }
+        bail!("apt-get downloaded no {name}");
+    }
+}
+
+/// Whether what follows the name in the name of a package's file is this version, with what Debian
+/// adds to it.
+fn is_version(file: &str, version: &str) -> bool {
+    let Some(rest) = file.strip_prefix(version) else {
+        return false;
+    };
+    rest.starts_with(['-', '+', '_', '~']) || rest.starts_with(".orig.")
+}
+
+/// The mirror of Debian that the system's own packages come from.
+fn mirror() -> Result<String> {
+    let ask = || -> Result<Option<String>> {
+        let mut command = Command::new("apt-get");
+        command.args(["indextargets", "--format", "$(REPO_URI)"]);
+        command.args(["Created-By: Packages", "Label: Debian"]);
+        let mirrors = process::read(&mut command)?;
+        Ok(mirrors.lines().next().map(str::to_owned))
+    };
+    if let Some(mirror) = ask()? {
+        return Ok(mirror);
+    }
+    // It tells only of what it has a list of.
+    apt::refresh();
+    ask()?.context("the system's apt sources name no mirror of Debian")
+}
+
+/// That something is not there any more is as good as its removal.
+fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_what_comes_before_debians_own() {
+        for (file, version, is) in [
+            ("0.1.8-1+b12_amd64.deb", "0.1.8", true),
+            ("2.1.3+dfsg1.orig.tar.xz", "2.1.3", true),
+            ("2.1.3.orig.tar.xz", "2.1.3", true),
+            ("0.1.80-1_amd64.deb", "0.1.8", false),
+            ("0.1.8.1-1_amd64.deb", "0.1.8", false),
+            ("0.1.9-1_amd64.deb", "0.1.8", false),
+        ] {
+            assert_eq!(is_version(file, version), is, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_suite_has_a_line_for_each_kind_of_content() {
+        let line = |package: Package| package.sources("http://mirror.example/debian/");
+        assert!(line(Package::binary("a", "sid", "1")).starts_with("deb "));
+        assert!(line(Package::source("a", "sid", "1")).starts_with("deb-src "));
+        assert!(
+            line(Package::binary("a", "sid", "1"))
+                .ends_with("http://mirror.example/debian/ sid main\n")
+        );
+    }
+
+    #[test]
+    fn a_package_that_nobody_fetched_says_so() {
+        let package = Package::binary("no-such-package", "sid", "1");
+        let obstacle = package.obstacle();
+        assert_eq!(
+            obstacle.as_deref(),
+            Some("nobody fetched it, as `cargo xtask test` does")
+        );
+    }
+}
