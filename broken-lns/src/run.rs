@@ -197,8 +197,9 @@ impl Session {
                 }
             }
             if let Some(log) = &mut self.answer_log {
+                let names = self.follower.as_ref().map(Follower::names);
                 for answer in &answers {
-                    if let Some(line) = log.line(at, &feed.interface, answer) {
+                    if let Some(line) = log.line(at, &feed.interface, answer, names) {
                         self.status.line(line);
                     }
                 }

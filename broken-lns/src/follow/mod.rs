@@ -7,6 +7,7 @@
 
 mod intake;
 mod merge;
+mod names;
 mod pace;
 mod watch;
 
@@ -16,6 +17,7 @@ use std::sync::mpsc::{
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use names::Names;
 pub use pace::Pace;
 pub use watch::{Known, Noticed, Watch};
 
@@ -40,6 +42,7 @@ const QUESTIONS: usize = 16;
 pub struct Follower {
     questions: SyncSender<Question>,
     entered: Sender<Entered>,
+    names: Names,
     thread: JoinHandle<Watch>,
 }
 
@@ -77,6 +80,7 @@ impl Follower {
         let (questions, asked) = sync_channel(QUESTIONS);
         let (entered, to_enter) = channel();
         let mut watch = Watch::new(settings, pace.began());
+        let names = watch.names();
         watch.enter(0, rules, groups, expectations);
         let intake = Intake::new(pace, to_enter, settings.waiting_memory());
         let thread = std::thread::Builder::new()
@@ -85,8 +89,14 @@ impl Follower {
         Ok(Self {
             questions,
             entered,
+            names,
             thread,
         })
+    }
+
+    /// What LACs call themselves.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Takes the events of one more interface from now on.

@@ -8,6 +8,7 @@ use std::{
 use broken_lns_ebpf::answer::Answer;
 
 use super::thousands;
+use crate::follow::Names;
 
 /// Turns answers into lines, and counts those it leaves out.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +29,14 @@ impl AnswerLog {
 
     /// The line about an answer, or none if this second has enough of them.
     ///
-    /// `at` is the time since the start.
-    pub fn line(&mut self, at: Duration, interface: &str, answer: &Answer) -> Option<String> {
+    /// `at` is the time since the start; `names` are the Host Names of LACs that are known.
+    pub fn line(
+        &mut self,
+        at: Duration,
+        interface: &str,
+        answer: &Answer,
+        names: Option<&Names>,
+    ) -> Option<String> {
         if at.as_secs() != self.second {
             self.second = at.as_secs();
             self.shown_in_second = 0;
@@ -41,8 +48,10 @@ impl AnswerLog {
         self.shown += 1;
         let lac = SocketAddr::new(address(answer.lac, answer.ip_version), answer.lac_port);
         let lns = address(answer.lns, answer.ip_version);
+        let name = names.and_then(|names| names.of(lac.ip()));
+        let name = name.map_or(String::new(), |name| format!(" \"{name}\""));
         Some(format!(
-            "{:9.3} s  {interface}  SCCRQ from {lac} to {lns}, tunnel id {}, Ns {}: answered",
+            "{:9.3} s  {interface}  SCCRQ from {lac}{name} to {lns}, tunnel id {}, Ns {}: answered",
             at.as_secs_f64(),
             answer.tunnel_id,
             answer.ns,
@@ -110,14 +119,14 @@ mod tests {
         let mut log = AnswerLog::default();
         let at = Duration::from_millis(1234);
         assert_eq!(
-            log.line(at, "eth1", &over_ipv4()).as_deref(),
+            log.line(at, "eth1", &over_ipv4(), None).as_deref(),
             Some(
                 "    1.234 s  eth1  SCCRQ from 192.0.2.1:1701 to 198.51.100.7, \
                  tunnel id 4242, Ns 0: answered"
             )
         );
         assert_eq!(
-            log.line(at, "eth1", &over_ipv6()).as_deref(),
+            log.line(at, "eth1", &over_ipv6(), None).as_deref(),
             Some(
                 "    1.234 s  eth1  SCCRQ from [2001:db8::1]:1701 to 2001:db8:1::7, \
                  tunnel id 4242, Ns 0: answered"
@@ -130,7 +139,7 @@ mod tests {
         let mut log = AnswerLog::default();
         let mut lines_at = |milliseconds, answers| {
             let at = Duration::from_millis(milliseconds);
-            let lines = (0..answers).filter_map(|_| log.line(at, "eth1", &over_ipv4()));
+            let lines = (0..answers).filter_map(|_| log.line(at, "eth1", &over_ipv4(), None));
             lines.count()
         };
         assert_eq!(lines_at(0, 60), 60);
@@ -150,7 +159,10 @@ mod tests {
     #[test]
     fn nothing_is_left_out_while_every_answer_has_its_line() {
         let mut log = AnswerLog::default();
-        assert!(log.line(Duration::ZERO, "eth1", &over_ipv4()).is_some());
+        assert!(
+            log.line(Duration::ZERO, "eth1", &over_ipv4(), None)
+                .is_some()
+        );
         assert_eq!(log.left_out(1), None);
     }
 }

@@ -388,8 +388,8 @@ impl Player {
             },
         };
         let kernel_half = self.kernel_half.as_mut();
-        let is_left = kernel_half
-            .is_some_and(|kernel_half| (kernel_half.leave_to_host)(&mark, found.rule));
+        let is_left =
+            kernel_half.is_some_and(|kernel_half| (kernel_half.leave_to_host)(&mark, found.rule));
         let sent = match is_left {
             true => Sent::PassesNext,
             false => Sent::NotPassed,

@@ -35,15 +35,15 @@
 //! | `lacs`, `attempts` | that met it |
 //! | `answered`, `open` | attempts that were answered, and that are not over |
 //! | `retransmissions_before`, `retransmissions_after` | SCCRQs that came again before the first answer, and after it |
-//! | `acknowledged` | attempts by the acknowledgement of the StopCCN: `zlb` and `piggyback` are right, then `wrong_nr`, `none`, `unknown`; `lacs` that acknowledged rightly, and the `round_trip` |
+//! | `acknowledged` | attempts by the acknowledgement of the StopCCN: `zlb` and `piggyback` are right, `zero_tunnel_id` is a ZLB with Tunnel ID 0; then `wrong_nr`, `none`, `unknown`, and `unknown_because` of which reason; `lacs` that acknowledged in one of the first three ways, and the `round_trip` |
 //! | `reactions` | `failover`, `retry-same`, `give-up` and `ignore`, each with its `attempts` and `lacs` |
 //! | `ignored_then` | of the attempts under `ignore`, those followed by one at another LNS (`failover`) or the same one (`retry-same`) |
-//! | `unknown` | attempts whose reaction is not known, by the reason: `still-open`, `events-lost`, `out-of-memory`, `parallel`, `left-to-host` |
+//! | `unknown` | attempts whose reaction is not known, by the reason: `still-open`, `events-lost`, `out-of-memory`, `parallel` (several tunnels at once), `unordered` (no regular order or time), `ambiguous`, `groups-changed`, `left-to-host` |
 //! | `failover_after`, `retry_after` | from the answer to the last SCCRQ, or from the first SCCRQ where there was no answer, to the next attempt |
 //! | `failover_to` | the `lns` that LACs turned to and the `attempts`, most first |
 //! | `failover_to_others` | failovers to addresses that are not listed |
 //! | `lockout` | how long LACs stayed away once they had turned to another LNS: from the answer, or from the last SCCRQ where there was none |
-//! | `came_back` | how long LACs were quiet that had been taken for given up |
+//! | `came_back` | how long LACs were quiet that had been taken for given up; what they did then is among `reactions` |
 //! | `tunnel_ids_reused` | attempts with the tunnel id of an earlier one of the LAC at this LNS |
 //! | `messages` | what LACs sent beside SCCRQs, most first: `message_type`, `result`, `error`, `text`, `count` |
 //! | `messages_left_out` | messages that are not listed |
@@ -76,6 +76,7 @@
 //! | key | meaning |
 //! |---|---|
 //! | `lac` | its address |
+//! | `host_name`, `vendor_name`, `firmware` | what it said of itself in its last SCCRQ (RFC 2661 §4.4.3): up to 64 octets of each name, in which what cannot be printed is `\xNN`; `null` where it said nothing |
 //! | `messages`, `attempts`, `retransmissions` | that it made: all messages, attempts, SCCRQs that came again |
 //! | `order` | its LNSs, in the order of its first attempts at them |
 //! | `selection` | how it chooses one: `unknown`, `single`, `preference`, `round-robin` |

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::Report;
 use super::quantity::counted;
 use super::sentence::Sentence;
+use crate::lac_identity::Text;
 use crate::output::thousands;
 use crate::track::findings::{LacFindings, Selection, Selections};
 
@@ -50,8 +51,19 @@ pub(super) fn sentence(lac: &LacFindings) -> Sentence {
         clauses.push("events of it may have been lost".to_owned());
     }
     Sentence {
-        subject: format!("LAC {}", lac.lac),
+        subject: subject(lac),
         clauses,
+    }
+}
+
+/// Its address, and what it calls itself.
+fn subject(lac: &LacFindings) -> String {
+    let name = lac.name.unwrap_or_default();
+    let names = [name.host_name, name.vendor_name];
+    let names: Vec<_> = names.iter().flatten().map(Text::to_string).collect();
+    match names.as_slice() {
+        [] => format!("LAC {}", lac.lac),
+        names => format!("LAC {} ({})", lac.lac, names.join(", ")),
     }
 }
 

@@ -129,6 +129,7 @@ impl Panel {
                         text("lac", 39),
                         number("messages", 14),
                         number("slowest", 12),
+                        rest("host name"),
                     ]
                 }
             }
@@ -246,6 +247,7 @@ impl Row<'_> {
                 lac.lac.to_string(),
                 thousands(lac.messages),
                 lac.slowest_ns.map_or("-".to_owned(), duration),
+                lac.host_name.clone().unwrap_or_default(),
             ],
             Self::Reaction(reaction) => vec![
                 time(Duration::from_nanos(reaction.at_ns)),

@@ -20,7 +20,7 @@ use super::findings::{
 use super::lac::{Lac, Message};
 use super::ledger::Ledger;
 use super::message;
-use crate::lac_identity::{self, Identity};
+use crate::lac_identity::{self, Identity, Text};
 use crate::lru::Lru;
 use crate::scenario::Groups;
 
@@ -82,6 +82,8 @@ pub struct Tracker {
     /// The time up to which everything was looked at.
     seen: u64,
     span: Option<(u64, u64)>,
+    /// The LAC that gave itself another name in the event that is looked at.
+    named: Option<(IpAddr, Text)>,
 }
 
 impl Tracker {
@@ -99,6 +101,7 @@ impl Tracker {
             lac_bytes: 0,
             seen: 0,
             span: None,
+            named: None,
             settings,
         }
     }
@@ -117,10 +120,13 @@ impl Tracker {
     ///
     /// Events come in the order of what caused what. A loss that was noticed before must be told
     /// before.
-    pub fn observe(&mut self, event: &Event, message: &[u8]) {
+    ///
+    /// Returns the LAC with its Host Name where it gave itself another one than before.
+    pub fn observe(&mut self, event: &Event, message: &[u8]) -> Option<(IpAddr, Text)> {
         if !self.tracks(event.lac) {
-            return;
+            return None;
         }
+        self.named = None;
         self.ledger.totals.events += 1;
         self.ring(event.time);
         self.span = match self.span {
@@ -141,6 +147,7 @@ impl Tracker {
         while self.memory() > self.settings.memory && self.table.len() > 1 {
             self.close_oldest();
         }
+        self.named.take()
     }
 
     /// Events were lost, at `now` or before.
@@ -283,6 +290,12 @@ impl Tracker {
         };
         let identity = (!message.is_empty()).then(|| lac_identity::read(message));
         let request = request(event, fault, identity.as_ref());
+        if let Some(identity) = &identity {
+            let name = LacName::of(identity);
+            let is_new = self.change(slot, |lac, _| lac.set_name(name));
+            let is_new = is_new.unwrap_or(false);
+            self.named = name.host_name.filter(|_| is_new).map(|name| (lac, name));
+        }
         self.change(slot, |lac, ledger| match (kind, event.verdict()) {
             (Some(Kind::Sent), _) => lac.sent(&request, ledger),
             (Some(Kind::Decided), Some(verdict)) => {
@@ -290,9 +303,6 @@ impl Tracker {
                 true
             }
             (_, verdict) => {
-                if let Some(identity) = &identity {
-                    lac.set_name(LacName::of(identity));
-                }
                 lac.request(&request, verdict, ledger);
                 true
             }

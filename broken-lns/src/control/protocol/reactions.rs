@@ -36,10 +36,13 @@ pub struct Reacted {
 }
 
 /// What is known of one LAC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LacLine {
     /// Its address.
     pub lac: IpAddr,
+    /// Its Host Name, escaped, where it is known.
+    #[serde(default)]
+    pub host_name: Option<String>,
     /// The messages that it sent.
     pub messages: u64,
     /// Nanoseconds that it took for its next attempt, at the most.
@@ -91,6 +94,10 @@ impl From<&LacFindings> for LacLine {
     fn from(lac: &LacFindings) -> Self {
         Self {
             lac: lac.lac,
+            host_name: lac
+                .name
+                .and_then(|name| name.host_name)
+                .map(|name| name.to_string()),
             messages: lac.messages,
             slowest_ns: lac.slowest,
         }

@@ -83,6 +83,7 @@ fn reactions() -> Reactions {
         }],
         lacs: vec![LacLine {
             lac,
+            host_name: Some("lac-1".to_owned()),
             messages: 4,
             slowest_ns: None,
         }],

@@ -12,6 +12,9 @@ use crate::track::findings::{
 #[derive(Serialize)]
 pub(super) struct Lac<'r> {
     lac: IpAddr,
+    host_name: Option<String>,
+    vendor_name: Option<String>,
+    firmware: Option<u16>,
     messages: u64,
     attempts: u64,
     retransmissions: u64,
@@ -43,8 +46,12 @@ struct Visit {
 
 impl<'r> Lac<'r> {
     pub(super) fn of(lac: &'r LacFindings) -> Self {
+        let name = lac.name.unwrap_or_default();
         Self {
             lac: lac.lac,
+            host_name: name.host_name.map(|name| name.to_string()),
+            vendor_name: name.vendor_name.map(|name| name.to_string()),
+            firmware: name.firmware,
             messages: lac.messages,
             attempts: lac.attempts,
             retransmissions: lac.retransmissions,

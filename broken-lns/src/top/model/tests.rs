@@ -192,6 +192,7 @@ pub(in crate::top) fn reactions() -> Reactions {
         lacs: lacs
             .map(|(lac, messages, slowest)| LacLine {
                 lac: lac.parse().expect("an address"),
+                host_name: None,
                 messages,
                 slowest_ns: slowest.map(|milliseconds: u64| milliseconds * 1_000_000),
             })
