@@ -1,20 +1,19 @@
 //! Entry point, the way of a frame, and verdict to action.
 
+mod announce;
 mod capture;
 mod heed;
 mod lookup;
 mod tell;
 
+use announce::{announce, announce_length};
 use aya_ebpf::Global;
 use aya_ebpf::bindings::xdp_action;
-use aya_ebpf::helpers::generated::{
-    bpf_ktime_get_ns, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
-};
+use aya_ebpf::helpers::generated::{bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::macros::{map, xdp};
-use aya_ebpf::maps::{Array, PerCpuArray, RingBuf, XskMap};
+use aya_ebpf::maps::{Array, PerCpuArray, XskMap};
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
-use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::code_in_address::Codes;
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::layers::Layers;
@@ -24,7 +23,6 @@ use broken_lns_ebpf::reply;
 use broken_lns_ebpf::rules::{Active, Bank, Course, Leaves, Rule};
 use broken_lns_ebpf::sccrq::{self, KERNEL_AVP_LIMIT, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
-use broken_lns_ebpf::twist::Twist;
 use broken_lns_ebpf::verdict::{Disposition, Verdict};
 use broken_lns_ebpf::verifier::{pin, reread};
 use broken_lns_ebpf::wire::ethernet::MacAddress;
@@ -38,10 +36,6 @@ static TEMPLATES: Array<Template> = Array::with_max_entries(2 * maps::MAX_TEMPLA
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(maps::COUNTER_COUNT, 0);
 #[map]
 static SOCKETS: XskMap = XskMap::with_max_entries(maps::MAX_QUEUES, 0);
-#[map]
-static ANSWERS: RingBuf = RingBuf::with_byte_size(maps::ANSWERS_SIZE, 0);
-#[map]
-static ANNOUNCED: PerCpuArray<Announced> = PerCpuArray::with_max_entries(1, 0);
 
 #[unsafe(no_mangle)]
 static PATH: Global<u8> = Global::new(Path::Rewrite as u8);
@@ -51,8 +45,6 @@ static MAC: Global<u64> = Global::new(0);
 static ANY_MAC: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
 static VERIFY_CHECKSUM: Global<u8> = Global::new(0);
-#[unsafe(no_mangle)]
-static ANNOUNCE: Global<u8> = Global::new(0);
 
 /// How a frame leaves the program.
 enum End {
@@ -100,13 +92,11 @@ fn respond(context: &XdpContext, event: &mut Begun) -> End {
     };
     let active = lookup::active();
     let mut place = Place::of_default(active);
-    let mut found = 0;
     let request = frame(context);
     request.fetch();
     let parsed = sccrq::parse_unless(request, policy, |layers| {
         let is_for_us = look(request, layers, active, &mut place);
         place = place.blurred(active);
-        found = layers.to_word();
         *event = listen(context, layers, place);
         // Taken anew, since the verifier tells the ways that lead here apart by how much of the
         // frame each has seen to be there.
@@ -120,13 +110,16 @@ fn respond(context: &XdpContext, event: &mut Begun) -> End {
             return End::Verdict(Verdict::MultiBuffer);
         }
         Err(verdict) => {
-            if active.awaits() && may_acknowledge(verdict) {
-                heed(context.ctx, found);
+            if may_acknowledge(verdict) {
+                heed(context.ctx);
             }
             let is_left = verdict.disposition() == Disposition::Consume
                 && place
                     .rule()
                     .is_some_and(|rule| rule.leaves.include(Leaves::OTHERS));
+            if !is_left && verdict.is_of_length() {
+                announce_length(context);
+            }
             return End::Verdict(if is_left { Verdict::Passed } else { verdict });
         }
     };
@@ -299,9 +292,7 @@ fn rewrite(context: &XdpContext, bank: Bank, sccrq: &Sccrq, answer: &Reply) -> E
     {
         return End::Verdict(Verdict::NoRoom);
     }
-    if ANNOUNCE.load() != 0 {
-        announce(frame, sccrq, template.twist());
-    }
+    announce(frame, sccrq, template.twist());
     End::Verdict(Verdict::Answered)
 }
 
@@ -377,42 +368,6 @@ fn count(counter: u32) {
         // SAFETY: the value belongs to this CPU, and the program is not preempted
         // by itself; user space only reads.
         unsafe { *counter += 1 };
-    }
-}
-
-/// How many answers this CPU announced since when.
-#[repr(C)]
-struct Announced {
-    /// Nanoseconds of the monotonic clock.
-    since: u64,
-    answers: u64,
-}
-
-/// Announces the answer, unless this CPU announced enough in this second.
-#[inline(always)]
-fn announce(reply: Frame<'_>, sccrq: &Sccrq, twist: Twist) {
-    let (Some(answer), Some(announced)) =
-        (Answer::of_reply(reply, sccrq), ANNOUNCED.get_ptr_mut(0))
-    else {
-        return;
-    };
-    // SAFETY: as for a counter, the value belongs to this CPU and this run.
-    let announced = unsafe { &mut *announced };
-    // SAFETY: the helper takes nothing and cannot fail.
-    let now = unsafe { bpf_ktime_get_ns() };
-    if now.wrapping_sub(announced.since) >= 1_000_000_000 {
-        *announced = Announced {
-            since: now,
-            answers: 0,
-        };
-    }
-    if announced.answers >= maps::ANSWERS_PER_SECOND {
-        return;
-    }
-    announced.answers += 1;
-    if let Some(mut entry) = ANSWERS.reserve::<Answer>(0) {
-        entry.write(answer.untwisted(twist));
-        entry.submit(0);
     }
 }
 

@@ -29,6 +29,7 @@ pub mod sample;
 pub mod sccrq;
 pub mod template;
 pub mod twist;
+pub mod unanswered;
 pub mod verdict;
 pub mod verifier;
 pub mod wire;

@@ -38,6 +38,9 @@ pub const SOCKETS: &str = "SOCKETS";
 /// Ring buffer of [`Answer`](crate::answer::Answer)s, while [`ANNOUNCE`] is set.
 pub const ANSWERS: &str = "ANSWERS";
 
+/// Ring buffer of [`Unanswered`](crate::unanswered::Unanswered), while [`ANNOUNCE`] is set.
+pub const UNANSWERED: &str = "UNANSWERED";
+
 /// Ring buffer of [`Event`](crate::event::Event)s of the LACs in [`SAMPLE`].
 pub const EVENTS: &str = "EVENTS";
 /// Ring buffer of frames of these LACs, while [`CAPTURE`] is set: of a
@@ -56,7 +59,7 @@ pub const VERIFY_CHECKSUM: &str = "VERIFY_CHECKSUM";
 pub const SAMPLE: &str = "SAMPLE";
 /// Global: 1 to capture in [`CAPTURED`].
 pub const CAPTURE: &str = "CAPTURE";
-/// Global: 1 to announce answers in [`ANSWERS`].
+/// Global: 1 to announce answers in [`ANSWERS`], and what has none in [`UNANSWERED`].
 pub const ANNOUNCE: &str = "ANNOUNCE";
 
 /// The counter of frames handed to a worker, which counts the verdict.
@@ -85,9 +88,9 @@ pub const MAX_QUEUES: u32 = 256;
 pub const EVENTS_SIZE: u32 = 1 << 24;
 /// Octets of the ring buffer of captured frames where something is captured: some 40,000 of them.
 pub const CAPTURED_SIZE: u32 = 1 << 23;
-/// Octets of the ring buffer of answers.
+/// Octets of the ring buffer of answers, and of that of what has none.
 pub const ANSWERS_SIZE: u32 = 1 << 16;
-/// How many answers a CPU announces in a second, at the most.
+/// How many answers a CPU announces in a second, at the most, and how much that has none.
 pub const ANSWERS_PER_SECOND: u64 = 100;
 
 /// The path of an SCCRQ through the kernel half.

@@ -93,6 +93,12 @@ pub fn parse_unless<'m>(
     })
 }
 
+/// Where the layers of a datagram to port 1701 begin in `frame`, if it holds one.
+#[inline(always)]
+pub fn layers(frame: Frame<'_>) -> Option<Layers> {
+    find_datagram(frame).ok().map(|datagram| datagram.layers)
+}
+
 #[inline(always)]
 fn is_addressed(destination: MacAddress, policy: &Policy) -> bool {
     match policy.mac {
@@ -213,7 +219,11 @@ fn no_message(start: Place<'_>, room: u16) -> Verdict {
     match flags.version() {
         2 if !flags.is_control() => Verdict::Data,
         2 if !flags.fit_control() => Verdict::BadHeader,
-        2 => Verdict::BadLength,
+        2 if room < l2tp::HEADER_LEN as u16 => Verdict::ShortHeader,
+        2 => match l2tp::Header::at(start) {
+            Some(header) if header.len() < l2tp::HEADER_LEN as u16 => Verdict::LengthTooShort,
+            _ => Verdict::LengthTooLong,
+        },
         3 => Verdict::Version3,
         _ => Verdict::OtherVersion,
     }

@@ -74,7 +74,9 @@ verdicts! {
     OtherMessage, "other-message", Consume, "control message of another type";
 
     BadHeader, "bad-header", Consume, "control message without L or S bit, or with the O bit";
-    BadLength, "bad-length", Consume, "control message whose Length is under 12 or beyond the datagram";
+    ShortHeader, "short-header", Consume, "control message in a datagram that holds less than its header";
+    LengthTooShort, "length-too-short", Consume, "control message whose Length is under 12";
+    LengthTooLong, "length-too-long", Consume, "control message whose Length is beyond its datagram";
     TruncatedAvp, "truncated-avp", Consume, "AVP that runs past the end of its message";
     ShortAvp, "short-avp", Consume, "AVP with a length under 6";
     NoMessageType, "no-message-type", Consume, "first AVP is not a readable Message Type";
@@ -92,6 +94,14 @@ verdicts! {
     MultiBuffer, "multi-buffer", Pass, "L2TP frame spread over several buffers";
     Truncated, "truncated", Pass, "datagram to port 1701 that is shorter than its headers say";
     OtherTraffic, "other-traffic", Pass, "everything else";
+}
+
+impl Verdict {
+    /// Whether it is about the Length of a control message.
+    #[inline(always)]
+    pub const fn is_of_length(self) -> bool {
+        matches!(self, Self::LengthTooShort | Self::LengthTooLong)
+    }
 }
 
 #[cfg(test)]

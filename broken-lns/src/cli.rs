@@ -198,8 +198,9 @@ pub struct Run {
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
 
-    /// Print a line for every answered SCCRQ, at most 100 a second; -vv adds the messages of the
-    /// kernel half.
+    /// Print a line for every answered SCCRQ, and for every control message that has no answer
+    /// because of its Length, at most 100 a second of each; -vv adds the messages of the kernel
+    /// half.
     #[arg(short, long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
 }

@@ -186,11 +186,7 @@ mod tests {
         ] {
             let generic = (Generic, generic_path, remarks);
             let of = |mode| attempts(path, mode, Works, MayBeUnfinished);
-            assert_eq!(
-                of(XdpMode::Generic),
-                std::slice::from_ref(&generic),
-                "{path:?}"
-            );
+            assert_eq!(of(XdpMode::Generic), std::slice::from_ref(&generic));
             let [native, fallback] = of(XdpMode::Auto).try_into().expect("two attempts");
             assert_eq!((native.0, native.2), (Native, vec![]), "{path:?}");
             assert_eq!(fallback, generic, "{path:?}");

@@ -347,6 +347,15 @@ impl Program {
         take(&mut self.ebpf, maps::ANSWERS)
     }
 
+    /// The ring buffer in which it announces what has no answer; it can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Missing`] the second time.
+    pub fn unanswered(&mut self) -> Result<RingBuf<MapData>, LoadError> {
+        take(&mut self.ebpf, maps::UNANSWERED)
+    }
+
     /// The events of the LACs that are followed; they can be taken once.
     ///
     /// # Errors

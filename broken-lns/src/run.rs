@@ -20,6 +20,7 @@ use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::sample::Sample;
+use broken_lns_ebpf::unanswered::Unanswered;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -60,6 +61,8 @@ struct Session {
     feeds: Vec<Feed>,
     kernel_lines: Receiver<String>,
     answer_log: Option<AnswerLog>,
+    /// The same of control messages with a wrong Length.
+    unanswered_log: Option<AnswerLog>,
     status: StatusLine<std::io::Stderr>,
     json: Option<JsonLines<std::io::Stdout>>,
     scenario: Scenario,
@@ -88,6 +91,7 @@ struct Feed {
     interface: String,
     rewritten: Option<RingBuf<MapData>>,
     redirected: Receiver<Answer>,
+    unanswered: Option<RingBuf<MapData>>,
     messages: Option<EbpfLogger<KernelLog>>,
 }
 
@@ -204,6 +208,16 @@ impl Session {
                     }
                 }
             }
+            if let (Some(ring), Some(log)) = (&mut feed.unanswered, &mut self.unanswered_log) {
+                while let Some(entry) = ring.next() {
+                    let unanswered = Unanswered::from_octets(&entry);
+                    let line = unanswered
+                        .and_then(|unanswered| log.unanswered(at, &feed.interface, &unanswered));
+                    if let Some(line) = line {
+                        self.status.line(line);
+                    }
+                }
+            }
             if let Some(messages) = &mut feed.messages {
                 messages.flush();
             }
@@ -241,11 +255,15 @@ impl Session {
         })
     }
 
-    /// Says how many answers had no line of their own.
+    /// Says how many answers, and how many wrong Lengths, had no line of their own.
     fn left_out(&mut self, snapshot: &Snapshot) {
-        let log = self.answer_log.as_mut();
-        if let Some(line) = log.and_then(|log| log.left_out(snapshot.answered())) {
-            self.status.line(line);
+        for (log, count) in [
+            (&mut self.answer_log, snapshot.answered()),
+            (&mut self.unanswered_log, snapshot.of_wrong_length()),
+        ] {
+            if let Some(line) = log.as_mut().and_then(|log| log.left_out(count)) {
+                self.status.line(line);
+            }
         }
     }
 

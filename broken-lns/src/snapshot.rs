@@ -129,6 +129,17 @@ impl Snapshot {
             .sum()
     }
 
+    /// The control messages with a wrong Length, over all interfaces.
+    pub fn of_wrong_length(&self) -> u64 {
+        let verdicts = Verdict::ALL.iter();
+        let of_length = verdicts.filter(|verdict| verdict.is_of_length());
+        let counts = of_length.flat_map(|verdict| {
+            let interfaces = self.interfaces.iter();
+            interfaces.map(|interface| interface.count(*verdict))
+        });
+        counts.sum()
+    }
+
     /// The L2TP frames received, over all interfaces.
     pub fn received(&self) -> u64 {
         self.interfaces

@@ -6,10 +6,10 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::XdpContext;
 use broken_lns_ebpf::acknowledgement::{Acknowledgement, Awaited, Peers};
-use broken_lns_ebpf::layers::Layers;
 use broken_lns_ebpf::maps;
+use broken_lns_ebpf::sccrq;
 
-use super::frame;
+use super::{frame, lookup};
 
 /// Only workers add to it, who can wait for memory: so it takes none before.
 #[map]
@@ -20,15 +20,19 @@ static AWAITED: HashMap<Peers, Awaited> =
 const NS: u16 = 0;
 
 /// Notes that the message in the frame acknowledges something, if a worker waits for that.
-/// `layers` is the number of its layers.
 ///
-/// A function that the verifier walks on its own, as those in `tell` are.
+/// A function that the verifier walks on its own, as those in `tell` are. It finds anew what it
+/// needs: whatever the caller had to keep for it, the verifier would tell apart the ways to it by.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) extern "C" fn heed(context: *mut xdp_md, layers: u32) -> u32 {
+pub(super) extern "C" fn heed(context: *mut xdp_md) -> u32 {
+    if !lookup::active().awaits() {
+        return 0;
+    }
     let context = XdpContext::new(context);
-    let layers = Layers::from_word(layers);
-    let Some(acknowledgement) = Acknowledgement::of(frame(&context), layers) else {
+    let frame = frame(&context);
+    let layers = sccrq::layers(frame);
+    let Some(acknowledgement) = layers.and_then(|layers| Acknowledgement::of(frame, layers)) else {
         return 0;
     };
     let Some(awaited) = AWAITED.get_ptr_mut(acknowledgement.peers) else {

@@ -13,6 +13,7 @@ use std::{
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 const ETHTOOL_GDRVINFO: u32 = 0x03;
+const ETHTOOL_GTXCSUM: u32 = 0x16;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GSTATS: u32 = 0x1d;
 const ETHTOOL_GFLAGS: u32 = 0x25;
@@ -80,13 +81,12 @@ pub(super) fn driver(interface: &str) -> io::Result<String> {
 
 /// Whether the interface takes VLAN tags out of the frames it receives.
 pub(super) fn strips_vlan_tags(interface: &str) -> io::Result<bool> {
-    let mut flags = Value {
-        command: ETHTOOL_GFLAGS,
-        data: 0,
-    };
-    // SAFETY: ETHTOOL_GFLAGS takes a `struct ethtool_value`, and this is one.
-    unsafe { request(interface, (&raw mut flags).cast())? };
-    Ok(flags.data & ETH_FLAG_RXVLAN != 0)
+    Ok(value(interface, ETHTOOL_GFLAGS)? & ETH_FLAG_RXVLAN != 0)
+}
+
+/// Whether the interface takes it over from the system to finish checksums of what it sends.
+pub(super) fn takes_checksums(interface: &str) -> io::Result<bool> {
+    Ok(value(interface, ETHTOOL_GTXCSUM)? != 0)
 }
 
 /// The number of receive queues in use.
@@ -161,6 +161,14 @@ fn driver_info(interface: &str) -> io::Result<DriverInfo> {
     // SAFETY: ETHTOOL_GDRVINFO takes a `struct ethtool_drvinfo`, and this is one.
     unsafe { request(interface, (&raw mut info).cast())? };
     Ok(info)
+}
+
+/// The answer to a command of one number.
+fn value(interface: &str, command: u32) -> io::Result<u32> {
+    let mut value = Value { command, data: 0 };
+    // SAFETY: the commands above take a `struct ethtool_value`, and this is one.
+    unsafe { request(interface, (&raw mut value).cast())? };
+    Ok(value.data)
 }
 
 /// Makes one ethtool request.

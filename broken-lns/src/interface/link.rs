@@ -59,6 +59,19 @@ pub(super) fn name_of(link: &LinkMessage) -> Option<String> {
         })
 }
 
+/// The index of the other end of a veth, if that is in the namespace of the calling thread.
+pub(super) fn peer_of(link: &LinkMessage) -> Option<u32> {
+    let mut peer = None;
+    for attribute in &link.attributes {
+        match attribute {
+            LinkAttribute::Link(index) => peer = Some(*index),
+            LinkAttribute::LinkNetNsId(_) => return None,
+            _ => {}
+        }
+    }
+    peer
+}
+
 /// Detaches the XDP program that was attached by netlink in the mode of `flags`.
 ///
 /// The kernel refuses this with EBUSY for a program that a BPF link holds.

@@ -44,6 +44,9 @@ pub struct Interface {
     /// Whether VLAN tags may arrive beside the frame, where native XDP does not
     /// see them and a reply loses them.
     pub strips_vlan_tags: bool,
+    /// Whether the other end of a veth finishes the checksums of what it sends; none if it is in
+    /// another namespace, where it cannot be asked.
+    pub peer_finishes_checksums: Option<bool>,
 }
 
 /// What a driver can do for XDP.
@@ -172,13 +175,14 @@ impl Interface {
     ///
     /// A frame that crossed a wire has them. On a veth, a tap, a bridge and whatever else is no
     /// hardware, and from the host of a virtual machine, a frame may come as its sender left it
-    /// to the offload of its own interface. Whether the other end of a veth does so now cannot
-    /// be seen from another namespace, and may change at any time.
+    /// to the offload of its own interface: unless it is a veth whose other end is seen to have
+    /// none.
     pub fn checksums(&self) -> Checksums {
         /// Drivers of what is hardware only to its virtual machine, KVM's and Xen's.
         const PARAVIRTUAL: [&str; 2] = ["virtio_net", "vif"];
         match (&self.kind, self.driver.as_deref()) {
             (None, Some(driver)) if !PARAVIRTUAL.contains(&driver) => Checksums::Finished,
+            _ if self.peer_finishes_checksums == Some(true) => Checksums::Finished,
             _ => Checksums::MayBeUnfinished,
         }
     }
@@ -212,13 +216,17 @@ impl Interface {
             mtu,
             up: message.header.flags.contains(LinkFlags::Up),
             carrier: message.header.flags.contains(LinkFlags::LowerUp),
-            kind,
             driver: ethtool::driver(&name)
                 .ok()
                 .filter(|driver| !driver.is_empty()),
             rx_queues: ethtool::rx_queues(&name).unwrap_or(allocated_queues).max(1),
             xdp: XdpFeatures::of(message.header.index),
             strips_vlan_tags: ethtool::strips_vlan_tags(&name).unwrap_or(false),
+            peer_finishes_checksums: match kind.as_deref() {
+                Some("veth") => peer_finishes_checksums(message),
+                _ => None,
+            },
+            kind,
             name,
         })
     }
@@ -237,6 +245,13 @@ impl XdpFeatures {
             multi_buffer: has(XdpAct::RxSg),
         })
     }
+}
+
+/// Whether the other end of a veth finishes the checksums of what it sends, if it can be asked.
+fn peer_finishes_checksums(veth: &LinkMessage) -> Option<bool> {
+    let peer = link::by_index(link::peer_of(veth)?).ok().flatten()?;
+    let takes = ethtool::takes_checksums(&link::name_of(&peer)?);
+    takes.ok().map(|takes| !takes)
 }
 
 /// The kind of a virtual interface.
@@ -336,6 +351,15 @@ mod tests {
             assert_eq!(interface.checksums(), expected, "{kind:?} {driver:?}");
         }
         assert_eq!(loopback().checksums(), MayBeUnfinished);
+        for (peer, expected) in [(true, Finished), (false, MayBeUnfinished)] {
+            let interface = Interface {
+                kind: Some("veth".to_owned()),
+                driver: Some("veth".to_owned()),
+                peer_finishes_checksums: Some(peer),
+                ..loopback()
+            };
+            assert_eq!(interface.checksums(), expected);
+        }
     }
 
     #[test]

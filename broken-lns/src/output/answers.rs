@@ -1,16 +1,17 @@
-//! A line for every answered SCCRQ, as long as a person can read along.
+//! A line for every answered SCCRQ, and for what has no answer because of its Length, as long as
+//! a person can read along.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
-use broken_lns_ebpf::answer::Answer;
+use broken_lns_ebpf::{answer::Answer, unanswered::Unanswered, wire::l2tp};
 
 use super::thousands;
 use crate::follow::Names;
 
-/// Turns answers into lines, and counts those it leaves out.
+/// Turns answers, or what has none, into lines, and counts those it leaves out.
 #[derive(Clone, Debug, Default)]
 pub struct AnswerLog {
     /// The second that the last line was shown in.
@@ -19,7 +20,7 @@ pub struct AnswerLog {
     shown_in_second: u32,
     /// The lines shown ever.
     shown: u64,
-    /// The answers reported as left out.
+    /// Those reported as left out.
     left_out: u64,
 }
 
@@ -37,15 +38,9 @@ impl AnswerLog {
         answer: &Answer,
         names: Option<&Names>,
     ) -> Option<String> {
-        if at.as_secs() != self.second {
-            self.second = at.as_secs();
-            self.shown_in_second = 0;
-        }
-        if self.shown_in_second == Self::LINES_PER_SECOND {
+        if !self.has_room(at) {
             return None;
         }
-        self.shown_in_second += 1;
-        self.shown += 1;
         let lac = SocketAddr::new(address(answer.lac, answer.ip_version), answer.lac_port);
         let lns = address(answer.lns, answer.ip_version);
         let name = names.and_then(|names| names.of(lac.ip()));
@@ -58,12 +53,52 @@ impl AnswerLog {
         ))
     }
 
-    /// The line that says how many answers had none since it was asked last.
+    /// The line about a control message with a wrong Length, likewise.
+    pub fn unanswered(
+        &mut self,
+        at: Duration,
+        interface: &str,
+        unanswered: &Unanswered,
+    ) -> Option<String> {
+        if !self.has_room(at) {
+            return None;
+        }
+        let Unanswered {
+            ip_version, length, ..
+        } = *unanswered;
+        let lac = SocketAddr::new(address(unanswered.lac, ip_version), unanswered.lac_port);
+        let lns = address(unanswered.lns, ip_version);
+        let what = match usize::from(length) < l2tp::HEADER_LEN {
+            true => format!("its header alone has {} octets", l2tp::HEADER_LEN),
+            false => format!("the datagram holds {} octets", unanswered.held),
+        };
+        Some(format!(
+            "{:9.3} s  {interface}  control message from {lac} to {lns}, Length {length}, \
+             but {what}: not answered",
+            at.as_secs_f64(),
+        ))
+    }
+
+    /// Whether that second has room for one more line, which is shown then.
+    fn has_room(&mut self, at: Duration) -> bool {
+        if at.as_secs() != self.second {
+            self.second = at.as_secs();
+            self.shown_in_second = 0;
+        }
+        let has_room = self.shown_in_second < Self::LINES_PER_SECOND;
+        if has_room {
+            self.shown_in_second += 1;
+            self.shown += 1;
+        }
+        has_room
+    }
+
+    /// The line that says how many had none since it was asked last.
     ///
-    /// They are told from the count of all answers so far, so that those which
+    /// They are told from the count of all so far, so that those which
     /// never came here, because they came too fast, are in it.
-    pub fn left_out(&mut self, answered: u64) -> Option<String> {
-        let more = answered.saturating_sub(self.shown + self.left_out);
+    pub fn left_out(&mut self, counted: u64) -> Option<String> {
+        let more = counted.saturating_sub(self.shown + self.left_out);
         if more == 0 {
             return None;
         }
@@ -132,6 +167,39 @@ mod tests {
                  tunnel id 4242, Ns 0: answered"
             )
         );
+    }
+
+    #[test]
+    fn a_line_says_what_is_wrong_with_a_length() {
+        let Answer {
+            lac,
+            lns,
+            ip_version,
+            lac_port,
+            ..
+        } = over_ipv4();
+        let mut log = AnswerLog::default();
+        for (length, says) in [
+            (101, "Length 101, but the datagram holds 100 octets"),
+            (11, "Length 11, but its header alone has 12 octets"),
+        ] {
+            let unanswered = Unanswered {
+                lac,
+                lns,
+                ip_version,
+                lac_port,
+                length,
+                held: 100,
+            };
+            assert_eq!(
+                log.unanswered(Duration::ZERO, "eth1", &unanswered),
+                Some(format!(
+                    "    0.000 s  eth1  control message from 192.0.2.1:1701 to 198.51.100.7, \
+                     {says}: not answered"
+                ))
+            );
+        }
+        assert_eq!(log.left_out(2), None);
     }
 
     #[test]

@@ -219,7 +219,7 @@ mod tests {
                 Some(Verdict::COUNT)
             );
             assert_eq!(verdicts["answered"], json!(12_345));
-            assert_eq!(verdicts["bad-length"], json!(2));
+            assert_eq!(verdicts["length-too-long"], json!(2));
             assert_eq!(verdicts["fragment"], json!(0));
         }
         let interface = &line["interfaces"][0];

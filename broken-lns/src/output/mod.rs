@@ -178,7 +178,7 @@ pub(crate) mod tests {
         let mut verdicts = [0; Verdict::COUNT];
         verdicts[Verdict::Answered as usize] = 12_345;
         verdicts[Verdict::Zlb as usize] = 1_005;
-        verdicts[Verdict::BadLength as usize] = 2;
+        verdicts[Verdict::LengthTooLong as usize] = 2;
         verdicts[Verdict::OtherTraffic as usize] = 77;
         Snapshot {
             elapsed: Duration::from_millis(10_040),

@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(
             text,
             "\r10.0 s  received 13,352  answered 12,345 (1,230/s)  rx_queue_0_xdp_tx_errors 20  \
-             zlb 1,005  bad-length 2  other-traffic 77  rx_queue_0_xdp_drops 1,007\x1b[K\r\x1b[K"
+             zlb 1,005  length-too-long 2  other-traffic 77  rx_queue_0_xdp_drops 1,007\x1b[K\r\x1b[K"
         );
     }
 

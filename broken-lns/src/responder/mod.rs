@@ -223,6 +223,16 @@ impl Responder {
         answers.map_err(|cause| ResponderError::load(&self.interface, cause))
     }
 
+    /// The ring buffer in which it announces what has no answer; it can be taken once.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Load`] the second time.
+    pub fn unanswered(&mut self) -> Result<RingBuf<MapData>, ResponderError> {
+        let unanswered = self.program.unanswered();
+        unanswered.map_err(|cause| ResponderError::load(&self.interface, cause))
+    }
+
     /// The events of the LACs that are followed; they can be taken once.
     ///
     /// # Errors

@@ -135,6 +135,10 @@ impl Session {
             feeds.push(Feed {
                 rewritten: options.announce.then(|| responder.answers()).transpose()?,
                 redirected,
+                unanswered: options
+                    .announce
+                    .then(|| responder.unanswered())
+                    .transpose()?,
                 messages,
                 interface: name,
             });
@@ -160,6 +164,7 @@ impl Session {
             feeds,
             kernel_lines,
             answer_log: options.announce.then(AnswerLog::default),
+            unanswered_log: options.announce.then(AnswerLog::default),
             status,
             json: flags.json.then(|| JsonLines::new(std::io::stdout())),
             scenario,

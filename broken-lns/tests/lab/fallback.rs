@@ -102,13 +102,13 @@ fn a_reply_longer_than_its_buffer_goes_to_the_worker() -> Result<()> {
         message,
         ..Refusal::DEFAULT
     };
-    let lab = Lab::static_arp().build()?;
+    let lab = Lab::static_arp().peer_in_box().build()?;
     let port = lab.raw_port()?;
     let sccrq = Sccrq::new(7);
     let lns = (lab.lns(1), 1701).into();
     let request = datagram(nobody(40_000), lns, sccrq.message().bytes());
     for (path, mode, counted) in [
-        ("auto", "auto", "answered"),
+        ("auto", "generic", "answered"),
         ("redirect", "native", "answered"),
         ("rewrite", "native", "no-room"),
         ("rewrite", "generic", "no-room"),

@@ -7,8 +7,8 @@ use libtest_mimic::Trial;
 use xtask::lab::{self, ControlMessage, Sccrq};
 
 use crate::{
-    request::{answer, datagram, nobody, nobody6},
-    responder::{LIMIT, Report, Responder},
+    request::{answer, datagram, nobody, nobody6, push},
+    responder::{LIMIT, Report, Responder, verdicts},
     trial,
     way::{WAYS, Way},
 };
@@ -22,6 +22,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.push(trial(name, &[], move || {
             lines_that_nobody_could_read_are_counted(way)
         }));
+        let name = format!("a_wrong_length_has_its_line::{way}");
+        trials.push(trial(name, &[], move || a_wrong_length_has_its_line(way)));
         let name = format!("the_kernel_half_speaks_where_asked::{way}");
         trials.push(trial(name, &[], move || {
             the_kernel_half_speaks_where_asked(way)
@@ -38,6 +40,15 @@ fn answers(report: &Report) -> Vec<&str> {
         .filter(|line| line.contains("SCCRQ from"));
     let said = lines.filter_map(|line| line.split_once(" s  "));
     said.map(|(_, said)| said).collect()
+}
+
+/// How many lines it says it left out.
+fn left_out(report: &Report) -> usize {
+    let counts = report.said.iter().filter_map(|line| {
+        let count = line.trim().strip_suffix(" more not shown")?;
+        count.replace(',', "").parse::<usize>().ok()
+    });
+    counts.sum()
 }
 
 fn every_answer_has_its_line(way: Way) -> Result<()> {
@@ -60,6 +71,75 @@ fn every_answer_has_its_line(way: Way) -> Result<()> {
         "eth1  SCCRQ from [2001:db8:b::4d]:1701 to 2001:db8:1::2, tunnel id 4242, Ns 9: answered",
     ];
     assert_eq!(answers(&report), lines);
+    Ok(())
+}
+
+/// What is wrong with it is said, and a hundred lines a second are enough here, too. All that was
+/// not shown is counted.
+fn a_wrong_length_has_its_line(way: Way) -> Result<()> {
+    const MORE: usize = 400;
+    let lab = way.one_cable().build()?;
+    let port = lab.raw_port()?;
+    let responder = Responder::start(&lab, &[&way.flags()[..], &["-v"]].concat())?;
+    let payload = Sccrq::new(7).message().bytes();
+    let held = payload.len();
+    let of_length = |length: usize| {
+        let mut payload = payload.clone();
+        payload[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+        payload
+    };
+    let over_ipv4 = |length| {
+        let lns = (lab.lns(1), 1701).into();
+        datagram(nobody(40_000), lns, of_length(length)).frame()
+    };
+    let over_ipv6 = datagram(
+        nobody6(1701),
+        (lab.lns6(2), 1701).into(),
+        of_length(held + 1),
+    );
+    push(&port, &over_ipv4(held + 1))?;
+    push(&port, &over_ipv6.frame())?;
+    push(&port, &over_ipv4(11))?;
+    for _ in 0..MORE {
+        push(&port, &over_ipv4(held + 2))?;
+    }
+    // What is right is answered as before, behind all of them.
+    push(&port, &over_ipv4(held))?;
+    answer(&port, LIMIT)?.context("no answer")?;
+    let report = responder.finish()?;
+    let expected = verdicts([
+        ("answered", 1),
+        ("length-too-short", 1),
+        ("length-too-long", 2 + MORE as u64),
+    ]);
+    assert_eq!(report.verdicts()?, expected);
+    let lines = report
+        .said
+        .iter()
+        .filter(|line| line.contains("control message"));
+    let lines: Vec<_> = lines
+        .filter_map(|line| line.split_once(" s  "))
+        .map(|(_, said)| said)
+        .collect();
+    let from = "eth1  control message from 203.0.113.77:40000 to 192.0.2.1, Length";
+    let long = |length: usize| {
+        format!("{from} {length}, but the datagram holds {held} octets: not answered")
+    };
+    let first = [
+        long(held + 1),
+        format!(
+            "eth1  control message from [2001:db8:b::4d]:1701 to 2001:db8:1::2, Length {}, \
+             but the datagram holds {held} octets: not answered",
+            held + 1
+        ),
+        format!("{from} 11, but its header alone has 12 octets: not answered"),
+    ];
+    assert_eq!(lines[..3], first);
+    for line in &lines[3..] {
+        assert_eq!(*line, long(held + 2));
+    }
+    assert!(lines.len() >= 100, "{} lines", lines.len());
+    assert_eq!(lines.len() + left_out(&report), 3 + MORE);
     Ok(())
 }
 
@@ -91,11 +171,7 @@ fn lines_that_nobody_could_read_are_counted(way: Way) -> Result<()> {
         by_second.values().all(|lines| *lines <= 100),
         "{by_second:?}"
     );
-    let left_out = report.said.iter().filter_map(|line| {
-        let count = line.trim().strip_suffix(" more not shown")?;
-        count.replace(',', "").parse::<usize>().ok()
-    });
-    let left_out: usize = left_out.sum();
+    let left_out = left_out(&report);
     let shown = answers(&report).len();
     assert!(shown >= 100, "{shown} lines");
     assert_eq!(shown + left_out, REQUESTS);

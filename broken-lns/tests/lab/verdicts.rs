@@ -165,9 +165,11 @@ fn a_listener_gets_what_passes(way: Way) -> Result<()> {
 /// The kernel half walks 64 AVPs. What has more goes to the worker where there is one, which
 /// walks all of them, and finds all that may be wrong with them.
 fn messages_of_many_avps(path: &str, kernel: &[usize], worker: &[usize]) -> Result<()> {
-    let lab = Lab::static_arp().build()?;
+    // Where `auto` rewrites in generic mode, since it sees that it can.
+    let lab = Lab::static_arp().peer_in_box().build()?;
     let port = lab.raw_port()?;
-    let responder = Responder::start(&lab, &["--path", path])?;
+    let flags = ["--path", path, "--xdp-mode", "generic"];
+    let responder = Responder::start(&lab, &flags)?;
     let request = |avps: usize| {
         let sccrq = Sccrq::new(avps as u16);
         let kind = Avp::new(attribute::MESSAGE_TYPE, message_type::SCCRQ.to_be_bytes());

@@ -20,6 +20,7 @@ pub struct Plan {
     routed: bool,
     peer: Peer,
     lac_tx_checksum: bool,
+    peer_in_box: bool,
     queues: u32,
     mtu: u32,
 }
@@ -65,6 +66,8 @@ pub struct Lab {
     pub router: Option<Namespace>,
     /// Where the responder runs.
     pub responder: Namespace,
+    /// Whether the other end of its cable is there, too.
+    peer_in_box: bool,
     /// The program at the other end of its cable.
     peer_program: Option<PassProgram>,
 }
@@ -80,6 +83,14 @@ impl Plan {
     /// local sockets arrive with an unfinished UDP checksum.
     pub fn lac_tx_checksum(mut self, on: bool) -> Self {
         self.lac_tx_checksum = on;
+        self
+    }
+
+    /// Puts the other end of the responder's cable into its box, where the responder sees what it
+    /// is like: its transmit checksum offload is off. Only whole frames are of use there, and only
+    /// without a router.
+    pub fn peer_in_box(mut self) -> Self {
+        self.peer_in_box = true;
         self
     }
 
@@ -143,6 +154,7 @@ impl Plan {
             lac,
             router: Some(router),
             responder,
+            peer_in_box: false,
             peer_program: None,
         })
     }
@@ -150,6 +162,17 @@ impl Plan {
     fn build_static_arp(&self) -> Result<Lab> {
         let lac = Namespace::new("lac")?;
         let responder = Namespace::new("box")?;
+        if self.peer_in_box {
+            let peer = self.peer_end(&responder, Lab::LAC_INTERFACE);
+            connect(&peer.tx_checksum(false), &self.responder_end(&responder))?;
+            return Ok(Lab {
+                lac,
+                router: None,
+                responder,
+                peer_in_box: true,
+                peer_program: None,
+            });
+        }
         let lac_end = self.peer_end(&lac, Lab::LAC_INTERFACE);
         connect(
             &lac_end
@@ -171,6 +194,7 @@ impl Plan {
             lac,
             router: None,
             responder,
+            peer_in_box: false,
             peer_program: None,
         };
         for number in 1..=8 {
@@ -223,6 +247,7 @@ impl Lab {
         routed: true,
         peer: Peer::Xdp,
         lac_tx_checksum: true,
+        peer_in_box: false,
         queues: 1,
         mtu: 1500,
     };
@@ -292,6 +317,7 @@ impl Lab {
     pub fn peer(&self) -> (&Namespace, &str) {
         match &self.router {
             Some(router) => (router, TO_BOX),
+            None if self.peer_in_box => (&self.responder, Self::LAC_INTERFACE),
             None => (&self.lac, Self::LAC_INTERFACE),
         }
     }

@@ -66,7 +66,7 @@ fn two_samples_have_rates_over_the_time_in_between() {
         [
             ("answered", 740, 20.0),
             ("zlb", 1005, 0.0),
-            ("bad-length", 2, 0.0),
+            ("length-too-long", 2, 0.0),
             ("other-traffic", 77, 0.0)
         ]
     );

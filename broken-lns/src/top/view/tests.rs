@@ -56,7 +56,7 @@ fn everything_fits_eighty_by_twenty_four() {
             "verdict▼                      frames      a second rate so far",
             "answered                      12,700           400                           ▂▄█",
             "zlb                            1,005             0",
-            "bad-length                         2             0",
+            "length-too-long                    2             0",
             "other-traffic                     77             0",
             "queue▼                       answers      a second     dropped rate so far",
             "eth1 queue 0                  12,700           400           9               ▂▄█",
@@ -144,7 +144,7 @@ fn a_panel_is_sorted_by_the_column_with_the_mark() {
         .iter()
         .map(|line| line.split(' ').next())
         .collect();
-    let sorted = ["answered", "zlb", "other-traffic", "bad-length"];
+    let sorted = ["answered", "zlb", "other-traffic", "length-too-long"];
     assert_eq!(names, sorted.map(Some));
 }
 
