@@ -20,6 +20,8 @@
 #define PPP_SUPPORT 1
 #define PPPOL2TP_SUPPORT 1
 #define PAP_SUPPORT 1
+/* Seconds until it logs in again: each time makes an LNS that forwards it dial again. */
+#define UPAP_DEFTIMEOUT 250
 
 #define LWIP_DEBUG 1
 #define PPP_DEBUG LWIP_DBG_ON

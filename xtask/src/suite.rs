@@ -2,7 +2,7 @@
 //! installed.
 
 use std::{
-    ffi::OsString,
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
     process::Command,
@@ -89,7 +89,9 @@ impl Package {
         if self.folder().is_dir() {
             return Ok(());
         }
-        let outcome = self.try_fetch();
+        let work = self.place(".part");
+        let outcome = self.try_fetch(&work);
+        ignore_missing(fs::remove_dir_all(&work))?;
         fs::create_dir_all(cache())?;
         match &outcome {
             Ok(()) => ignore_missing(fs::remove_file(self.reason()))?,
@@ -99,7 +101,7 @@ impl Package {
         outcome
     }
 
-    fn try_fetch(&self) -> Result<()> {
+    fn try_fetch(&self, work: &Path) -> Result<()> {
         let Self { name, suite, .. } = self;
         if !apt::is_available() {
             bail!("there is no apt-get to fetch {name} with");
@@ -109,8 +111,7 @@ impl Package {
             "fetching {name} of Debian's {suite} into {}",
             cache().display()
         );
-        let work = self.place(".part");
-        ignore_missing(fs::remove_dir_all(&work))?;
+        ignore_missing(fs::remove_dir_all(work))?;
         let unpacked = work.join("unpacked");
         for folder in ["state/lists/partial", "cache/archives/partial", "unpacked"] {
             fs::create_dir_all(work.join(folder))?;
@@ -118,25 +119,22 @@ impl Package {
         // What is installed here is of no concern to what is only unpacked.
         fs::write(work.join("status"), "")?;
         fs::write(work.join("sources.list"), self.sources(&mirror))?;
-        process::run_quietly(self.apt_get(&work).arg("update"))?;
-        let archive = self.download(&work)?;
+        process::run_quietly(self.apt_get(work)?.arg("update"))?;
+        let archive = self.download(work)?;
         let mut unpack = match self.content {
             Content::Binary => Command::new("dpkg-deb"),
             Content::Source => Command::new("tar"),
         };
         match self.content {
             Content::Binary => unpack.arg("-x").arg(&archive).arg(&unpacked),
-            Content::Source => unpack
-                .args(["--strip-components=1", "-xf"])
-                .arg(&archive)
-                .arg("-C")
-                .arg(&unpacked),
+            Content::Source => {
+                let folder = ["--strip-components=1", "-C"];
+                unpack.args(folder).arg(&unpacked).arg("-xf").arg(&archive)
+            }
         };
         process::run_quietly(&mut unpack)?;
         // Only a whole package comes to its place.
-        fs::rename(&unpacked, self.folder())?;
-        fs::remove_dir_all(&work)?;
-        Ok(())
+        Ok(fs::rename(&unpacked, self.folder())?)
     }
 
     /// Its line of a sources.list.
@@ -153,30 +151,36 @@ impl Package {
     }
 
     /// An apt-get that knows nothing but this suite, and keeps all its files in `work`.
-    fn apt_get(&self, work: &Path) -> Command {
-        let mut command = Command::new("apt-get");
-        command.current_dir(work);
+    fn apt_get(&self, work: &Path) -> Result<Command> {
+        let mut options = String::new();
         for (key, file) in [
             ("Dir::State", "state"),
             ("Dir::State::status", "status"),
             ("Dir::Cache", "cache"),
             ("Dir::Etc::sourcelist", "sources.list"),
         ] {
-            let mut option = OsString::from(format!("{key}="));
-            option.push(work.join(file));
-            command.arg("-o").arg(option);
+            writeln!(options, "{key} \"{}\";", work.join(file).display())?;
         }
-        for option in [
-            "Dir::Etc::sourceparts=-",
-            "Acquire::Languages=none",
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
-            "Acquire::Retries=2",
+        for (key, value) in [
+            ("Dir::Etc::sourceparts", "-"),
+            ("Acquire::Languages", "none"),
+            (
+                "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled",
+                "false",
+            ),
+            ("Acquire::Retries", "2"),
+            // Without a list there is nothing to download, so say what became of it.
+            ("APT::Update::Error-Mode", "any"),
             // Root's folder is not one in which apt's own user may write.
-            "APT::Sandbox::User=root",
+            ("APT::Sandbox::User", "root"),
         ] {
-            command.args(["-o", option]);
+            writeln!(options, "{key} \"{value}\";")?;
         }
-        command
+        let file = work.join("apt.conf");
+        fs::write(&file, options)?;
+        let mut command = Command::new("apt-get");
+        command.current_dir(work).env("APT_CONFIG", file);
+        Ok(command)
     }
 
     /// Downloads it into `work`, if the suite has it in our version.
@@ -187,7 +191,7 @@ impl Package {
             version,
             ..
         } = self;
-        let mut command = self.apt_get(work);
+        let mut command = self.apt_get(work)?;
         match self.content {
             Content::Binary => command.arg("download"),
             Content::Source => command.args(["source", "--download-only", "--tar-only"]),

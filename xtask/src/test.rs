@@ -10,7 +10,7 @@ use crate::{apt, apt::Package, build, lab, process, setup, suite};
 pub const LAC: &str = "xl2tpd";
 
 /// What the tests use besides Rust: Debian's package, what it provides, and what that is for.
-const PROGRAMS: [(&str, &str, &str); 8] = [
+const PROGRAMS: [(&str, &str, &str); 9] = [
     (LAC, "xl2tpd", "the real LAC that gets refused"),
     ("iproute2", "ip", "makes network namespaces and links"),
     (
@@ -21,6 +21,7 @@ const PROGRAMS: [(&str, &str, &str); 8] = [
     ("iputils-ping", "ping", "proves that other traffic passes"),
     ("tcpdump", "tcpdump", "captures what is sent"),
     ("tshark", "tshark", "judges the captured replies"),
+    ("xz-utils", "xz", "unpacks the sources of another real LAC"),
     ("bpftool", "bpftool", "shows what is loaded and attached"),
     (
         "python3-scapy",

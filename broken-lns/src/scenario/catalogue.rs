@@ -44,12 +44,11 @@ pub fn catalogue(columns: usize) -> String {
         0,
         0,
         "",
-        "What a LAC of some name and version does is what it was seen to do; its log says what is \
-         in brackets.",
+        "What the named LACs do is what they were seen to do; their logs say what is in brackets.",
     );
     for lac in Lac::ALL {
         if let Some(other) = lac.like() {
-            let like = format!("Where nothing is said of {lac}, it does as {other} does.");
+            let like = format!("Where nothing is said of {lac}, it does the same as {other}.");
             page.entry(0, 0, "", &like);
         }
     }
@@ -74,12 +73,11 @@ impl Page {
     /// What each LAC did, where it is not what the one did that it is like.
     fn reactions(&mut self, width: usize, of: impl Fn(Lac) -> Vec<Reaction>) {
         for lac in Lac::ALL {
-            let reactions = of(*lac);
-            if lac.like().is_some_and(|other| of(other) == reactions) {
-                continue;
-            }
-            for reaction in reactions {
-                self.entry(4, width, lac.name(), &reaction.to_string());
+            let told = lac.like().map(&of).unwrap_or_default();
+            for reaction in of(*lac) {
+                if !told.contains(&reaction) {
+                    self.entry(4, width, lac.name(), &reaction.to_string());
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use super::{fault::FaultName, garble::GarbleKind};
 
 mod kl2tpd;
+mod l2tpns;
 mod lwip;
 mod xl2tpd;
 
@@ -21,6 +22,8 @@ pub enum Lac {
     Kl2tpd,
     /// PPP over L2TP of lwIP.
     Lwip,
+    /// l2tpns, which forwards a call.
+    L2tpns,
 }
 
 /// What a LAC did.
@@ -87,6 +90,10 @@ pub enum Outcome {
         /// The error code.
         error: u16,
     },
+    /// It was forgotten, without a message that says so.
+    Dropped,
+    /// The LAC read on in what a message before had left, and did what that made of the answer.
+    ReadOn,
     /// The LAC sent its SCCRQ again, and gave up.
     GaveUp {
         /// How often it sent it again.
@@ -102,7 +109,13 @@ pub enum Outcome {
 
 impl Lac {
     /// All of them, in the order of the catalogue.
-    pub const ALL: &[Self] = &[Self::Xl2tpd, Self::Xl2tpdOld, Self::Kl2tpd, Self::Lwip];
+    pub const ALL: &[Self] = &[
+        Self::Xl2tpd,
+        Self::Xl2tpdOld,
+        Self::Kl2tpd,
+        Self::Lwip,
+        Self::L2tpns,
+    ];
 
     /// Its name and version.
     pub const fn name(self) -> &'static str {
@@ -111,6 +124,7 @@ impl Lac {
             Self::Xl2tpdOld => "xl2tpd 1.3.12",
             Self::Kl2tpd => "kl2tpd 0.1.8",
             Self::Lwip => "lwIP 2.1.3",
+            Self::L2tpns => "l2tpns 2.4.1",
         }
     }
 
@@ -118,7 +132,7 @@ impl Lac {
     pub const fn like(self) -> Option<Self> {
         match self {
             Self::Xl2tpdOld => Some(Self::Xl2tpd),
-            Self::Xl2tpd | Self::Kl2tpd | Self::Lwip => None,
+            Self::Xl2tpd | Self::Kl2tpd | Self::Lwip | Self::L2tpns => None,
         }
     }
 
@@ -130,6 +144,7 @@ impl Lac {
             Self::Xl2tpdOld => xl2tpd::old_to_fault(fault),
             Self::Kl2tpd => kl2tpd::to_fault(fault),
             Self::Lwip => lwip::to_fault(fault),
+            Self::L2tpns => l2tpns::to_fault(fault),
         }
     }
 
@@ -140,6 +155,7 @@ impl Lac {
             Self::Xl2tpdOld => xl2tpd::old_to_garble(kind),
             Self::Kl2tpd => kl2tpd::to_garble(kind),
             Self::Lwip => lwip::to_garble(kind),
+            Self::L2tpns => l2tpns::to_garble(kind),
         }
     }
 }
@@ -233,6 +249,10 @@ impl fmt::Display for Outcome {
                 f,
                 "clears the control connection with a StopCCN {result}/{error} of its own"
             ),
+            Self::ReadOn => {
+                f.write_str("reads on in what an earlier message left: that decides what it does")
+            }
+            Self::Dropped => f.write_str("drops the control connection without a word"),
             Self::GaveUp {
                 retransmissions,
                 after,

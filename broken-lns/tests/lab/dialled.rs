@@ -3,7 +3,7 @@
 //! One process for each LNS, all of them at the same time, since a LAC may take half a minute to
 //! give up.
 
-use std::{env, fmt::Write as _, fs, time::Duration};
+use std::{fmt::Write as _, fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use broken_lns::scenario::{
@@ -22,7 +22,7 @@ use crate::{
 mod dialler;
 mod sent;
 
-use dialler::{Dialler, Kind};
+use dialler::{Kind, Starter};
 use sent::sent;
 
 /// How long all LACs may take to come to an end of one kind or another.
@@ -39,27 +39,16 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// As [`crate::trial`], but ignored wherever the LAC cannot be had: what a suite of Debian has is
 /// not in our hands.
 fn trial(way: Way, lac: Lac) -> Trial {
-    let name = format!("{}_does_what_the_catalogue_says::{way}", lac.name());
-    let body = move || a_real_lac_does_what_the_catalogue_says(way, lac);
-    let Some(package) = Kind::of(lac).package() else {
-        return crate::trial(name, &["xl2tpd", "tcpdump", "tshark"], body);
-    };
-    Trial::ignorable_test(name.replace(' ', "_"), move || {
-        if let Some(obstacle) = lab::obstacle(&["tcpdump", "tshark"]) {
-            if env::var_os(lab::TEST_ALL).is_some() {
-                return Err(obstacle.into());
-            }
-            return Ok(Completion::ignored_with(obstacle));
-        }
-        if let Some(obstacle) = package.obstacle() {
-            let reason = format!("{lac} cannot be had: {obstacle}");
+    let name = format!("{lac}_does_what_the_catalogue_says::{way}").replace(' ', "_");
+    if let Some(obstacle) = Kind::of(lac).obstacle() {
+        let reason = format!("{lac} cannot be had: {obstacle}");
+        return Trial::ignorable_test(name, move || {
             lab::skip(&reason).map_err(|error| format!("{error:#}"))?;
-            return Ok(Completion::ignored_with(reason));
-        }
-        match body() {
-            Ok(()) => Ok(Completion::Completed),
-            Err(error) => Err(format!("{error:#}").into()),
-        }
+            Ok(Completion::ignored_with(reason))
+        });
+    }
+    crate::trial(name, Kind::of(lac).programs(), move || {
+        a_real_lac_does_what_the_catalogue_says(way, lac)
     })
 }
 
@@ -103,6 +92,8 @@ fn rules(lac: Lac) -> Result<Vec<(String, Reaction)>> {
             FaultName::Pass => {}
         }
     }
+    // Where one LAC dials all LNSs, the tunnel id that follows the last one is nobody's.
+    rules.sort_by_key(|(rule, _)| rule.contains(GarbleKind::WrongTunnelId.name()));
     Ok(rules)
 }
 
@@ -117,15 +108,15 @@ fn reaction(lac: Lac, fault: FaultName, result: u16, has_error: bool) -> Result<
 }
 
 fn a_real_lac_does_what_the_catalogue_says(way: Way, lac: Lac) -> Result<()> {
-    let kind = Kind::of(lac);
-    let program = kind.program()?;
     let lab = way.lab(Lab::routed()).build()?;
     let mut scenario = "[default]\nfault = \"silent\"\n".to_owned();
     let rules = rules(lac)?;
+    let mut lnss = Vec::new();
     // Even addresses, since `wrong-source-address` answers from the odd one beside its own.
     for (number, (rule, _)) in (1_u8..).zip(&rules) {
         let lns = lab.lns(2 * number);
         write!(scenario, "\n[[lns]]\naddress = \"{lns}\"\n{rule}\n")?;
+        lnss.push(lns);
     }
     let files = Scratch::new("dialled")?;
     let file = files.file("scenario.toml");
@@ -134,11 +125,10 @@ fn a_real_lac_does_what_the_catalogue_says(way: Way, lac: Lac) -> Result<()> {
     let capture = Capture::start(peer, interface)?;
     let flags = [&way.flags()[..], &["--scenario", text(&file)?]].concat();
     let responder = Responder::start(&lab, &flags)?;
+    let starter = Starter::new(Kind::of(lac), &lab, &lnss)?;
     let mut diallers = Vec::new();
-    for (number, (rule, expected)) in (1_u8..).zip(rules) {
-        let lns = lab.lns(2 * number);
-        let dialler = Dialler::dial(kind, &program, &lab, number, lns)?;
-        diallers.push((dialler, rule, expected));
+    for (number, (lns, (rule, expected))) in (1_u8..).zip(lnss.into_iter().zip(rules)) {
+        diallers.push((starter.dial(number, lns)?, rule, expected));
     }
     // Where a LAC does something else there is more to say than that it took too long.
     let settled = lab::until("the end of every connection", LIMIT, || {

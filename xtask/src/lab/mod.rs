@@ -20,6 +20,7 @@ mod feature;
 mod frame;
 pub mod interrupt;
 mod kl2tpd;
+mod l2tpns;
 mod lac;
 mod lwip;
 mod message;
@@ -38,6 +39,7 @@ pub use self::{
     capture::{Capture, Recording},
     frame::{Checksum, Datagram, Mac, Tag},
     kl2tpd::Kl2tpd,
+    l2tpns::L2tpns,
     lac::{MinimalLac, Outcome, Refusal},
     lwip::{Lwip, Place},
     message::{Avp, ControlMessage, Sccrq, attribute, message_type},
@@ -61,7 +63,13 @@ pub const SKIPPED: &str = "BROKEN_LNS_SKIPPED";
 
 /// The packages of real LACs that come from other suites of Debian. A test is skipped for want of
 /// these, even under `cargo xtask test`: a suite may drop or replace them at any time.
-pub const PACKAGES: [Package; 3] = [Kl2tpd::PACKAGE, Xl2tpd::BULLSEYE, Lwip::PACKAGE];
+pub const PACKAGES: [Package; 5] = [
+    Kl2tpd::PACKAGE,
+    Xl2tpd::BULLSEYE,
+    Lwip::PACKAGE,
+    L2tpns::PACKAGE,
+    L2tpns::LIBRARY,
+];
 
 /// Notes why a test was skipped, for who started all of them to tell at the end.
 pub fn skip(reason: &str) -> Result<()> {

@@ -1,8 +1,10 @@
 //! LACs that dial once, and what their logs say of the end.
 
 use std::{
+    cell::RefCell,
     net::Ipv4Addr,
     path::{Path, PathBuf},
+    rc::Rc,
     slice,
     time::{Duration, SystemTime},
 };
@@ -10,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use broken_lns::scenario::reaction::{Lac, Outcome, Reaction};
 use xtask::{
-    lab::{Kl2tpd, Lab, Line, Lwip, Process, Target, Xl2tpd},
+    lab::{Kl2tpd, L2tpns, Lab, Line, Lwip, Target, Xl2tpd},
     process,
     suite::Package,
 };
@@ -30,6 +32,17 @@ pub(super) enum Kind {
     Xl2tpd(Option<Package>),
     Kl2tpd,
     Lwip,
+    L2tpns,
+}
+
+/// What starts LACs of one kind in a lab.
+pub(super) struct Starter<'l> {
+    kind: Kind,
+    lab: &'l Lab,
+    /// What is started for each LNS.
+    program: PathBuf,
+    /// The one that dials all LNSs, where it is of that kind.
+    l2tpns: Option<Rc<RefCell<L2tpns>>>,
 }
 
 /// A LAC that dials an LNS.
@@ -43,6 +56,10 @@ enum Running {
     Xl2tpd(Xl2tpd),
     Kl2tpd(Kl2tpd),
     Lwip(Lwip),
+    L2tpns(
+        Rc<RefCell<L2tpns>>,
+        #[expect(dead_code, reason = "it calls while it is there")] Lwip,
+    ),
 }
 
 impl Kind {
@@ -52,25 +69,45 @@ impl Kind {
             Lac::Xl2tpdOld => Self::Xl2tpd(Some(Xl2tpd::BULLSEYE)),
             Lac::Kl2tpd => Self::Kl2tpd,
             Lac::Lwip => Self::Lwip,
+            Lac::L2tpns => Self::L2tpns,
         }
     }
 
-    /// The package that it comes from, where that is not one of the system's.
-    pub(super) fn package(self) -> Option<Package> {
+    /// Why it cannot be had here, where it does not come from the system.
+    pub(super) fn obstacle(self) -> Option<String> {
+        const TUN: &str = "/dev/net/tun";
+        if self == Self::L2tpns && !Path::new(TUN).exists() {
+            return Some(format!("there is no {TUN}"));
+        }
+        self.packages().iter().find_map(Package::obstacle)
+    }
+
+    /// The programs that a test of it needs.
+    pub(super) fn programs(self) -> &'static [&'static str] {
         match self {
-            Self::Xl2tpd(package) => package,
-            Self::Kl2tpd => Some(Kl2tpd::PACKAGE),
-            Self::Lwip => Some(Lwip::PACKAGE),
+            Self::Xl2tpd(None) => &["xl2tpd", "tcpdump", "tshark"],
+            Self::Lwip | Self::L2tpns => &["cc", "tcpdump", "tshark"],
+            Self::Xl2tpd(Some(_)) | Self::Kl2tpd => &["tcpdump", "tshark"],
         }
     }
 
-    /// Where it is, once it was made.
-    pub(super) fn program(self) -> Result<PathBuf> {
+    /// The packages that it comes from, where those are not the system's.
+    fn packages(self) -> Vec<Package> {
+        match self {
+            Self::Xl2tpd(package) => package.into_iter().collect(),
+            Self::Kl2tpd => vec![Kl2tpd::PACKAGE],
+            Self::Lwip => vec![Lwip::PACKAGE],
+            Self::L2tpns => vec![L2tpns::PACKAGE, L2tpns::LIBRARY, Lwip::PACKAGE],
+        }
+    }
+
+    /// What is started for each LNS, once it was made.
+    fn program(self) -> Result<PathBuf> {
         match self {
             Self::Xl2tpd(None) => process::find("xl2tpd").context("it was there a moment ago"),
             Self::Xl2tpd(Some(package)) => Ok(package.folder().join("usr/sbin/xl2tpd")),
             Self::Kl2tpd => Ok(Kl2tpd::PACKAGE.folder().join("usr/sbin/kl2tpd")),
-            Self::Lwip => Lwip::build(),
+            Self::Lwip | Self::L2tpns => Lwip::build(),
         }
     }
 
@@ -80,6 +117,7 @@ impl Kind {
             Self::Xl2tpd(_) => "Connecting to host ",
             Self::Kl2tpd => "message=\"fsm event\" event=open",
             Self::Lwip => " dials ",
+            Self::L2tpns => "Create New tunnel to REMOTE LNS ",
         }
     }
 
@@ -89,7 +127,13 @@ impl Kind {
             Self::Xl2tpd(_) => "Connection closed to ",
             Self::Kl2tpd => "pending for stopccn retransmit period",
             Self::Lwip => "link: down",
+            Self::L2tpns => "Received StopCCN",
         }
+    }
+
+    /// What its log says when it forgot a connection, where it may do so without a message.
+    fn drops(self) -> Option<&'static str> {
+        (self == Self::L2tpns).then_some("Kill tunnel ")
     }
 
     /// All of what its log says when it gave up.
@@ -98,19 +142,31 @@ impl Kind {
             Self::Xl2tpd(_) => &["Connection 0 closed to ", "(Timeout)"],
             Self::Kl2tpd => &["transmit of avpMsgTypeSccrq failed after 3 retry attempts"],
             Self::Lwip => &["sccrq_retried=3", "link: down"],
+            Self::L2tpns => &["Timeout on control message"],
         }
     }
 }
 
-impl Dialler {
+impl<'l> Starter<'l> {
+    /// Prepares for LACs of this kind, which are going to dial these LNSs.
+    pub(super) fn new(kind: Kind, lab: &'l Lab, lnss: &[Ipv4Addr]) -> Result<Self> {
+        let l2tpns = match kind {
+            Kind::L2tpns => Some(L2tpns::start(&lab.lac, lnss)?),
+            Kind::Xl2tpd(_) | Kind::Kl2tpd | Kind::Lwip => None,
+        };
+        Ok(Self {
+            kind,
+            lab,
+            program: kind.program()?,
+            l2tpns: l2tpns.map(|l2tpns| Rc::new(RefCell::new(l2tpns))),
+        })
+    }
+
     /// Starts a LAC, which dials `lns`; each one has another number.
-    pub(super) fn dial(
-        kind: Kind,
-        program: &Path,
-        lab: &Lab,
-        number: u8,
-        lns: Ipv4Addr,
-    ) -> Result<Self> {
+    pub(super) fn dial(&self, number: u8, lns: Ipv4Addr) -> Result<Dialler> {
+        let Self {
+            kind, lab, program, ..
+        } = self;
         let running = match kind {
             Kind::Xl2tpd(_) => {
                 let target = Target {
@@ -128,10 +184,21 @@ impl Dialler {
                 let place = lab.place(number);
                 Running::Lwip(Lwip::dial(program, &lab.lac, place, lns, None)?)
             }
+            Kind::L2tpns => {
+                let l2tpns = self.l2tpns.as_ref().context("it was started")?;
+                let caller = l2tpns.borrow().call(program, &lab.lac, number, lns)?;
+                Running::L2tpns(Rc::clone(l2tpns), caller)
+            }
         };
-        Ok(Self { kind, lns, running })
+        Ok(Dialler {
+            kind: *kind,
+            lns,
+            running,
+        })
     }
+}
 
+impl Dialler {
     /// The LNS that it dials.
     pub(super) fn lns(&self) -> Ipv4Addr {
         self.lns
@@ -141,10 +208,12 @@ impl Dialler {
     pub(super) fn is_settled(&mut self, expected: &Reaction) -> bool {
         match expected.outcome {
             Outcome::Closed => self.said(&[self.kind.closes()]).is_some(),
-            Outcome::Cleared { .. } => self.said(&[expected.log]).is_some(),
+            Outcome::Cleared { .. } | Outcome::Dropped | Outcome::ReadOn => {
+                self.said(&[expected.log]).is_some()
+            }
             Outcome::GaveUp { .. } => self.said(self.kind.gives_up()).is_some(),
             Outcome::Hung => true,
-            Outcome::Crashed => !self.process().is_running(),
+            Outcome::Crashed => !self.is_running(),
         }
     }
 
@@ -152,8 +221,11 @@ impl Dialler {
     pub(super) fn check(&mut self, lac: Lac, expected: &Reaction, sent: &Sent) -> Result<()> {
         let acknowledges = sent.acknowledges()?;
         let outcome = self.outcome(expected, sent)?;
+        // What was left there may make anything of the answer but one that it never got.
+        let read_on =
+            expected.outcome == Outcome::ReadOn && !matches!(outcome, Outcome::GaveUp { .. });
         ensure!(
-            (acknowledges, outcome) == (expected.acknowledges, expected.outcome),
+            read_on || (acknowledges, outcome) == (expected.acknowledges, expected.outcome),
             "no, it {acknowledges}{outcome}; it sent {sent:?}: {:#?}",
             self.lines()
         );
@@ -167,13 +239,15 @@ impl Dialler {
 
     /// What became of its connection, by its log and on the wire.
     fn outcome(&mut self, expected: &Reaction, sent: &Sent) -> Result<Outcome> {
-        if !self.process().is_running() {
+        if !self.is_running() {
             return Ok(Outcome::Crashed);
         }
         let begin = self
             .said(&[self.kind.begins()])
             .context("it never dialled")?;
-        if let Some(end) = self.said(self.kind.gives_up()) {
+        let gave_up = self.said(self.kind.gives_up());
+        // What it gives up may be a StopCCN of its own as well.
+        if let Some(end) = gave_up.filter(|_| sent.sccrqs > 1) {
             let waited = end.duration_since(begin)?;
             // A busy machine makes it wait for longer, and nothing makes it wait for less.
             let after = match expected.outcome {
@@ -199,10 +273,11 @@ impl Dialler {
                 error: *error,
             });
         }
-        Ok(match self.said(&[self.kind.closes()]) {
-            Some(_) => Outcome::Closed,
-            None => Outcome::Hung,
-        })
+        if self.said(&[self.kind.closes()]).is_some() {
+            return Ok(Outcome::Closed);
+        }
+        let dropped = self.kind.drops().and_then(|says| self.said(&[says]));
+        Ok(dropped.map_or(Outcome::Hung, |_| Outcome::Dropped))
     }
 
     /// Fails where the LAC is another than the catalogue speaks of.
@@ -216,6 +291,8 @@ impl Dialler {
             Kind::Lwip => self.said(&[&format!("{name} dials ")]).is_some(),
             // It never says its version.
             Kind::Kl2tpd => name.ends_with(Kl2tpd::PACKAGE.version),
+            // It says its version before any connection.
+            Kind::L2tpns => name.ends_with(L2tpns::PACKAGE.version),
         };
         ensure!(
             is_it,
@@ -237,14 +314,20 @@ impl Dialler {
     }
 
     fn lines(&mut self) -> Vec<Line> {
-        self.process().lines()
+        match &mut self.running {
+            Running::Xl2tpd(xl2tpd) => xl2tpd.process().lines(),
+            Running::Kl2tpd(kl2tpd) => kl2tpd.process().lines(),
+            Running::Lwip(lwip) => lwip.process().lines(),
+            Running::L2tpns(l2tpns, _) => l2tpns.borrow().lines_of(self.lns),
+        }
     }
 
-    fn process(&mut self) -> &mut Process {
+    fn is_running(&mut self) -> bool {
         match &mut self.running {
-            Running::Xl2tpd(xl2tpd) => xl2tpd.process(),
-            Running::Kl2tpd(kl2tpd) => kl2tpd.process(),
-            Running::Lwip(lwip) => lwip.process(),
+            Running::Xl2tpd(xl2tpd) => xl2tpd.process().is_running(),
+            Running::Kl2tpd(kl2tpd) => kl2tpd.process().is_running(),
+            Running::Lwip(lwip) => lwip.process().is_running(),
+            Running::L2tpns(l2tpns, _) => l2tpns.borrow_mut().process().is_running(),
         }
     }
 }
