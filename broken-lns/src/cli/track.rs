@@ -135,6 +135,7 @@ impl Track {
             memory: self.track_memory,
             sample: self.track,
             patience: u64::try_from(self.track_patience.as_nanos()).unwrap_or(u64::MAX),
+            jitter: Settings::JITTER * u64::from(self.track_clock_rate),
         })
     }
 

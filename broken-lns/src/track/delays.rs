@@ -3,8 +3,6 @@
 //! A LAC that reacts to an answer does so after a time of its own, or after one that grows each
 //! time. The next attempt of another tunnel, or of a subscriber who dials, comes at any time.
 
-/// Delays below that many nanoseconds count as equal: a busy machine makes more of a difference.
-const SHORTEST: u64 = 50_000_000;
 /// Steps from a delay to one twice as long.
 const OCTAVE: u16 = 64;
 /// Steps by which a delay may be shorter than the one before it and still count as no shorter.
@@ -31,12 +29,12 @@ pub(super) enum Regularity {
 
 impl Delays {
     /// Adds a delay in nanoseconds. Delays are regular within one octave, or where each is no
-    /// shorter than the one before.
-    pub(super) fn add(&mut self, nanoseconds: u64) -> Regularity {
+    /// shorter than the one before. Those below `jitter` count as equal.
+    pub(super) fn add(&mut self, nanoseconds: u64, jitter: u64) -> Regularity {
         if self.is_irregular {
             return Regularity::Irregular;
         }
-        let step = step(nanoseconds);
+        let step = step(nanoseconds.max(jitter));
         if self.last == 0 {
             self.least = step;
         }
@@ -54,8 +52,8 @@ impl Delays {
 
 /// The place of a delay on the scale; never 0.
 fn step(nanoseconds: u64) -> u16 {
-    let nanoseconds = nanoseconds.max(SHORTEST);
-    (f64::log2(nanoseconds as f64) * f64::from(OCTAVE)) as u16
+    let octaves = f64::log2(nanoseconds.max(2) as f64);
+    (octaves * f64::from(OCTAVE)) as u16
 }
 
 #[cfg(test)]
@@ -66,7 +64,9 @@ mod tests {
     fn ends_at(milliseconds: &[u64]) -> Option<usize> {
         let mut delays = Delays::default();
         let mut delays_of = milliseconds.iter();
-        let ends = |milliseconds: &u64| delays.add(milliseconds * 1_000_000) == Regularity::Ends;
+        let ends = |milliseconds: &u64| {
+            delays.add(milliseconds * 1_000_000, 50_000_000) == Regularity::Ends
+        };
         delays_of.position(ends)
     }
 

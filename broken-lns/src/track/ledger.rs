@@ -39,6 +39,8 @@ pub(super) struct Ledger {
     pub(super) lost_until: Option<u64>,
     /// Nanoseconds of quiet after which a LAC has given up.
     pub(super) patience: u64,
+    /// Nanoseconds by which a busy machine delays what a LAC does.
+    pub(super) jitter: u64,
     /// Attempts of a LAC that are remembered when they are over.
     pub(super) remembered: usize,
 }
@@ -61,7 +63,7 @@ impl Entered {
 }
 
 impl Ledger {
-    pub(super) fn new(patience: u64) -> Self {
+    pub(super) fn new(patience: u64, jitter: u64) -> Self {
         Self {
             faults: Faults::default(),
             totals: Totals::default(),
@@ -72,6 +74,7 @@ impl Ledger {
             news: VecDeque::new(),
             lost_until: None,
             patience,
+            jitter,
             remembered: REMEMBERED,
         }
     }
@@ -233,7 +236,7 @@ mod tests {
             let name = "isp-a".to_owned();
             Groups::new(vec![Group { name, lns }]).expect("one group")
         };
-        let mut ledger = Ledger::new(1);
+        let mut ledger = Ledger::new(1, 1);
         ledger.enter(0, Vec::new(), groups("192.0.2.1"));
         ledger.enter(1, Vec::new(), groups("192.0.2.2"));
         let mut met = |scenario, lns: [u8; 4]| {
@@ -269,7 +272,7 @@ mod tests {
         let lns = lns.map(|address| IpAddr::from(address).into()).collect();
         let groups = Groups::new(vec![Group { name, lns }]).expect("there is room");
         let known = |rules: &Vec<Rule>, groups: &Groups| {
-            let mut ledger = Ledger::new(1);
+            let mut ledger = Ledger::new(1, 1);
             for number in 0..20 {
                 ledger.enter(number, rules.clone(), groups.clone());
             }

@@ -34,11 +34,16 @@ pub struct Settings {
     /// Nanoseconds of quiet after which a LAC has given up. It has to be more than any LAC
     /// locks an LNS out, or a LAC that waits is taken for one that gave up, until it comes back.
     pub patience: u64,
+    /// Nanoseconds by which a busy machine, or the network, delays what a LAC does. Times that
+    /// differ by less are the same.
+    pub jitter: u64,
 }
 
 impl Settings {
     /// Octets that may be in use where nobody says otherwise.
     pub const MEMORY: usize = 256 << 20;
+    /// The jitter where time runs as fast as it does.
+    pub const JITTER: u64 = 50_000_000;
     /// The least that makes sense: with less, hardly any LAC can be followed.
     pub const LEAST_MEMORY: usize = 32 << 20;
 
@@ -54,6 +59,7 @@ impl Default for Settings {
             memory: Self::MEMORY,
             sample: Sample::ALL,
             patience: 600_000_000_000,
+            jitter: Self::JITTER,
         }
     }
 }
@@ -97,7 +103,7 @@ impl Tracker {
             lacs: Vec::with_capacity(lacs.get() as usize),
             free: Vec::new(),
             alarms: BinaryHeap::new(),
-            ledger: Ledger::new(settings.patience),
+            ledger: Ledger::new(settings.patience, settings.jitter),
             lac_bytes: 0,
             seen: 0,
             span: None,

@@ -342,7 +342,7 @@ fn responses_are_written_as_documented_and_read_again() {
                     "after_ns": 30_000_000_000_u64,
                     "at_ns": 31_000_000_000_u64,
                 }],
-                "lacs": [{"lac": "198.51.100.2", "messages": 4, "slowest_ns": null}],
+                "lacs": [{"lac": "198.51.100.2", "host_name": "lac-1", "messages": 4, "slowest_ns": null}],
             }}}),
         ),
         (Ok(Reply::Reset), json!({"version": 1, "ok": "reset"})),

@@ -320,10 +320,11 @@ impl Lac {
                 })
             })
             .collect();
+        let jitter = ledger.jitter;
         let Some(visit) = self.visit_mut(fault, chain) else {
             return;
         };
-        let regularity = visit.delays[usize::from(!is_same)].add(delay);
+        let regularity = visit.delays[usize::from(!is_same)].add(delay, jitter);
         if regularity == Regularity::Regular {
             return;
         }
