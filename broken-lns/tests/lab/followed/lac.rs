@@ -15,6 +15,8 @@ use crate::{
 
 /// Within this nobody takes two requests for parallel ones.
 pub(crate) const PAUSE: Duration = Duration::from_millis(60);
+/// After this, a LAC may have given up an LNS that does not answer.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(1_100);
 /// After this, that a LAC turned to another LNS is certain.
 pub(crate) const CERTAIN: Duration = Duration::from_secs(11);
 
