@@ -1,5 +1,6 @@
 //! What LACs do: LACs whose every habit is known, and what the report says of them.
 
+mod bng;
 pub(crate) mod lac;
 mod real;
 mod sample;
@@ -22,12 +23,17 @@ use crate::{
     way::Way,
 };
 
+use bng::several_tunnels_of_one_address_are_told_apart_or_unknown;
 use lac::{CERTAIN, Lac, PAUSE, TIMEOUT};
 use real::the_report_says_what_a_real_lac_says;
 use sample::{nobody_follows_no_lac, one_lac_of_some_is_followed};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [Test; 3] = [
+    let tests: [Test; 4] = [
+        (
+            "several_tunnels_of_one_address_are_told_apart_or_unknown",
+            several_tunnels_of_one_address_are_told_apart_or_unknown,
+        ),
         (
             "the_report_says_what_each_lac_did",
             the_report_says_what_each_lac_did,
