@@ -19,7 +19,7 @@ use broken_lns::queue::{Worker, WorkerOptions};
 use broken_lns::refusal::Refusal;
 use broken_lns::responder::{Responder, ResponderOptions};
 use broken_lns::scenario::{LnsRule, Place, Prefix, Scenario};
-use broken_lns::track::{Rule, Settings};
+use broken_lns::track::{Rule, Settings, Source};
 use broken_lns_ebpf::maps::EVENTS_SIZE;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::verdict::Verdict;
@@ -410,6 +410,7 @@ fn follow(responder: &mut Responder, sample: Sample) -> Result<Follower> {
     let rule = Rule {
         fault: "refuse 0/4".to_owned(),
         refuses: true,
+        source: Source::RIGHT,
     };
     let settings = Settings {
         sample,

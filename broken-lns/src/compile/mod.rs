@@ -236,6 +236,19 @@ impl Compiled {
             .filter(|_| self.kernel_rules.extent.is_plain)
     }
 
+    /// Whether a reply comes from [`OTHER_PORT`](broken_lns_ebpf::twist::OTHER_PORT).
+    #[inline]
+    pub fn has_other_port(&self) -> bool {
+        self.kernel_rules.extent.other_port
+    }
+
+    /// Whether a reply to that LAC at that LNS comes from there.
+    pub fn uses_other_port(&self, version: IpVersion, lns: Address, lac: Address) -> bool {
+        let rule = self.rule_for(version, lns, lac);
+        let rule = self.kernel_rules.rules.get(rule.index());
+        rule.is_some_and(|rule| rule.other_port != 0)
+    }
+
     /// The rules as the kernel half has them.
     pub(crate) fn kernel_rules(&self) -> &KernelRules {
         &self.kernel_rules

@@ -5,6 +5,7 @@
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::ranges::{INDEX_LEN, KeyV4, KeyV6, MAX_RANGES, NO_RULE, Range, Slice};
 use broken_lns_ebpf::rules::{Course, Extent, Leaves, Rule, Scenario, Step};
+use broken_lns_ebpf::twist::OTHER_PORT;
 
 use super::{CompileError, Compiled, Reply, RuleId};
 use crate::decide::{Leaf, LeafId, Node, NodeId};
@@ -66,6 +67,7 @@ impl KernelRules {
             has_rules: self.scenario.has_v4 != 0 || self.scenario.lns_v6.count != 0,
             leaves: self.rules.iter().any(|rule| rule.leaves.is_any()),
             is_plain: matches!(self.rules.as_slice(), [default] if default.step == plain),
+            other_port: self.rules.iter().any(|rule| rule.other_port != 0),
         }
     }
 
@@ -117,7 +119,10 @@ impl KernelRules {
         let mut leaves = Leaves::NOTHING;
         if step.course() == Course::Pass {
             leaves = Leaves::ALL;
-        } else if partly.iter().any(|root| can_pass(compiled, *root)) {
+        } else if partly
+            .iter()
+            .any(|root| is_reached(compiled, *root, &passes))
+        {
             leaves = Leaves::OTHERS.and(Leaves::MARKED);
         }
         Rule {
@@ -130,6 +135,10 @@ impl KernelRules {
             } else {
                 leaves
             },
+            other_port: roots
+                .iter()
+                .any(|root| is_reached(compiled, *root, &from_other_port))
+                .into(),
         }
     }
 
@@ -190,17 +199,35 @@ fn step_of_leaf(compiled: &Compiled, id: LeafId) -> Step {
     Step::new(course, loss)
 }
 
-/// Whether a node can lead to `pass`.
-fn can_pass(compiled: &Compiled, node: NodeId) -> bool {
-    let can_pass = |node: &NodeId| can_pass(compiled, *node);
+/// Whether a node can lead to such a reply.
+fn is_reached(
+    compiled: &Compiled,
+    node: NodeId,
+    is_such: &impl Fn(&Compiled, Reply) -> bool,
+) -> bool {
+    let is_reached = |node: &NodeId| is_reached(compiled, *node, is_such);
     match compiled.plan.node(node) {
-        Some(Node::Leaf(leaf)) => matches!(compiled.reply(leaf), Some(Reply::Pass)),
+        Some(Node::Leaf(leaf)) => compiled
+            .reply(leaf)
+            .is_some_and(|reply| is_such(compiled, reply)),
         Some(Node::Choice {
             fault, otherwise, ..
-        }) => can_pass(&fault) || can_pass(&otherwise),
-        Some(Node::Cycle(members)) => compiled.plan.members(members).iter().any(can_pass),
+        }) => is_reached(&fault) || is_reached(&otherwise),
+        Some(Node::Cycle(members)) => compiled.plan.members(members).iter().any(is_reached),
         None => false,
     }
+}
+
+fn passes(_: &Compiled, reply: Reply) -> bool {
+    matches!(reply, Reply::Pass)
+}
+
+fn from_other_port(compiled: &Compiled, reply: Reply) -> bool {
+    let Reply::Template { template, .. } = reply else {
+        return false;
+    };
+    let template = compiled.template(template);
+    template.is_some_and(|template| template.twist().source_port() == OTHER_PORT)
 }
 
 /// Adds a table to a list of ranges. `entry` says where the rule of a value is.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::garble::GarbleKind;
 use super::{Fault, Modifiers, Treatment};
 
 impl Treatment {
@@ -55,6 +56,16 @@ impl Treatment {
             | Fault::Cycle(_) => false,
         };
         fault || self.nested().any(Self::refuses)
+    }
+
+    /// The ways in which its answers may be wrong.
+    pub fn garbles(&self) -> Vec<GarbleKind> {
+        let own = match self.fault {
+            Fault::Garble { kind, .. } => Some(kind),
+            _ => None,
+        };
+        let nested = self.nested().flat_map(Self::garbles);
+        own.into_iter().chain(nested).collect()
     }
 }
 

@@ -20,5 +20,5 @@ mod rounds;
 mod tracker;
 
 pub use distribution::Distribution;
-pub use fault::Rule;
+pub use fault::{Rule, Source};
 pub use tracker::{Settings, Tracker};

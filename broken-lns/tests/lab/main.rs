@@ -25,6 +25,7 @@ mod kind;
 mod lifecycle;
 mod loaded;
 mod metrics;
+mod other_port;
 mod packet;
 mod played;
 mod population;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         ("played", played::trials()),
         ("followed", followed::trials()),
         ("reports", reports::trials()),
+        ("other_port", other_port::trials()),
         ("population", population::trials()),
         ("captured", captured::trials()),
         ("scenarios", scenarios::trials()),

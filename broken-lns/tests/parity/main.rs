@@ -10,6 +10,7 @@ mod events;
 mod fixtures;
 mod halves;
 mod mutation;
+mod other_port;
 mod rules;
 
 use anyhow::{Result, ensure};
@@ -90,6 +91,18 @@ fn main() {
         kernel("a quarter of the frames is lost", rules::loss),
         kernel("what a rule leaves to the host is left there", rules::pass),
         kernel("what a worker marked is left to the host", rules::marks),
+        kernel(
+            "a message to the other port is for us where its rule answers from there",
+            other_port::messages_of_both_paths,
+        ),
+        kernel(
+            "nothing else to the other port is touched",
+            other_port::other_traffic,
+        ),
+        kernel(
+            "the other port is known until the next change but one",
+            other_port::changes,
+        ),
         kernel("65,536 rules for LNSs and for LACs", rules::many),
     ];
     libtest_mimic::run(&arguments, trials).exit();

@@ -4,7 +4,7 @@ use broken_lns_ebpf::event::{Event, Kind};
 use broken_lns_ebpf::sample::Sample;
 
 use super::*;
-use crate::track::{Rule, Settings, Tracker};
+use crate::track::{Rule, Settings, Source, Tracker};
 
 /// From [2001:db8::1]:1025 to [2001:db8::2] in QinQ, Ns 3, Nr 1, tunnel id 7, without a checksum.
 const V6: [u8; 98] = [
@@ -36,6 +36,7 @@ fn told(time: u64, kind: Kind, verdict: Verdict) -> Event {
         scenario: 0,
         rule: 0,
         frame_len: 70,
+        lns_port: 1701,
         lac_port: 1025,
         vlan: 0,
         inner_vlan: 0,
@@ -156,7 +157,7 @@ fn a_reply_that_is_sent_later_or_again_is_told_like_its_request() {
             panic!("one verdict");
         };
         assert_eq!(decided.verdict(), Some(Verdict::Deferred));
-        assert_eq!(usize::try_from(decided.frame_len), Ok(frame.len()));
+        assert_eq!(usize::from(decided.frame_len), frame.len());
         for second in [1, 2, 4] {
             let now = second * SECOND + 1;
             assert_eq!(stage.due(now).len(), 1);
@@ -247,6 +248,7 @@ fn a_tracker_makes_one_attempt_of_all_that_is_told() {
     let rule = Rule {
         fault: "refuse after 1 s".to_owned(),
         refuses: true,
+        source: Source::RIGHT,
     };
     tracker.enter(0, vec![rule]);
     for now in [SECOND, SECOND + SECOND / 2] {

@@ -13,6 +13,7 @@ use broken_lns_ebpf::event::Event;
 use self::population::{Fault, Habit, Numbers, Personality, Truth};
 use self::wire::{MILLISECOND, SECOND, lac_address, lns_address};
 use super::*;
+use crate::track::Source;
 use crate::track::findings::{Acknowledgement, Conclusion, Lockout, Reaction};
 
 /// LACs that live at once: every personality several times.
@@ -31,6 +32,7 @@ fn rules() -> Vec<Rule> {
     .map(|(fault, refuses)| Rule {
         fault: fault.to_owned(),
         refuses,
+        source: Source::RIGHT,
     })
     .to_vec()
 }

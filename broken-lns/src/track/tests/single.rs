@@ -7,6 +7,7 @@ use broken_lns_ebpf::wire::l2tp::{self, Message};
 
 use super::wire::{MICROSECOND, MILLISECOND, SECOND, Talk, Way, lac_address, lns_address};
 use super::*;
+use crate::track::Source;
 use crate::track::findings::{
     Acknowledgement, Conclusion, Doubt, LacMessage, MessageCount, Outcome, Reaction,
 };
@@ -471,6 +472,7 @@ fn name_after(scenarios: u32, rules: usize) -> String {
         let rule = Rule {
             fault: format!("fault {number}"),
             refuses: true,
+            source: Source::RIGHT,
         };
         tracker.enter(number, vec![rule; rules]);
     }

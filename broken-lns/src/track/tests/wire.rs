@@ -45,6 +45,7 @@ impl Talk {
             scenario: 0,
             rule: self.rule,
             frame_len: 100,
+            lns_port: l2tp::PORT,
             lac_port: 1701,
             vlan: 0,
             inner_vlan: 0,
