@@ -43,8 +43,10 @@ pub struct Event {
     pub scenario: u32,
     /// The number of the rule in its scenario; 0 is the default.
     pub rule: u32,
-    /// Octets of the frame.
-    pub frame_len: u32,
+    /// Octets of the frame; 65,535 of one that is longer.
+    pub frame_len: u16,
+    /// The UDP port of the LNS that the message is to.
+    pub lns_port: u16,
     /// The UDP port that the LAC sent from.
     pub lac_port: u16,
     /// The outer VLAN tag with its priority bits, or 0.
@@ -115,7 +117,8 @@ impl Event {
             lns,
             scenario: 0,
             rule: 0,
-            frame_len: frame_len(),
+            frame_len: frame_len().min(u16::MAX.into()) as u16,
+            lns_port: datagram.udp.destination_port(),
             lac_port: datagram.udp.source_port(),
             vlan: match tags_len {
                 0 => 0,
@@ -170,7 +173,8 @@ impl Event {
             lns: [entry.u64(24)?, entry.u64(32)?],
             scenario: entry.u32(40)?,
             rule: entry.u32(44)?,
-            frame_len: entry.u32(48)?,
+            frame_len: entry.u16(48)?,
+            lns_port: entry.u16(50)?,
             lac_port: entry.u16(52)?,
             vlan: entry.u16(54)?,
             inner_vlan: entry.u16(56)?,
@@ -221,11 +225,13 @@ mod tests {
         // The parser finds the datagram; its verdict is nothing to an event.
         let _ = sccrq::parse_unless(
             frame,
+            || true,
             || POLICY,
             |layers| {
                 heard = Event::heard(frame, layers, sample, || 9, || octets.len() as u32);
                 Some(frame)
             },
+            sccrq::has_right_checksum,
         );
         heard
     }
@@ -240,6 +246,7 @@ mod tests {
             scenario: 0,
             rule: 0,
             frame_len: 70,
+            lns_port: 1701,
             lac_port: 1025,
             vlan: 100,
             inner_vlan: 0x20c8,
@@ -265,6 +272,8 @@ mod tests {
         // A ZLB, though octets follow it.
         octets[45] = 12;
         assert_eq!(heard(&octets).unwrap().message_type, 0);
+        octets[37] = 0xa6;
+        assert_eq!(heard(&octets).unwrap().lns_port, 1702);
     }
 
     #[test]
@@ -289,6 +298,8 @@ mod tests {
         assert_eq!(event.time.to_ne_bytes(), [0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(event.lac[1].to_ne_bytes(), [16, 17, 18, 19, 20, 21, 22, 23]);
         assert_eq!(event.scenario.to_ne_bytes(), [40, 41, 42, 43]);
+        assert_eq!(event.frame_len.to_ne_bytes(), [48, 49]);
+        assert_eq!(event.lns_port.to_ne_bytes(), [50, 51]);
         assert_eq!(event.lac_port.to_ne_bytes(), [52, 53]);
         assert_eq!(event.nr.to_ne_bytes(), [66, 67]);
         assert_eq!(event.verdict.to_ne_bytes(), [68, 69]);

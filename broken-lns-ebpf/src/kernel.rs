@@ -8,7 +8,7 @@ mod tell;
 
 use announce::{announce, announce_length};
 use aya_ebpf::Global;
-use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::{bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::{Array, PerCpuArray, XskMap};
@@ -16,7 +16,7 @@ use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
 use broken_lns_ebpf::code_in_address::Codes;
 use broken_lns_ebpf::frame::Frame;
-use broken_lns_ebpf::layers::Layers;
+use broken_lns_ebpf::layers::{Datagram, Layers};
 use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::reply;
@@ -85,24 +85,31 @@ fn responder(context: XdpContext) -> u32 {
 
 #[inline(always)]
 fn respond(context: &XdpContext, event: &mut Begun) -> End {
+    let active = lookup::active();
     let policy = || Policy {
         mac: (ANY_MAC.load() == 0).then(|| MacAddress::from_word(MAC.load())),
         verify_checksum: VERIFY_CHECKSUM.load() != 0,
         avp_limit: KERNEL_AVP_LIMIT,
     };
-    let active = lookup::active();
+    let other_port = || lookup::is_other_port_open(context, active);
     let mut place = Place::of_default(active);
     let request = frame(context);
     request.fetch();
-    let parsed = sccrq::parse_unless(request, policy, |layers| {
-        let is_for_us = look(request, layers, active, &mut place);
-        place = place.blurred(active);
-        *event = listen(context, layers, place);
-        // Taken anew, since the verifier tells the ways that lead here apart by how much of the
-        // frame each has seen to be there.
-        reread();
-        is_for_us.then(|| frame(context))
-    });
+    let parsed = sccrq::parse_unless(
+        request,
+        other_port,
+        policy,
+        |layers| {
+            let is_for_us = look(request, layers, active, &mut place);
+            place = place.blurred(active);
+            *event = listen(context, layers, place);
+            // Taken anew, since the verifier tells the ways that lead here apart by how much of the
+            // frame each has seen to be there.
+            reread();
+            is_for_us.then(|| frame(context))
+        },
+        |_, datagram| has_right_checksum(context.ctx, datagram.layers.to_word()) != 0,
+    );
     let sccrq = match parsed {
         Ok(sccrq) => sccrq,
         Err(Verdict::TooManyAvps) if !is_on_path(Path::Rewrite) => return hand_over(context),
@@ -153,6 +160,20 @@ const fn may_acknowledge(verdict: Verdict) -> bool {
         verdict,
         Verdict::Zlb | Verdict::StopCcn | Verdict::Sccrp | Verdict::OtherMessage | Verdict::Passed
     )
+}
+
+/// 1 if the UDP checksum of a datagram is right, and 0 if not. `layers` is the number of theirs.
+///
+/// The verifier walks it on its own, once, and not on every way that leads to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn has_right_checksum(context: *mut xdp_md, layers: u32) -> u32 {
+    let context = XdpContext::new(context);
+    let frame = frame(&context);
+    let datagram = Datagram::at(frame, Layers::from_word(layers));
+    datagram
+        .is_some_and(|datagram| sccrq::has_right_checksum(frame, &datagram))
+        .into()
 }
 
 /// Looks for the place of the rule, where there are several, and tells whether anything between

@@ -2,6 +2,7 @@
 
 use crate::frame::Frame;
 use crate::sccrq::Sccrq;
+use crate::twist::OTHER_PORT;
 use crate::verifier::blur;
 use crate::wire::{ipv4, ipv6, udp};
 
@@ -35,7 +36,7 @@ impl IpVersion {
     }
 }
 
-/// A UDP datagram to port 1701, all of it in the frame.
+/// A UDP datagram to port 1701 or to [`OTHER_PORT`], all of it in the frame.
 pub struct Datagram<'m> {
     /// Where it begins.
     pub layers: Layers,
@@ -49,6 +50,12 @@ impl<'m> Datagram<'m> {
     pub fn at(frame: Frame<'m>, layers: Layers) -> Option<Self> {
         let udp = udp::Header::at(frame.place(layers.transport))?;
         Some(Self { layers, udp })
+    }
+
+    /// Whether it is to the other port.
+    #[inline(always)]
+    pub fn is_to_other_port(&self) -> bool {
+        self.udp.destination_port() == OTHER_PORT
     }
 
     /// Octets of its payload, as it claims.

@@ -34,6 +34,7 @@ impl Bank {
 
     /// The other one.
     #[must_use]
+    #[inline(always)]
     pub const fn other(self) -> Self {
         Self(self.0 ^ 1)
     }
@@ -57,6 +58,8 @@ pub struct Extent {
     pub is_plain: bool,
     /// Whether a worker may wait for an acknowledgement, of this or a former scenario.
     pub awaits: bool,
+    /// Whether a reply comes from the other port.
+    pub other_port: bool,
 }
 
 /// Which bank is active, and what need not be looked for in it: one octet.
@@ -71,6 +74,8 @@ impl Active {
     const LEAVES: u32 = 4;
     const PLAIN: u32 = 8;
     const AWAITS: u32 = 16;
+    const OTHER_PORT: u32 = 32;
+    const FORMER_OTHER_PORT: u32 = 64;
 
     /// That bank, with what there is in it.
     pub const fn new(bank: Bank, extent: Extent) -> Self {
@@ -79,8 +84,16 @@ impl Active {
                 | (Self::RULES * extent.has_rules as u32)
                 | (Self::LEAVES * extent.leaves as u32)
                 | (Self::PLAIN * extent.is_plain as u32)
-                | (Self::AWAITS * extent.awaits as u32),
+                | (Self::AWAITS * extent.awaits as u32)
+                | (Self::OTHER_PORT * extent.other_port as u32),
         )
+    }
+
+    /// The same, where a reply by the rules in the other bank, which were in force before, may
+    /// have come from the other port.
+    #[must_use]
+    pub const fn after_other_port(self) -> Self {
+        Self(self.0 | Self::FORMER_OTHER_PORT)
     }
 
     /// The value in a map.
@@ -110,6 +123,22 @@ impl Active {
     #[inline(always)]
     pub const fn leaves(self) -> bool {
         self.0 & Self::LEAVES != 0
+    }
+
+    /// Whether replies come from the other port, or did by the rules that were in force before.
+    #[inline(always)]
+    pub const fn other_port(self) -> bool {
+        self.0 & (Self::OTHER_PORT | Self::FORMER_OTHER_PORT) != 0
+    }
+
+    /// The banks of the rules by which replies come, or came, from the other port.
+    #[inline(always)]
+    pub fn banks_of_other_port(self) -> [Option<Bank>; 2] {
+        let is_set = |bit: u32| self.0 & bit != 0;
+        [
+            is_set(Self::OTHER_PORT).then_some(self.bank()),
+            is_set(Self::FORMER_OTHER_PORT).then_some(self.bank().other()),
+        ]
     }
 
     /// Whether the first template is the reply to every request.
@@ -236,7 +265,7 @@ impl Step {
 /// What a rule leaves to the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
-pub struct Leaves(u32);
+pub struct Leaves(u16);
 
 impl Leaves {
     /// Nothing.
@@ -284,6 +313,9 @@ pub struct Rule {
     pub number: u32,
     /// What it leaves to the host.
     pub leaves: Leaves,
+    /// 1 if a reply comes from [`OTHER_PORT`](crate::twist::OTHER_PORT), to which a LAC then
+    /// acknowledges it.
+    pub other_port: u16,
 }
 
 /// What a worker decided to leave to the host, as a key. It has no padding.
@@ -337,12 +369,13 @@ mod tests {
     #[test]
     fn what_is_active_is_one_octet() {
         for bank in Bank::ALL {
-            for bits in 0..16 {
+            for bits in 0..32 {
                 let extent = Extent {
                     has_rules: bits & 1 != 0,
                     leaves: bits & 2 != 0,
                     is_plain: bits & 4 != 0,
                     awaits: bits & 8 != 0,
+                    other_port: bits & 16 != 0,
                 };
                 let word = Active::new(bank, extent).to_word();
                 let active = Active::from_word(word);
@@ -352,6 +385,13 @@ mod tests {
                 assert_eq!(active.leaves(), extent.leaves);
                 assert_eq!(active.is_plain(), extent.is_plain);
                 assert_eq!(active.awaits(), extent.awaits);
+                assert_eq!(active.other_port(), extent.other_port);
+                let now = extent.other_port.then_some(bank);
+                assert_eq!(active.banks_of_other_port(), [now, None]);
+                let after = active.after_other_port();
+                assert!(after.other_port() && after.to_word() <= 0xff);
+                assert_eq!(after.banks_of_other_port(), [now, Some(bank.other())]);
+                assert_eq!(after.has_rules(), extent.has_rules);
             }
             assert_ne!(bank.other(), bank);
             assert_eq!(bank.entry(3, 10) + bank.other().entry(3, 10), 16);
@@ -362,7 +402,7 @@ mod tests {
     fn what_lies_in_maps_has_no_padding() {
         assert_eq!(size_of::<Scenario>(), 8 + 8 + 4 + 4);
         assert_eq!(size_of::<Step>(), 8 + 4 * 4);
-        assert_eq!(size_of::<Rule>(), 24 + 8 + 8 + 4 + 4);
+        assert_eq!(size_of::<Rule>(), 24 + 8 + 8 + 4 + 2 + 2);
         assert_eq!(size_of::<Mark>(), 16 + 16 + 4 + 4);
     }
 

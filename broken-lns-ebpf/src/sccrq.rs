@@ -5,6 +5,7 @@
 
 use crate::frame::{Frame, Place};
 use crate::layers::{Datagram, IpVersion, Layers};
+use crate::twist::OTHER_PORT;
 use crate::verdict::Verdict;
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, MacAddress};
@@ -40,23 +41,34 @@ pub struct Sccrq {
     pub ns: u16,
 }
 
-/// Finds the SCCRQ in `frame`.
+/// Finds the SCCRQ in `frame`, which may be to [`OTHER_PORT`] where `other_port` says so.
 ///
 /// # Errors
 ///
 /// The verdict on a frame that is none that we answer; never
 /// [`Verdict::Answered`].
 #[inline(always)]
-pub fn parse(frame: Frame<'_>, policy: impl FnOnce() -> Policy) -> Result<Sccrq, Verdict> {
-    parse_unless(frame, policy, |_| Some(frame))
+pub fn parse(
+    frame: Frame<'_>,
+    other_port: impl FnOnce() -> bool,
+    policy: impl FnOnce() -> Policy,
+) -> Result<Sccrq, Verdict> {
+    parse_unless(
+        frame,
+        other_port,
+        policy,
+        |_| Some(frame),
+        has_right_checksum,
+    )
 }
 
 /// The same, unless it is not for us.
 ///
-/// `policy` is asked for only where it matters, for a datagram to port 1701:
-/// what passes by anyway costs the kernel half no look at its settings. Then
-/// `look` is told where its layers begin. It gives the same
-/// frame once more, if anything between these two is for us.
+/// `other_port` and `policy` are asked for only where they matter, for a datagram to that port,
+/// and for one that may be for us: what passes by anyway costs the kernel half no look at its
+/// settings. [`to_other_port`] tells what may be for us there. Then `look` is told where its layers begin. It gives the same
+/// frame once more, if anything between these two is for us. `is_right` is
+/// [`has_right_checksum`], or leads to it.
 ///
 /// # Errors
 ///
@@ -64,10 +76,12 @@ pub fn parse(frame: Frame<'_>, policy: impl FnOnce() -> Policy) -> Result<Sccrq,
 #[inline(always)]
 pub fn parse_unless<'m>(
     frame: Frame<'m>,
+    other_port: impl FnOnce() -> bool,
     policy: impl FnOnce() -> Policy,
     look: impl FnOnce(Layers) -> Option<Frame<'m>>,
+    is_right: impl FnOnce(Frame<'m>, &Datagram<'m>) -> bool,
 ) -> Result<Sccrq, Verdict> {
-    let datagram = find_datagram(frame)?;
+    let datagram = find_datagram(frame, other_port)?;
     let policy = policy();
     let header = ethernet::Header::of(frame).ok_or(Verdict::OtherTraffic)?;
     if !is_addressed(header.destination(), &policy) {
@@ -78,7 +92,7 @@ pub fn parse_unless<'m>(
     let datagram = Datagram::at(frame, layers).ok_or(Verdict::Truncated)?;
 
     let message = find_message(datagram.udp.payload(), datagram.room())?;
-    if policy.verify_checksum && !has_right_checksum(frame, &datagram) {
+    if policy.verify_checksum && !is_right(frame, &datagram) {
         return Err(Verdict::BadChecksum);
     }
     if message.len() == l2tp::HEADER_LEN as u16 {
@@ -93,10 +107,24 @@ pub fn parse_unless<'m>(
     })
 }
 
-/// Where the layers of a datagram to port 1701 begin in `frame`, if it holds one.
+/// Where the layers of a datagram to port 1701, or to [`OTHER_PORT`], begin in `frame`, if it holds
+/// one.
 #[inline(always)]
 pub fn layers(frame: Frame<'_>) -> Option<Layers> {
-    find_datagram(frame).ok().map(|datagram| datagram.layers)
+    let datagram = find_datagram(frame, || true).ok()?;
+    Some(datagram.layers)
+}
+
+/// Where the layers begin of a whole control message to [`OTHER_PORT`], of the version and
+/// with the flags that it must have (RFC 2661 §3.1); `None` for all else, which is other traffic.
+#[inline(always)]
+pub fn to_other_port(frame: Frame<'_>) -> Option<Layers> {
+    let datagram = find_datagram(frame, || true).ok()?;
+    if !datagram.is_to_other_port() {
+        return None;
+    }
+    find_message(datagram.udp.payload(), datagram.room()).ok()?;
+    Some(datagram.layers)
 }
 
 #[inline(always)]
@@ -108,7 +136,10 @@ fn is_addressed(destination: MacAddress, policy: &Policy) -> bool {
 }
 
 #[inline(always)]
-fn find_datagram(frame: Frame<'_>) -> Result<Datagram<'_>, Verdict> {
+fn find_datagram(
+    frame: Frame<'_>,
+    other_port: impl FnOnce() -> bool,
+) -> Result<Datagram<'_>, Verdict> {
     let payload = ethernet::payload(frame).ok_or(Verdict::OtherTraffic)?;
     // What the network layer says of its length, and what of it is not the datagram's.
     let (version, transport, total_len, header_len) = match payload.ethertype {
@@ -139,7 +170,8 @@ fn find_datagram(frame: Frame<'_>) -> Result<Datagram<'_>, Verdict> {
     };
 
     let udp = udp::Header::at(transport).ok_or(Verdict::OtherTraffic)?;
-    if udp.destination_port() != l2tp::PORT {
+    let port = udp.destination_port();
+    if port != l2tp::PORT && !(port == OTHER_PORT && other_port()) {
         return Err(Verdict::OtherTraffic);
     }
     let len = udp.len();
@@ -309,7 +341,7 @@ fn no_sccrq(before: Place<'_>, end: Place<'_>) -> Verdict {
 /// Whether the UDP checksum is right. Over IPv4 it may be left out (RFC 768),
 /// over IPv6 it must be there (RFC 8200 §8.1).
 #[inline(always)]
-fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram<'_>) -> bool {
+pub fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram<'_>) -> bool {
     let udp = datagram.udp;
     if udp.checksum() == 0 {
         return datagram.layers.version == IpVersion::V4;
@@ -361,9 +393,13 @@ mod tests {
     };
 
     fn parsed(bytes: &[u8], policy: &Policy) -> Result<Sccrq, Verdict> {
+        parsed_at(false, bytes, policy)
+    }
+
+    fn parsed_at(other_port: bool, bytes: &[u8], policy: &Policy) -> Result<Sccrq, Verdict> {
         let mut copy = bytes.to_vec();
         let frame = Frame::new(&mut copy);
-        parse(frame, || *policy)
+        parse(frame, || other_port, || *policy)
     }
 
     #[test]
@@ -415,6 +451,52 @@ mod tests {
         assert_eq!(parsed(&wrong, &ANY), Err(Verdict::BadChecksum));
     }
 
+    #[test]
+    fn to_the_other_port_only_whole_control_messages_are_for_us() {
+        use Verdict::{
+            BadHeader, BadLength, Data, OtherMac, OtherTraffic, OtherVersion, StopCcn, Truncated,
+            TruncatedAvp, Version3, Zlb,
+        };
+        let to = |port: u16, at: usize, octet: u8| {
+            let mut bytes = BYTES;
+            bytes[36..38].copy_from_slice(&port.to_be_bytes());
+            bytes[at] = octet;
+            bytes
+        };
+        let is_for_us = |bytes: &[u8]| to_other_port(Frame::new(&mut bytes.to_vec())).is_some();
+        for (at, octet, expected, is_whole) in [
+            (47, 1, None, true),
+            (61, 4, Some(StopCcn), true),
+            (45, 12, Some(Zlb), true),
+            (63, 7, Some(TruncatedAvp), true),
+            (5, 9, Some(OtherMac), true),
+            (42, 0x48, Some(Data), false),
+            (42, 0xc0, Some(BadHeader), false),
+            (43, 3, Some(Version3), false),
+            (43, 1, Some(OtherVersion), false),
+            (45, 29, Some(BadLength), false),
+            (45, 11, Some(BadLength), false),
+            (39, 37, Some(Truncated), false),
+        ] {
+            for (port, open, verdict) in [
+                (l2tp::PORT, true, expected),
+                (OTHER_PORT, true, expected),
+                (OTHER_PORT, false, Some(OtherTraffic)),
+                (l2tp::PORT - 1, true, Some(OtherTraffic)),
+                (OTHER_PORT + 1, true, Some(OtherTraffic)),
+            ] {
+                let bytes = to(port, at, octet);
+                let parsed = parsed_at(open, &bytes, &POLICY).err();
+                assert_eq!(parsed, verdict, "{at} to {port}, {open}");
+                let is_expected = is_whole && port == OTHER_PORT;
+                assert_eq!(is_for_us(&bytes), is_expected, "{at} to {port}");
+            }
+        }
+        for len in 0..BYTES.len() {
+            assert!(!is_for_us(&to(OTHER_PORT, 0, 2)[..len]), "{len}");
+        }
+    }
+
     /// Frames that come far: the request above with a few octets changed, cut or added.
     fn damaged() -> impl Strategy<Value = Vec<u8>> {
         let changes = prop::collection::vec((0..BYTES.len(), any::<u8>()), 0..6);
@@ -443,7 +525,7 @@ mod tests {
             for policy in [POLICY, ANY] {
                 let mut copy = bytes.clone();
                 let frame = Frame::new(&mut copy);
-                match parse(frame, || policy) {
+                match parse(frame, || true, || policy) {
                     Ok(sccrq) => prop_assert_ne!(sccrq.tunnel_id, 0),
                     Err(verdict) => prop_assert_ne!(verdict, Verdict::Answered),
                 }
@@ -457,7 +539,7 @@ mod tests {
                 let mut memory = bytes.clone();
                 memory.extend(tail);
                 let frame = Frame::new(&mut memory[..bytes.len()]);
-                parse(frame, || ANY)
+                parse(frame, || true, || ANY)
             };
             prop_assert_eq!(whole(&behind), whole(&behind.map(|octet| !octet)));
         }

@@ -7,6 +7,9 @@
 use crate::wire::ipv6;
 use crate::wire::l2tp;
 
+/// The port that replies come from where they come from a wrong one.
+pub const OTHER_PORT: u16 = l2tp::PORT + 1;
+
 /// What the writer does differently, as numbers that are added or inverted
 /// without asking: all of them are 0 for a right reply.
 ///

@@ -66,7 +66,7 @@ fn parse(criterion: &mut Criterion) {
             ..POLICY
         };
         criterion.bench_function(name, |bencher| {
-            bencher.iter(|| sccrq::parse(Frame::new(black_box(&mut bytes)), || policy));
+            bencher.iter(|| sccrq::parse(Frame::new(black_box(&mut bytes)), || false, || policy));
         });
     }
 }
@@ -75,7 +75,8 @@ fn reply(criterion: &mut Criterion) {
     let mut bytes = [0; BUFFER];
     let mut request = request();
     bytes[..request.len()].copy_from_slice(&request);
-    let sccrq = sccrq::parse(Frame::new(&mut request), || POLICY).expect("it is a request");
+    let sccrq =
+        sccrq::parse(Frame::new(&mut request), || false, || POLICY).expect("it is a request");
     for (name, len) in [("reply", 14), ("reply, longest message", 1013)] {
         let template = template(len);
         let frame_len = reply::frame_len(&sccrq, &template);
@@ -167,6 +168,7 @@ fn heard() -> Vec<Event> {
                 scenario: 0,
                 rule: 0,
                 frame_len: 140,
+                lns_port: l2tp::PORT,
                 lac_port: 1701,
                 vlan: 0,
                 inner_vlan: 0,

@@ -67,6 +67,8 @@ pub(crate) struct Banks {
     is_idle_read: bool,
     /// Whether frames look at the active bank.
     is_active_read: bool,
+    /// Whether frames look at the idle bank, for what is to the port that replies came from.
+    is_former_read: bool,
 }
 
 impl Banks {
@@ -89,6 +91,7 @@ impl Banks {
             path,
             is_idle_read: false,
             is_active_read: false,
+            is_former_read: false,
         })
     }
 
@@ -96,6 +99,11 @@ impl Banks {
     pub(crate) fn install(&mut self, compiled: &Compiled, number: u32) -> Result<(), InstallError> {
         let rules = compiled.kernel_rules();
         let idle = self.bank.other();
+        if self.is_former_read {
+            self.activate(Active::new(self.bank, self.extent))?;
+            self.is_former_read = false;
+            self.is_idle_read = true;
+        }
         if self.is_idle_read {
             // The program may still be at a frame that came before the last change.
             wait_for_programs();
@@ -119,13 +127,20 @@ impl Banks {
             awaits: rules.extent.awaits || self.extent.awaits,
             ..rules.extent
         };
-        self.active.set(0, Active::new(idle, extent).to_word(), 0)?;
+        let active = Active::new(idle, extent);
+        // Replies are acknowledged that were given before, or that workers still owe.
+        self.is_former_read = self.extent.other_port;
+        self.activate(match self.is_former_read {
+            true => active.after_other_port(),
+            false => active,
+        })?;
         self.bank = idle;
         self.extent = extent;
         self.zero = zero;
         self.is_idle_read = self.is_active_read;
-        // On the redirect path only what is left to the host is looked for.
-        self.is_active_read = self.path != Path::Redirect || extent.leaves;
+        // On the redirect path only what is left to the host is looked for, and what is to the
+        // other port.
+        self.is_active_read = self.path != Path::Redirect || extent.leaves || extent.other_port;
         Ok(())
     }
 
@@ -136,9 +151,16 @@ impl Banks {
             ..self.extent
         };
         let active = Active::new(self.bank, extent);
-        self.active.set(0, active.to_word(), 0)?;
+        self.activate(match self.is_former_read {
+            true => active.after_other_port(),
+            false => active,
+        })?;
         self.extent = extent;
         Ok(())
+    }
+
+    fn activate(&mut self, active: Active) -> Result<(), MapError> {
+        self.active.set(0, active.to_word(), 0)
     }
 
     /// How many requests met each rule since it was installed, in the order of their numbers.

@@ -1,7 +1,7 @@
 //! From a kind of garble and a refusal to the StopCCN that is wrong in that way.
 
 use broken_lns_ebpf::template::MAX_MESSAGE_LEN;
-use broken_lns_ebpf::twist::Twist;
+use broken_lns_ebpf::twist::{OTHER_PORT, Twist};
 use broken_lns_ebpf::wire::l2tp::{self, Message};
 
 use crate::refusal::{Refusal, RefusalError};
@@ -64,7 +64,7 @@ pub fn garble(kind: GarbleKind, refusal: &Refusal) -> Result<Garbled, RefusalErr
 }
 
 /// What is wrong beside the message.
-fn twist(kind: GarbleKind) -> Twist {
+pub(crate) fn twist(kind: GarbleKind) -> Twist {
     let none = Twist::NONE;
     match kind {
         GarbleKind::WrongTunnelId => Twist {
@@ -93,7 +93,7 @@ fn twist(kind: GarbleKind) -> Twist {
             ..none
         },
         GarbleKind::WrongSourcePort => Twist {
-            source_port_offset: 1,
+            source_port_offset: OTHER_PORT - l2tp::PORT,
             ..none
         },
         _ => none,

@@ -1,7 +1,9 @@
 //! From the addresses of a frame to the rule for it, and from the rule to what is done.
 
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, LruHashMap, PerCpuArray};
+use aya_ebpf::programs::XdpContext;
 use broken_lns_ebpf::chance::{self, Draw};
 use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::layers::IpVersion;
@@ -9,8 +11,10 @@ use broken_lns_ebpf::maps;
 use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::ranges::{INDEX_LEN, KeyV4, KeyV6, MAX_RANGES, NO_RULE, Range, Slice};
 use broken_lns_ebpf::rules::{Active, Bank, Course, MAX_CHOICES, Mark, Rule, Scenario, Step};
-use broken_lns_ebpf::sccrq::Sccrq;
+use broken_lns_ebpf::sccrq::{self, Sccrq};
 use broken_lns_ebpf::verifier::blur;
+
+use super::frame;
 
 #[map]
 static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
@@ -139,6 +143,39 @@ fn rule_at(bank: Bank, entry: u32) -> Option<&'static Rule> {
 #[inline(always)]
 pub(super) fn scenario(bank: Bank) -> Option<&'static Scenario> {
     SCENARIOS.get(bank.entry(0, 1))
+}
+
+/// Whether the frame, which is to the other port, holds a control message for an LNS that may
+/// have replied from there.
+#[inline(always)]
+pub(super) fn is_other_port_open(context: &XdpContext, active: Active) -> bool {
+    is_to_other_port(context.ctx, active.to_word()) != 0
+}
+
+/// The same, with the number of `active`: 1 or 0.
+///
+/// The verifier walks it on its own, once, and not on every way that leads to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_to_other_port(context: *mut xdp_md, active: u32) -> u32 {
+    let context = XdpContext::new(context);
+    let frame = frame(&context);
+    let Some(layers) = sccrq::to_other_port(frame) else {
+        return 0;
+    };
+    let Some(parties) = Parties::of(frame, layers.network, layers.version) else {
+        return 0;
+    };
+    for bank in Active::from_word(active).banks_of_other_port() {
+        let found = bank.and_then(|bank| find(bank, layers.version, &parties));
+        if found
+            .and_then(Place::rule)
+            .is_some_and(|rule| rule.other_port != 0)
+        {
+            return 1;
+        }
+    }
+    0
 }
 
 /// The number of the rule by which a worker marked the request, or with the tunnel id 0 all that

@@ -212,18 +212,23 @@ impl Compiled {
         lac: Address,
         host_name: impl FnOnce() -> Option<&'m [u8]>,
     ) -> Found {
+        let choice = self.choice_for(version, lns, lac);
+        match self.link(choice) {
+            Some(link) => self.rule_by_name(link, host_name()),
+            None => Found::by_address(RuleId(choice.0)),
+        }
+    }
+
+    /// The rule for that LAC at that LNS, or the choice among those for its names.
+    #[inline]
+    fn choice_for(&self, version: IpVersion, lns: Address, lac: Address) -> Choice {
         let entry = self.lns.find(version, lns);
         let Some(entry) = entry.and_then(|entry| self.entries.get(entry as usize)) else {
-            return Found::by_address(RuleId::DEFAULT);
+            return Choice(RuleId::DEFAULT.0);
         };
         let lacs = entry.lacs.as_ref();
-        let Some(choice) = lacs.and_then(|table| table.find(version, lac)) else {
-            return Found::by_address(entry.own);
-        };
-        match self.link(Choice(choice)) {
-            Some(link) => self.rule_by_name(link, host_name()),
-            None => Found::by_address(RuleId(choice)),
-        }
+        let choice = lacs.and_then(|table| table.find(version, lac));
+        Choice(choice.unwrap_or(entry.own.0))
     }
 
     /// A rule; `None` where it is of another scenario.
@@ -257,6 +262,19 @@ impl Compiled {
     pub fn only(&self) -> Option<&Template> {
         self.template(0)
             .filter(|_| self.kernel_rules.extent.is_plain)
+    }
+
+    /// Whether a reply comes from [`OTHER_PORT`](broken_lns_ebpf::twist::OTHER_PORT).
+    #[inline]
+    pub fn has_other_port(&self) -> bool {
+        self.kernel_rules.extent.other_port
+    }
+
+    /// Whether a reply to that LAC at that LNS comes from there.
+    pub fn uses_other_port(&self, version: IpVersion, lns: Address, lac: Address) -> bool {
+        let choice = self.choice_for(version, lns, lac);
+        let rule = self.kernel_rules.rules.get(choice.0 as usize);
+        rule.is_some_and(|rule| rule.other_port != 0)
     }
 
     /// The rules as the kernel half has them.

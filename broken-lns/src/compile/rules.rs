@@ -5,6 +5,7 @@
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::ranges::{INDEX_LEN, KeyV4, KeyV6, MAX_RANGES, NO_RULE, Range, Slice};
 use broken_lns_ebpf::rules::{Course, Extent, Leaves, Rule, Scenario, Step};
+use broken_lns_ebpf::twist::OTHER_PORT;
 
 use super::{CompileError, Compiled, Reply, RuleId};
 use crate::decide::{Leaf, LeafId, Node, NodeId};
@@ -68,6 +69,7 @@ impl KernelRules {
             leaves: self.rules.iter().any(|rule| rule.leaves.is_any()),
             is_plain: matches!(self.rules.as_slice(), [default] if default.step == plain),
             awaits: compiled.retransmits(),
+            other_port: self.rules.iter().any(|rule| rule.other_port != 0),
         }
     }
 
@@ -79,10 +81,14 @@ impl KernelRules {
         for link in &compiled.links {
             // What it leads to was there before.
             let otherwise = self.rules.get(link.otherwise.0 as usize);
-            let (number, otherwise) =
-                otherwise.map_or((0, Leaves::NOTHING), |rule| (rule.number, rule.leaves));
-            let mut named = link.rules().filter_map(|id| compiled.rule(id));
-            let can_pass = otherwise.is_any() || named.any(|rule| rule_can_pass(compiled, rule));
+            let (number, otherwise, other_port) = otherwise
+                .map_or((0, Leaves::NOTHING, false), |rule| {
+                    (rule.number, rule.leaves, rule.other_port != 0)
+                });
+            let named = || link.rules().filter_map(|id| compiled.rule(id));
+            let can_pass = otherwise.is_any() || named().any(|rule| rule_can_pass(compiled, rule));
+            let other_port =
+                other_port || named().any(|rule| rule_comes_to(compiled, rule, from_other_port));
             self.rules.push(Rule {
                 step: Step::new(Course::Redirect, 0),
                 lacs_v4: Slice::default(),
@@ -92,6 +98,7 @@ impl KernelRules {
                     true => Leaves::OTHERS.and(Leaves::MARKED),
                     false => Leaves::NOTHING,
                 },
+                other_port: other_port.into(),
             });
         }
     }
@@ -144,7 +151,10 @@ impl KernelRules {
         let mut leaves = Leaves::NOTHING;
         if step.course() == Course::Pass {
             leaves = Leaves::ALL;
-        } else if partly.iter().any(|root| can_pass(compiled, *root)) {
+        } else if partly
+            .iter()
+            .any(|root| is_reached(compiled, *root, &passes))
+        {
             leaves = Leaves::OTHERS.and(Leaves::MARKED);
         }
         Rule {
@@ -157,6 +167,10 @@ impl KernelRules {
             } else {
                 leaves
             },
+            other_port: roots
+                .iter()
+                .any(|root| is_reached(compiled, *root, &from_other_port))
+                .into(),
         }
     }
 
@@ -219,21 +233,48 @@ fn step_of_leaf(compiled: &Compiled, id: LeafId) -> Step {
 
 /// Whether a rule can come to `pass`.
 pub(super) fn rule_can_pass(compiled: &Compiled, rule: &super::Rule) -> bool {
-    let mut roots = compiled.plan.roots(rule.treatment).iter();
-    roots.any(|root| can_pass(compiled, *root))
+    rule_comes_to(compiled, rule, passes)
 }
 
-/// Whether a node can lead to `pass`.
-fn can_pass(compiled: &Compiled, node: NodeId) -> bool {
-    let can_pass = |node: &NodeId| can_pass(compiled, *node);
+/// Whether a rule can come to such a reply.
+fn rule_comes_to(
+    compiled: &Compiled,
+    rule: &super::Rule,
+    is_such: impl Fn(&Compiled, Reply) -> bool,
+) -> bool {
+    let mut roots = compiled.plan.roots(rule.treatment).iter();
+    roots.any(|root| is_reached(compiled, *root, &is_such))
+}
+
+/// Whether a node can lead to such a reply.
+fn is_reached(
+    compiled: &Compiled,
+    node: NodeId,
+    is_such: &impl Fn(&Compiled, Reply) -> bool,
+) -> bool {
+    let is_reached = |node: &NodeId| is_reached(compiled, *node, is_such);
     match compiled.plan.node(node) {
-        Some(Node::Leaf(leaf)) => matches!(compiled.reply(leaf), Some(Reply::Pass)),
+        Some(Node::Leaf(leaf)) => compiled
+            .reply(leaf)
+            .is_some_and(|reply| is_such(compiled, reply)),
         Some(Node::Choice {
             fault, otherwise, ..
-        }) => can_pass(&fault) || can_pass(&otherwise),
-        Some(Node::Cycle(members)) => compiled.plan.members(members).iter().any(can_pass),
+        }) => is_reached(&fault) || is_reached(&otherwise),
+        Some(Node::Cycle(members)) => compiled.plan.members(members).iter().any(is_reached),
         None => false,
     }
+}
+
+fn passes(_: &Compiled, reply: Reply) -> bool {
+    matches!(reply, Reply::Pass)
+}
+
+fn from_other_port(compiled: &Compiled, reply: Reply) -> bool {
+    let Reply::Template { template, .. } = reply else {
+        return false;
+    };
+    let template = compiled.template(template);
+    template.is_some_and(|template| template.twist().source_port() == OTHER_PORT)
 }
 
 /// Adds a table to a list of ranges. `entry` says where the rule of a value is.

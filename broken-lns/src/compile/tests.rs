@@ -331,6 +331,30 @@ fn a_rule_that_passes_only_by_a_worker_is_known() {
 }
 
 #[test]
+fn it_is_known_which_rules_answer_from_the_other_port() {
+    let garble = "fault = \"garble\"\nkind = \"wrong-source-port\"";
+    for (text, expected) in [
+        ("fault = \"refuse\"".to_owned(), 0),
+        (
+            "fault = \"garble\"\nkind = \"wrong-source-address\"".to_owned(),
+            0,
+        ),
+        (garble.to_owned(), 1),
+        (format!("{garble}\ndelay = \"1s\""), 1),
+        (
+            format!("{garble}\nprobability = 0.5\notherwise = \"silent\""),
+            1,
+        ),
+        (format!("{garble}\nfirst = 3\nthen = \"pass\""), 1),
+    ] {
+        let compiled = compiled(&format!("[default]\n{text}"));
+        let rules = compiled.kernel_rules();
+        assert_eq!(rules.rules[0].other_port, expected, "{text}");
+        assert_eq!(compiled.has_other_port(), expected != 0, "{text}");
+    }
+}
+
+#[test]
 fn the_rule_that_needs_a_worker_is_named() {
     let text = "[[lns]]\naddress = \"192.0.2.1\"\nfault = \"silent\"\n\n\
         [[lns]]\naddress = \"192.0.2.2\"\nfault = \"refuse\"\ndelay = \"1s\"\n";

@@ -6,7 +6,10 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::maps;
+use broken_lns_ebpf::parties::Parties;
+use broken_lns_ebpf::sccrq;
 
 use super::owed::Owed;
 use super::record::WorkerFrames;
@@ -156,6 +159,25 @@ impl Acts {
         let pending = pending.as_ref().and_then(Pending::next_due);
         let waiting = waiting.as_ref().and_then(Retransmissions::next_due);
         pending.into_iter().chain(waiting).min()
+    }
+
+    /// Whether the frame holds a control message to the other port, from which its LNS replies
+    /// by the scenario that is played, or by one that is owed of.
+    #[inline]
+    pub(super) fn is_other_port_open(&self, frame: Frame<'_>) -> bool {
+        sccrq::to_other_port(frame).is_some_and(|layers| {
+            let parties = Parties::of(frame, layers.network, layers.version);
+            parties.is_some_and(|Parties { lac, lns }| {
+                let mut all = self.all();
+                all.any(|compiled| compiled.uses_other_port(layers.version, lns, lac))
+            })
+        })
+    }
+
+    /// The scenario that is played, and those that are owed of.
+    fn all(&self) -> impl Iterator<Item = &Compiled> {
+        let past = self.past.iter().map(|past| &*past.compiled);
+        std::iter::once(&*self.current.compiled).chain(past)
     }
 
     /// Whether a scenario of the past is owed of.

@@ -215,11 +215,12 @@ impl Player {
         batch: &mut Batch,
         mut announce: impl FnMut(Answer),
     ) -> VerdictCounts {
-        let policy = self.policy;
+        let (policy, acts) = (self.policy, &self.acts);
         let mut hits = 0;
         let counts = batch.each(umem, |room, len| {
             let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
-            let sccrq = sccrq::parse(frame, || policy)?;
+            let other_port = || acts.is_other_port_open(frame);
+            let sccrq = sccrq::parse(frame, other_port, || policy)?;
             hits += 1;
             let len = owed::write_template(template, &sccrq, room)?;
             let reply = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
@@ -237,14 +238,25 @@ impl Player {
     fn read(&mut self, octets: &mut [u8], now: u64) -> Result<Sccrq, Verdict> {
         let len = octets.len() as u32;
         let frame = Frame::new(octets);
-        let Self { policy, teller, .. } = self;
+        let Self {
+            policy,
+            teller,
+            acts,
+            ..
+        } = self;
         let listen = |layers| {
             if let Some(teller) = teller {
                 teller.listen(frame, layers, now, len);
             }
             Some(frame)
         };
-        let sccrq = sccrq::parse_unless(frame, || *policy, listen);
+        let sccrq = sccrq::parse_unless(
+            frame,
+            || acts.is_other_port_open(frame),
+            || *policy,
+            listen,
+            sccrq::has_right_checksum,
+        );
         if let Some(teller) = &mut self.teller {
             teller.keep(octets);
         }

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
+use broken_lns_ebpf::wire::l2tp;
 
 use super::Session;
 use crate::control::protocol::{Document, LacLine, Reacted, Reactions, Refused};
 use crate::follow::{FollowError, Follower, Known, Watch};
+use crate::garble::twist;
 use crate::judge::Expectations;
 use crate::metrics::Times;
 use crate::report::{Facts, Format, Report};
-use crate::scenario::Scenario;
-use crate::track::Rule;
+use crate::scenario::{Scenario, Treatment};
+use crate::track::{Rule, Source};
 
 /// Reactions that are told of the last ones, and LACs of the noisiest and of the slowest ones.
 const NOTICED: usize = 50;
@@ -49,8 +51,21 @@ pub(super) fn rules(scenario: &Scenario) -> Vec<Rule> {
             refuses: treatment.refuses(),
             keeps_waiting: treatment.keeps_waiting(),
             varies: treatment.varies(),
+            source: source(treatment),
         })
         .collect()
+}
+
+/// Where else than from the LNS answers come from.
+fn source(treatment: &Treatment) -> Source {
+    let twists = treatment.garbles().into_iter().map(twist);
+    twists.fold(Source::RIGHT, |source, twist| Source {
+        port: match twist.source_port() {
+            l2tp::PORT => source.port,
+            port => port,
+        },
+        address_invert: source.address_invert | twist.source_address_invert as u8,
+    })
 }
 
 impl From<FollowError> for Refused {
@@ -143,6 +158,44 @@ impl Session {
 mod tests {
     use super::*;
     use crate::refusal::Refusal;
+
+    #[test]
+    fn it_is_known_where_answers_come_from() {
+        let text = r#"
+            [default]
+            fault = "refuse"
+            [[lns]]
+            address = "192.0.2.1"
+            fault = "garble"
+            kind = "wrong-source-port"
+            [[lns]]
+            address = "192.0.2.2"
+            fault = "cycle"
+            faults = ["silent", { fault = "garble", kind = "wrong-source-address" }]
+            [[lns]]
+            address = "192.0.2.3"
+            fault = "garble"
+            kind = "wrong-nr"
+            first = 3
+            then = { fault = "garble", kind = "wrong-source-port" }
+        "#;
+        let scenario = Scenario::parse("test.toml", text, &Refusal::default());
+        let rules = rules(&scenario.expect("all of this is right"));
+        let sources = rules.iter().map(|rule| rule.source);
+        let expected =
+            [(1701, 0), (1702, 0), (1701, 1), (1702, 0)].map(|(port, address_invert)| Source {
+                port,
+                address_invert,
+            });
+        assert!(sources.eq(expected), "{rules:?}");
+        for (lns, other) in [("192.0.2.2", "192.0.2.3"), ("2001:db8::1", "2001:db8::")] {
+            let [lns, other] = [lns, other].map(|it| it.parse().expect("an address"));
+            let source = rules[2].source;
+            assert_eq!(source.other_address(lns), other);
+            assert_eq!(source.other_address(other), lns);
+            assert_eq!(Source::RIGHT.other_address(lns), lns);
+        }
+    }
 
     #[test]
     fn nobody_is_expected_to_do_what_nobody_sees() {

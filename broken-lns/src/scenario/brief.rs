@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::garble::GarbleKind;
 use super::modifiers::Probability;
 use super::{Fault, Modifiers, Treatment};
 
@@ -66,6 +67,16 @@ impl Treatment {
     /// Whether it treats attempts differently: by chance, by their number or time, or in turn.
     pub fn varies(&self) -> bool {
         self.nested().next().is_some() || self.modifiers.loss != Probability::NEVER
+    }
+
+    /// The ways in which its answers may be wrong.
+    pub fn garbles(&self) -> Vec<GarbleKind> {
+        let own = match self.fault {
+            Fault::Garble { kind, .. } => Some(kind),
+            _ => None,
+        };
+        let nested = self.nested().flat_map(Self::garbles);
+        own.into_iter().chain(nested).collect()
     }
 }
 

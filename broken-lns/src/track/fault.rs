@@ -1,8 +1,10 @@
 //! What adds up for one fault, over all LACs.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+
+use broken_lns_ebpf::wire::l2tp;
 
 use super::distribution::Distribution;
 use super::findings::{
@@ -31,6 +33,44 @@ pub struct Rule {
     pub keeps_waiting: bool,
     /// Whether it treats attempts differently, by chance, by their number or in turn.
     pub varies: bool,
+    /// Where else its answers come from, to which a LAC acknowledges them then.
+    pub source: Source,
+}
+
+/// Where answers come from, beside port 1701 of the LNS that was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The UDP port of some of them; 1701 where they all come from there.
+    pub port: u16,
+    /// The bits of the last octet of the address that are inverted in some of them; 0 where all
+    /// come from the LNS that was asked.
+    pub address_invert: u8,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::RIGHT
+    }
+}
+
+impl Source {
+    /// The LNS that was asked.
+    pub const RIGHT: Self = Self {
+        port: l2tp::PORT,
+        address_invert: 0,
+    };
+
+    /// The address that some answers of `lns` come from, and of that address the LNS.
+    pub fn other_address(self, lns: IpAddr) -> IpAddr {
+        match lns {
+            IpAddr::V4(lns) => {
+                Ipv4Addr::from_bits(lns.to_bits() ^ u32::from(self.address_invert)).into()
+            }
+            IpAddr::V6(lns) => {
+                Ipv6Addr::from_bits(lns.to_bits() ^ u128::from(self.address_invert)).into()
+            }
+        }
+    }
 }
 
 /// What a scenario that was entered tells of a fault.
@@ -158,6 +198,12 @@ impl Fault {
     /// Whether it answers with a StopCCN; one of a rule that nobody entered may.
     pub(super) fn refuses(&self) -> bool {
         self.origin.rule.as_ref().is_none_or(|rule| rule.refuses)
+    }
+
+    /// Where else its answers come from.
+    pub(super) fn source(&self) -> Source {
+        let rule = self.origin.rule.as_ref();
+        rule.map_or(Source::RIGHT, |rule| rule.source)
     }
 
     /// Whether its answer may end an attempt at once.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use broken_lns_ebpf::wire::l2tp;
+
 use super::fault::{Fault, FaultId, Faults, Origin, Rule};
 use super::findings::{Durations, FaultKey, News, Outcome, OverTime, Reaction, Totals};
 use crate::scenario::Groups;
@@ -157,9 +159,13 @@ impl Ledger {
 
     /// Whether a message to that address and port is for the LNS of the fault, or goes to where
     /// its answers came from.
-    pub(super) fn is_addressed(&self, fault: FaultId, lns: IpAddr, _port: u16) -> bool {
-        let fault = self.faults.get(fault);
-        fault.is_some_and(|fault| fault.key.lns == lns)
+    pub(super) fn is_addressed(&self, fault: FaultId, lns: IpAddr, port: u16) -> bool {
+        let Some(fault) = self.faults.get(fault) else {
+            return false;
+        };
+        let source = fault.source();
+        let is_port = port == l2tp::PORT || port == source.port;
+        is_port && (lns == fault.key.lns || lns == source.other_address(fault.key.lns))
     }
 
     /// Counts for how long a LAC stayed away from the LNS of the fault.

@@ -22,5 +22,5 @@ mod runs;
 mod tracker;
 
 pub use distribution::Distribution;
-pub use fault::Rule;
+pub use fault::{Rule, Source};
 pub use tracker::{Settings, Tracker};

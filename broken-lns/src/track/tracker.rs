@@ -340,7 +340,7 @@ impl Tracker {
         let message = Message {
             time: event.time,
             lns: address(event.lns, event.ip_version),
-            lns_port: l2tp::PORT,
+            lns_port: event.lns_port,
             port: event.lac_port,
             tunnel_id: event.tunnel_id,
             ns: event.ns,

@@ -27,6 +27,7 @@ mod lifecycle;
 mod loaded;
 mod metrics;
 mod names;
+mod other_port;
 mod packet;
 mod played;
 mod population;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         ("retransmitted", retransmitted::trials()),
         ("followed", followed::trials()),
         ("reports", reports::trials()),
+        ("other_port", other_port::trials()),
         ("population", population::trials()),
         ("captured", captured::trials()),
         ("scenarios", scenarios::trials()),

@@ -89,6 +89,7 @@ pub(crate) fn fields() -> Result<()> {
         scenario: 0,
         rule: 0,
         frame_len: 141,
+        lns_port: 1701,
         lac_port: 1701,
         vlan: 0,
         inner_vlan: 0,

@@ -11,6 +11,7 @@ mod events;
 mod fixtures;
 mod halves;
 mod mutation;
+mod other_port;
 mod rules;
 
 use anyhow::{Result, ensure};
@@ -99,6 +100,18 @@ fn main() {
         kernel(
             "what was awaited once is awaited under every scenario",
             acknowledged::scenarios,
+        ),
+        kernel(
+            "a message to the other port is for us where its rule answers from there",
+            other_port::messages_of_both_paths,
+        ),
+        kernel(
+            "nothing else to the other port is touched",
+            other_port::other_traffic,
+        ),
+        kernel(
+            "the other port is known until the next change but one",
+            other_port::changes,
         ),
         kernel("65,536 rules for LNSs and for LACs", rules::many),
     ];

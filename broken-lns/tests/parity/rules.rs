@@ -26,7 +26,7 @@ const REQUESTS: usize = 60;
 const MANY: u32 = 65_536;
 
 /// The policy of a worker that verifies what the kernel half does.
-fn worker_policy() -> Policy {
+pub(crate) fn worker_policy() -> Policy {
     Policy {
         avp_limit: u32::MAX,
         ..kernel_policy()
@@ -234,7 +234,7 @@ pub(crate) fn loss() -> Result<()> {
 }
 
 /// Messages of every kind that a LAC sends.
-fn messages() -> Vec<ControlMessage> {
+pub(crate) fn messages() -> Vec<ControlMessage> {
     let other = |number: u16| ControlMessage {
         avps: vec![Avp::new(attribute::MESSAGE_TYPE, number.to_be_bytes())],
         ..ControlMessage::zlb(9, 1, 1)

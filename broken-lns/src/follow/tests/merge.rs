@@ -12,7 +12,7 @@ fn told(kind: Kind, time: u64, number: usize) -> Told {
     octets[..8].copy_from_slice(&time.to_ne_bytes());
     let (mut event, _) = Event::from_octets(&octets).expect("it is long enough");
     event.kind = kind as u8;
-    event.frame_len = number as u32;
+    event.scenario = number as u32;
     let message = Box::default();
     Told { event, message }
 }
@@ -22,7 +22,7 @@ fn heard(time: u64, number: usize) -> Told {
 }
 
 fn number(told: &Told) -> usize {
-    told.event.frame_len as usize
+    told.event.scenario as usize
 }
 
 /// The numbers of the events that are handed on, and the time before which all were.

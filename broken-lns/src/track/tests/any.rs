@@ -31,6 +31,7 @@ fn event() -> impl Strategy<Value = Event> {
             scenario,
             rule,
             frame_len: 0,
+            lns_port: 1701,
             lac_port,
             vlan: 0,
             inner_vlan: 0,

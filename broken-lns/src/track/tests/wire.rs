@@ -48,6 +48,7 @@ impl Talk {
             rule: self.rule,
             frame_len: 100,
             lac_port: self.port,
+            lns_port: l2tp::PORT,
             vlan: 0,
             inner_vlan: 0,
             message_type: l2tp::SCCRQ,
