@@ -21,8 +21,8 @@ pub(crate) const WAYS: [Way; 4] = [
     Way::new("redirect", "generic"),
 ];
 
-/// Those on which rules are played: a line for each.
-pub(crate) const PLAYED: &[Way] = &[Way::new("auto", "native"), Way::new("redirect", "native")];
+/// Those on which rules are played: a line for each. On one cable `auto` plays in both halves.
+pub(crate) const PLAYED: &[Way] = &[Way::new("auto", "generic"), Way::new("redirect", "native")];
 
 impl Way {
     /// A way of its own.
