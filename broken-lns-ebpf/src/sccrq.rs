@@ -454,8 +454,8 @@ mod tests {
     #[test]
     fn to_the_other_port_only_whole_control_messages_are_for_us() {
         use Verdict::{
-            BadHeader, BadLength, Data, OtherMac, OtherTraffic, OtherVersion, StopCcn, Truncated,
-            TruncatedAvp, Version3, Zlb,
+            BadHeader, Data, LengthTooLong, LengthTooShort, OtherMac, OtherTraffic, OtherVersion,
+            StopCcn, Truncated, TruncatedAvp, Version3, Zlb,
         };
         let to = |port: u16, at: usize, octet: u8| {
             let mut bytes = BYTES;
@@ -474,8 +474,8 @@ mod tests {
             (42, 0xc0, Some(BadHeader), false),
             (43, 3, Some(Version3), false),
             (43, 1, Some(OtherVersion), false),
-            (45, 29, Some(BadLength), false),
-            (45, 11, Some(BadLength), false),
+            (45, 29, Some(LengthTooLong), false),
+            (45, 11, Some(LengthTooShort), false),
             (39, 37, Some(Truncated), false),
         ] {
             for (port, open, verdict) in [

@@ -279,7 +279,6 @@ fn the_report_says_what_each_lac_did(way: Way) -> Result<()> {
     Ok(())
 }
 
-/// While the responder is stopped nobody takes events, and the ring buffer has room for 51.
 /// Whether no thread of a process runs.
 fn are_stopped(pid: u32) -> Result<bool> {
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -291,11 +290,12 @@ fn are_stopped(pid: u32) -> Result<bool> {
     Ok(true)
 }
 
+/// While the responder is stopped nobody takes events, and the ring buffer has room for few.
 fn what_events_were_lost_of_is_not_known(way: Way) -> Result<()> {
     const LACS: u8 = 200;
-    // Events that fit: each takes 72 octets, 8 for its place, and the SCCRQ behind it.
+    // Octets of a place, an event and its message, in all but one of those of the ring buffer.
     let message = Sccrq::new(7).message().bytes().len() as u64;
-    let fit = 4095 / (72 + 8 + message.next_multiple_of(8));
+    let fit = 4095 / (8 + 72 + message).next_multiple_of(8);
 
     let (_files, scenario, report) = files(SCENARIO)?;
     let lab = way.one_cable().build()?;
