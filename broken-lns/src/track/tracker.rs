@@ -43,7 +43,7 @@ impl Settings {
     /// Octets that may be in use where nobody says otherwise.
     pub const MEMORY: usize = 256 << 20;
     /// The jitter where time runs as fast as it does.
-    pub const JITTER: u64 = 50_000_000;
+    pub const JITTER: u64 = 200_000_000;
     /// The least that makes sense: with less, hardly any LAC can be followed.
     pub const LEAST_MEMORY: usize = 32 << 20;
 
