@@ -200,7 +200,7 @@ impl Session {
                     answers.extend(Answer::from_octets(&entry));
                 }
             }
-            if let Some(log) = &mut self.answer_log {
+            if let (Some(log), false) = (&mut self.answer_log, answers.is_empty()) {
                 let names = self.follower.as_ref().map(Follower::names);
                 for answer in &answers {
                     if let Some(line) = log.line(at, &feed.interface, answer, names) {

@@ -5,6 +5,7 @@ use std::sync::mpsc::Receiver;
 use broken_lns_ebpf::event::Event;
 
 use super::merge::{Merge, Told};
+use super::names::Names;
 use super::pace::Pace;
 use super::watch::Watch;
 use crate::judge::Expectations;
@@ -33,6 +34,7 @@ pub(super) struct Intake {
     kernel: Vec<Kernel>,
     workers: Vec<Worker>,
     merge: Merge,
+    names: Names,
     /// The events that were known to be lost the last time.
     lost: u64,
 }
@@ -60,8 +62,14 @@ impl Intake {
             kernel: Vec::new(),
             workers: Vec::new(),
             merge: Merge::new(waiting),
+            names: Names::default(),
             lost: 0,
         }
+    }
+
+    /// What LACs call themselves, as soon as their SCCRQs are taken.
+    pub(super) fn names(&self) -> Names {
+        self.names.clone()
     }
 
     /// Takes the events of one more interface.
@@ -127,6 +135,7 @@ impl Intake {
             kernel,
             workers,
             merge,
+            names,
             ..
         } = self;
         let mut taken = Taken {
@@ -137,6 +146,7 @@ impl Intake {
             let was_all = events.take(BATCH, |octets| {
                 if let Some((event, message)) = Event::from_octets(octets) {
                     taken.count += 1;
+                    names.learn(&event, message);
                     let message = message.into();
                     merge.push(*source, Told { event, message });
                 }

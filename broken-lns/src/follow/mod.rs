@@ -80,9 +80,9 @@ impl Follower {
         let (questions, asked) = sync_channel(QUESTIONS);
         let (entered, to_enter) = channel();
         let mut watch = Watch::new(settings, pace.began());
-        let names = watch.names();
         watch.enter(0, rules, groups, expectations);
         let intake = Intake::new(pace, to_enter, settings.waiting_memory());
+        let names = intake.names();
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
             .spawn(move || follow(watch, intake, &asked))?;
@@ -94,8 +94,16 @@ impl Follower {
         })
     }
 
-    /// What LACs call themselves.
+    /// Keeps what LACs call themselves from now on, for [`names`](Self::names).
+    pub fn want_names(&self) {
+        self.names.want();
+    }
+
+    /// What LACs called themselves in every SCCRQ that was told before, unless there is too much
+    /// to do.
     pub fn names(&self) -> &Names {
+        // Without them it is only that some are not known.
+        let _ = self.put(|watch, intake| intake.turn(monotonic(), watch));
         &self.names
     }
 

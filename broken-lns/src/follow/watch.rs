@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use broken_lns_ebpf::event::Event;
 
-use super::names::Names;
 use crate::judge::{Expectations, Judge, Judgements};
 use crate::scenario::Groups;
 use crate::track::findings::{Durations, Findings, LacFindings, News, Outcome};
@@ -20,7 +19,6 @@ pub struct Watch {
     /// The last attempts that came to their end with a reaction, the latest first.
     latest: VecDeque<Outcome>,
     judge: Judge,
-    names: Names,
 }
 
 /// What there is to report.
@@ -52,7 +50,6 @@ impl Watch {
             tracker: Tracker::new(settings),
             latest: VecDeque::with_capacity(LATEST),
             judge: Judge::new(started),
-            names: Names::default(),
         }
     }
 
@@ -68,15 +65,8 @@ impl Watch {
     }
 
     pub(super) fn observe(&mut self, event: &Event, message: &[u8]) {
-        if let Some((lac, name)) = self.tracker.observe(event, message) {
-            self.names.learn(lac, name);
-        }
+        self.tracker.observe(event, message);
         self.hear();
-    }
-
-    /// What LACs call themselves, from now on.
-    pub(super) fn names(&self) -> Names {
-        self.names.clone()
     }
 
     pub(super) fn lost(&mut self, count: u64, now: u64) {
@@ -103,7 +93,6 @@ impl Watch {
             tracker,
             latest,
             judge,
-            names: _,
         } = self;
         tracker.finish(now, |news| hear(judge, latest, news));
     }

@@ -120,6 +120,9 @@ impl Session {
             let sender = options.announce.then_some(sender);
             let mut responder = Responder::start(interface, &compiled, &options, sender.as_ref())?;
             if let Some(follower) = &follower {
+                if options.announce {
+                    follower.want_names();
+                }
                 follower.hear(responder.events()?, responder.worker_events())?;
             }
             if let Some(capture) = &mut capture {

@@ -84,14 +84,12 @@ impl Lac {
             + 3 * 16
     }
 
-    /// Keeps the name that it gave itself last. Whether it is another one than before.
-    pub(super) fn set_name(&mut self, name: LacName) -> bool {
+    /// Keeps the name that it gave itself last.
+    pub(super) fn set_name(&mut self, name: LacName) {
         match &mut self.name {
-            Some(known) if **known == name => return false,
             Some(known) => **known = name,
             None => self.name = Some(Box::new(name)),
         }
-        true
     }
 
     /// An SCCRQ came. `verdict` is that of the half that got it, if it reached one.

@@ -23,4 +23,5 @@ mod tracker;
 
 pub use distribution::Distribution;
 pub use fault::{Rule, Source};
+pub(crate) use tracker::address;
 pub use tracker::{Settings, Tracker};

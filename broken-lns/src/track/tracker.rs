@@ -20,7 +20,7 @@ use super::findings::{
 use super::lac::{Lac, Message};
 use super::ledger::Ledger;
 use super::message;
-use crate::lac_identity::{self, Identity, Text};
+use crate::lac_identity::{self, Identity};
 use crate::lru::Lru;
 use crate::scenario::Groups;
 
@@ -88,8 +88,6 @@ pub struct Tracker {
     /// The time up to which everything was looked at.
     seen: u64,
     span: Option<(u64, u64)>,
-    /// The LAC that gave itself another name in the event that is looked at.
-    named: Option<(IpAddr, Text)>,
 }
 
 impl Tracker {
@@ -107,7 +105,6 @@ impl Tracker {
             lac_bytes: 0,
             seen: 0,
             span: None,
-            named: None,
             settings,
         }
     }
@@ -126,13 +123,10 @@ impl Tracker {
     ///
     /// Events come in the order of what caused what. A loss that was noticed before must be told
     /// before.
-    ///
-    /// Returns the LAC with its Host Name where it gave itself another one than before.
-    pub fn observe(&mut self, event: &Event, message: &[u8]) -> Option<(IpAddr, Text)> {
+    pub fn observe(&mut self, event: &Event, message: &[u8]) {
         if !self.tracks(event.lac) {
-            return None;
+            return;
         }
-        self.named = None;
         self.ledger.totals.events += 1;
         self.ring(event.time);
         self.span = match self.span {
@@ -153,7 +147,6 @@ impl Tracker {
         while self.memory() > self.settings.memory && self.table.len() > 1 {
             self.close_oldest();
         }
-        self.named.take()
     }
 
     /// Events were lost, at `now` or before.
@@ -298,9 +291,7 @@ impl Tracker {
         let request = request(event, fault, identity.as_ref());
         if let Some(identity) = &identity {
             let name = LacName::of(identity);
-            let is_new = self.change(slot, |lac, _| lac.set_name(name));
-            let is_new = is_new.unwrap_or(false);
-            self.named = name.host_name.filter(|_| is_new).map(|name| (lac, name));
+            self.change(slot, |lac, _| lac.set_name(name));
         }
         self.change(slot, |lac, ledger| match (kind, event.verdict()) {
             (Some(Kind::Sent), _) => lac.sent(&request, ledger),
@@ -476,7 +467,7 @@ fn is_zlb(event: &Event) -> bool {
 }
 
 /// An address as an event has it.
-fn address(words: Address, ip_version: u8) -> IpAddr {
+pub(crate) fn address(words: Address, ip_version: u8) -> IpAddr {
     let [first, second] = words.map(u64::to_ne_bytes);
     match ip_version {
         4 => {

@@ -67,8 +67,8 @@ fn every_answer_has_its_line(way: Way) -> Result<()> {
     }
     let report = responder.finish()?;
     let lines = [
-        "eth1  SCCRQ from 203.0.113.77:40000 to 192.0.2.1, tunnel id 4242, Ns 9: answered",
-        "eth1  SCCRQ from [2001:db8:b::4d]:1701 to 2001:db8:1::2, tunnel id 4242, Ns 9: answered",
+        "eth1  SCCRQ from 203.0.113.77:40000 \"lac\" to 192.0.2.1, tunnel id 4242, Ns 9: answered",
+        "eth1  SCCRQ from [2001:db8:b::4d]:1701 \"lac\" to 2001:db8:1::2, tunnel id 4242, Ns 9: answered",
     ];
     assert_eq!(answers(&report), lines);
     Ok(())
