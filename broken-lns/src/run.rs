@@ -290,7 +290,8 @@ impl Session {
     fn end(mut self, tells_all: bool) -> (Option<Report>, Result<()>) {
         let responders = std::mem::take(&mut self.responders);
         let stopped: Vec<_> = responders.into_iter().map(Responder::stop).collect();
-        // Nothing is heard any more.
+        // Nothing is heard any more. The names of LACs go with whoever follows them.
+        self.fetch();
         let capture = self.end_capture();
         let (report, followed) = match self.last_report() {
             Ok(report) => (report, Ok(())),
@@ -319,7 +320,6 @@ impl Session {
         report: Option<&Report>,
         tells_all: bool,
     ) -> Result<()> {
-        self.fetch();
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
         self.status.clear();

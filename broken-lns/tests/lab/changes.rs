@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     io::{BufRead as _, BufReader, Write as _},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     os::unix::net::UnixStream,
     path::Path,
     sync::atomic::{AtomicBool, AtomicU16, Ordering},
@@ -18,7 +18,7 @@ use xtask::lab::{Avp, Checksum, Datagram, RawPort, Sccrq, StopCcn};
 
 use crate::{
     control::Controlled,
-    request::{answer, datagram, nobody, push},
+    request::{answer, datagram, push},
     responder::{LIMIT, verdicts},
     trial,
     way::Way,
@@ -45,6 +45,10 @@ const TIME: Duration = Duration::from_secs(120);
 
 /// The most requests under way, which no ring and no cable is too small for.
 const UNDER_WAY: usize = 64;
+
+/// The first of the LACs that ask in turn, and how many there are.
+const FIRST_LAC: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
+const LACS: u64 = 4096;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trials = WAYS.iter().map(|way| {
@@ -133,10 +137,11 @@ struct Load<'p> {
 impl Load<'_> {
     /// Sends the next request.
     fn ask(&mut self) -> Result<()> {
-        // All tunnel ids from the first port, and then from the next one.
-        let ids = u64::from(u16::MAX);
-        let lac = nobody(u16::try_from(10_000 + self.sent / ids)?);
-        let tunnel_id = u16::try_from(1 + self.sent % ids)?;
+        // The first tunnel id of each LAC, and then the next one. One that has thousands of tunnels
+        // under way at once has them followed more slowly than they come.
+        let lac = FIRST_LAC.to_bits() + u32::try_from(self.sent % LACS)?;
+        let lac = (Ipv4Addr::from_bits(lac), 1701).into();
+        let tunnel_id = u16::try_from(1 + self.sent / LACS)?;
         let mut sccrq = Sccrq::new(tunnel_id);
         // On the rewrite path a reply has to fit the buffer of its request.
         sccrq.extra = vec![Avp::new(60_000, vec![0; 200])];

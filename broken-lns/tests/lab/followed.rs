@@ -127,13 +127,17 @@ fn reactions(failover: u64, retry: u64, give_up: u64, ignore: u64) -> Value {
     })
 }
 
-/// Attempts that are unknown since the end came before, and since events were lost.
+/// Attempts that are unknown since the end came before, since events were lost, and for no
+/// other reason.
 fn unknown(still_open: u64, events_lost: u64) -> Value {
     json!({
         "still-open": still_open,
         "events-lost": events_lost,
         "out-of-memory": 0,
         "parallel": 0,
+        "unordered": 0,
+        "ambiguous": 0,
+        "groups-changed": 0,
         "left-to-host": 0,
     })
 }
@@ -257,7 +261,8 @@ fn the_report_says_what_each_lac_did(way: Way) -> Result<()> {
     assert_eq!(refuses["unknown"], unknown(4, 0));
     assert_eq!(
         acknowledged(refuses),
-        json!({"zlb": 4, "piggyback": 1, "wrong_nr": 1, "none": 3, "unknown": 0, "lacs": 5})
+        json!({"zlb": 4, "piggyback": 1, "wrong_nr": 1, "none": 3, "unknown": 0,
+            "zero_tunnel_id": 0, "unknown_because": unknown(0, 0), "lacs": 5})
     );
     assert_eq!(
         refuses["failover_to"],
@@ -382,7 +387,8 @@ fn what_events_were_lost_of_is_not_known(way: Way) -> Result<()> {
     // None of them acknowledged, which nobody can know.
     assert_eq!(
         acknowledged(refuses),
-        json!({"zlb": 2, "piggyback": 0, "wrong_nr": 0, "none": 0, "unknown": known, "lacs": 2})
+        json!({"zlb": 2, "piggyback": 0, "wrong_nr": 0, "none": 0, "unknown": known,
+            "zero_tunnel_id": 0, "unknown_because": unknown(0, known), "lacs": 2})
     );
     let other = fault(&report, 0, OTHER)?;
     assert_eq!(other["reactions"], reactions(0, 0, 0, 0));

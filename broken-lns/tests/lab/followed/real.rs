@@ -62,7 +62,8 @@ pub(super) fn the_report_says_what_a_real_lac_says(way: Way) -> Result<()> {
     assert_eq!(refuses["retransmissions_after"], 0);
     assert_eq!(
         acknowledged(refuses),
-        json!({"zlb": 3, "piggyback": 0, "wrong_nr": 0, "none": 0, "unknown": 0, "lacs": 1})
+        json!({"zlb": 3, "piggyback": 0, "wrong_nr": 0, "none": 0, "unknown": 0,
+            "zero_tunnel_id": 0, "unknown_because": unknown(0, 0), "lacs": 1})
     );
     let mut retried = reactions(0, 1, 0, 0);
     retried["retry-same"]["attempts"] = json!(2);
