@@ -1,13 +1,15 @@
 //! What LACs do about the faults they meet, inferred from events.
 //!
-//! An attempt is one SCCRQ with all its retransmissions: a LAC, an LNS, the tunnel id that
-//! the LAC assigned and its Ns. The next attempt at the same LNS is a retry, the next one at
-//! another LNS a failover. It follows the one before it only if that was over: answered, or
-//! never repeated any more. What two tunnels do side by side is not taken for a reaction.
+//! An attempt is one SCCRQ with all its retransmissions. The next attempt of the same chain at the
+//! same LNS is a retry, the next one at another LNS a failover. A chain is what one LAC address
+//! does with one Host Name at the LNSs of one group. Where the traffic does not show which attempt
+//! follows which, the reaction is unknown, with the reason. `docs/reactions.md` has the rules.
 //!
-//! `tracker` takes events in their order and leads each to the history of its `lac`, with its
-//! attempts and its `rounds` of LNSs; what adds up over all LACs is in `fault` and `ledger`.
-//! `findings` is what comes out. None of them knows a clock: the time is an argument.
+//! `tracker` takes events in their order and leads each to the history of its `lac`: its attempts
+//! and chains, how many attempts in a row it makes (`runs`), how long it waits between them
+//! (`delays`) and in which order it asks LNSs (`rounds`). `lac/certainty` decides what may be said
+//! of an attempt. What adds up over all LACs is in `fault` and `ledger`, and `findings` is what
+//! comes out. None of them knows a clock: the time is an argument.
 
 mod attempt;
 mod delays;
