@@ -74,6 +74,17 @@ impl ScenarioError {
     }
 }
 
+#[cfg(test)]
+impl ScenarioError {
+    /// Every mistake, each in a line.
+    pub(super) fn mistakes(&self) -> Vec<String> {
+        match self {
+            Self::Mistakes { mistakes, .. } => mistakes.iter().map(Mistake::to_string).collect(),
+            Self::Read { .. } | Self::TooLong { .. } => panic!("{self}"),
+        }
+    }
+}
+
 /// One wrong thing in a scenario file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {

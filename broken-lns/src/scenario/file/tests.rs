@@ -14,6 +14,12 @@ fn read(text: &str) -> Result<Scenario, ScenarioError> {
     Scenario::parse("test.toml", text, &Refusal::default())
 }
 
+/// Every mistake in the text, each in a line.
+fn mistakes_in(text: &str) -> Vec<String> {
+    let error = read(text).expect_err("something is wrong with it");
+    error.mistakes()
+}
+
 /// The treatment of any LAC at an address of the scenario.
 fn at(scenario: &Scenario, lns: &str) -> String {
     from("203.0.113.1", scenario, lns)

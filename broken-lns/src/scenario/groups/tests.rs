@@ -22,12 +22,8 @@ fn read(text: &str) -> Result<Scenario, ScenarioError> {
 
 /// Every mistake in the text, each in a line.
 fn mistakes_in(text: &str) -> Vec<String> {
-    match read(text).expect_err("something is wrong") {
-        ScenarioError::Mistakes { mistakes, .. } => {
-            mistakes.iter().map(ToString::to_string).collect()
-        }
-        error => panic!("{error}"),
-    }
+    let error = read(text).expect_err("something is wrong with it");
+    error.mistakes()
 }
 
 #[test]

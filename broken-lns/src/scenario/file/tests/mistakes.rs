@@ -2,17 +2,6 @@
 
 use super::*;
 
-/// Every mistake in the text, each in a line.
-fn mistakes_in(text: &str) -> Vec<String> {
-    match read(text) {
-        Ok(scenario) => panic!("nothing is wrong with {scenario}"),
-        Err(ScenarioError::Mistakes { mistakes, .. }) => {
-            mistakes.iter().map(Mistake::to_string).collect()
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
 #[test]
 fn every_mistake_is_shown_at_once_with_its_line() {
     let error = read(

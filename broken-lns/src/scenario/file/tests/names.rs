@@ -11,16 +11,6 @@ fn rules(lacs: &[&str]) -> String {
     lns.to_owned() + &lacs.collect::<String>()
 }
 
-/// Every mistake in them, each in a line.
-fn mistakes_in(text: &str) -> Vec<String> {
-    match read(text).expect_err("something is wrong") {
-        ScenarioError::Mistakes { mistakes, .. } => {
-            mistakes.iter().map(ToString::to_string).collect()
-        }
-        error => panic!("{error}"),
-    }
-}
-
 #[test]
 fn the_longest_prefix_comes_before_the_name_and_the_name_before_none() {
     let text = rules(&[
