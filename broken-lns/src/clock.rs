@@ -1,15 +1,43 @@
 //! The monotonic clock, as both halves read it, and the one on the wall.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
+/// Nanoseconds by which the monotonic clock of this process is ahead of that of the kernel, which
+/// no time namespace shifts (time_namespaces(7)). No process changes it for itself.
+static AHEAD: LazyLock<i128> = LazyLock::new(|| {
+    // A kernel without time namespaces has no such file.
+    let offsets = std::fs::read_to_string("/proc/self/timens_offsets");
+    offsets.map_or(0, |offsets| ahead(&offsets))
+});
+
+/// The offset of the monotonic clock in nanoseconds, in the text of `timens_offsets`: a clock a
+/// line, with seconds and nanoseconds.
+fn ahead(offsets: &str) -> i128 {
+    let clocks = offsets.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let clock = words.next()?;
+        let seconds: i128 = words.next()?.parse().ok()?;
+        let nanoseconds: i128 = words.next()?.parse().ok()?;
+        (clock == "monotonic").then_some(seconds * 1_000_000_000 + nanoseconds)
+    });
+    clocks.sum()
+}
+
+/// The monotonic clock of the kernel.
+fn read_monotonic() -> Result<Duration, Errno> {
+    let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
+    let now = now.as_nanos() as i128 - *AHEAD;
+    Ok(Duration::from_nanos(u64::try_from(now).unwrap_or(0)))
+}
+
 /// Nanoseconds of the monotonic clock, as the kernel half has them.
 pub fn monotonic() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
     // Every Linux has this clock.
-    now.map_or(0, |now| now.as_nanos() as u64)
+    read_monotonic().map_or(0, |now| now.as_nanos() as u64)
 }
 
 /// What the clock on the wall shows at zero of the monotonic clock.
@@ -25,11 +53,10 @@ impl WallClock {
     ///
     /// Those of reading a clock, which every Linux has.
     pub fn now() -> Result<Self, Errno> {
-        let read = |clock| clock_gettime(clock).map(Duration::from);
         // The wall's clock was read in the middle between the other two.
-        let before = read(ClockId::CLOCK_MONOTONIC)?;
-        let wall = read(ClockId::CLOCK_REALTIME)?;
-        let after = read(ClockId::CLOCK_MONOTONIC)?;
+        let before = read_monotonic()?;
+        let wall = Duration::from(clock_gettime(ClockId::CLOCK_REALTIME)?);
+        let after = read_monotonic()?;
         let middle = before + after.saturating_sub(before) / 2;
         Ok(Self::at_zero(wall.saturating_sub(middle)))
     }
@@ -62,6 +89,24 @@ mod tests {
             shown.abs_diff(now) < Duration::from_secs(1),
             "{shown:?} at {now:?}"
         );
+    }
+
+    #[test]
+    fn a_time_namespace_says_how_far_it_is_ahead() {
+        for (offsets, nanoseconds) in [
+            (
+                "monotonic           0         0\nboottime            0         0\n",
+                0,
+            ),
+            (
+                "monotonic      -86400 500000000\nboottime            7         0\n",
+                -86_399_500_000_000,
+            ),
+            ("boottime 7 0\nmonotonic 1 1\n", 1_000_000_001),
+            ("monotonic", 0),
+        ] {
+            assert_eq!(ahead(offsets), nanoseconds, "{offsets}");
+        }
     }
 
     #[test]

@@ -329,20 +329,29 @@ impl<W: Work> Worker<W> {
     }
 
     /// Waits for frames, but not long, and not beyond what is due next.
-    fn rest(&self, unfinished: bool) -> io::Result<()> {
+    fn rest(&mut self, unfinished: bool) -> io::Result<()> {
+        // Until the kernel takes something out of a full tx ring nothing can be done, whatever
+        // came or is due; with the interface down that may be long.
+        let is_full = self.socket.room() == 0;
         match self.options.wait {
             Wait::Spin => {
                 // Lets the kernel poll the driver, where it can; elsewhere the call costs little.
                 let _ = recv(self.fd(), &mut [], MsgFlags::MSG_DONTWAIT);
                 return Ok(());
             }
-            Wait::Adaptive if self.spin() => return Ok(()),
+            Wait::Adaptive if !is_full && self.spin() => return Ok(()),
             Wait::Adaptive | Wait::Sleep => {}
         }
-        let limit = if unfinished { BREATH } else { PATIENCE };
-        // Rounded down: for less than a millisecond the worker stays awake.
-        let limit = self.leisure().as_millis().min(limit.into()) as u8;
-        let mut ready = [PollFd::new(self.socket.fd().as_fd(), PollFlags::POLLIN)];
+        let (event, limit) = match is_full {
+            true => (PollFlags::POLLOUT, BREATH),
+            false => {
+                let limit = if unfinished { BREATH } else { PATIENCE };
+                // Rounded down: for less than a millisecond the worker stays awake.
+                let limit = self.leisure().as_millis().min(limit.into()) as u8;
+                (PollFlags::POLLIN, limit)
+            }
+        };
+        let mut ready = [PollFd::new(self.socket.fd().as_fd(), event)];
         match poll(&mut ready, PollTimeout::from(limit)) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),

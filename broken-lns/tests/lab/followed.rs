@@ -4,6 +4,7 @@ mod bng;
 pub(crate) mod lac;
 mod real;
 mod sample;
+mod time_namespace;
 
 use std::{fs, net::IpAddr, path::Path, time::Duration};
 
@@ -27,6 +28,7 @@ use bng::several_tunnels_of_one_address_are_told_apart_or_unknown;
 use lac::{CERTAIN, Lac, PAUSE, TIMEOUT};
 use real::the_report_says_what_a_real_lac_says;
 use sample::{nobody_follows_no_lac, one_lac_of_some_is_followed};
+use time_namespace::a_time_namespace_makes_nobody_give_up;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let tests: [Test; 4] = [
@@ -59,6 +61,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             one_lac_of_some_is_followed,
         ),
         trial("nobody_follows_no_lac", &[], nobody_follows_no_lac),
+        trial(
+            "a_time_namespace_makes_nobody_give_up",
+            &["unshare"],
+            a_time_namespace_makes_nobody_give_up,
+        ),
     ];
     let real: [Test; 1] = [(
         "the_report_says_what_a_real_lac_says",

@@ -46,7 +46,9 @@ fn every_second_has_its_line(way: Way) -> Result<()> {
     let process = responder.process();
     lab::until("two lines", LIMIT, || {
         let lines = process.lines().into_iter();
-        let count = lines.filter(|line| line.text.starts_with("{\"elapsed_s")).count();
+        let count = lines
+            .filter(|line| line.text.starts_with("{\"elapsed_s"))
+            .count();
         Ok((count >= 2).then_some(()))
     })?;
     let report = responder.finish()?;

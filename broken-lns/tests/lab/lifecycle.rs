@@ -1,24 +1,26 @@
 //! Starting and stopping: however a responder ends, nothing of it is left.
 
 use std::{
+    fs,
     net::UdpSocket,
+    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use nix::{
     sys::signal::Signal,
     sys::socket::{setsockopt, sockopt},
 };
-use xtask::lab::{self, Lab, RawPort, Sccrq};
+use xtask::lab::{self, Lab, RawPort, Sccrq, Scratch};
 
 use crate::{
     loaded::{Loaded, Pinned, attached},
     request::{Refusal, answer, datagram, expect, nobody, push},
-    responder::{LIMIT, Responder, verdicts},
+    responder::{LIMIT, Responder, text, verdicts},
     trial,
     way::{WAYS, Way},
 };
@@ -48,6 +50,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         }));
     }
     for way in [WAYS[2], WAYS[3]] {
+        let name = format!("a_worker_rests_while_nothing_can_be_sent::{way}");
+        trials.push(trial(name, &[], move || {
+            a_worker_rests_while_nothing_can_be_sent(way)
+        }));
         let name = format!("what_was_handed_over_is_answered_still::{way}");
         trials.push(trial(name, &[], move || {
             what_was_handed_over_is_answered_still(way)
@@ -253,6 +259,58 @@ fn what_is_answered_at_the_end_is_counted(way: Way) -> Result<()> {
     assert!((1..sent).contains(&answers), "{answers} of {sent} answered");
     assert_eq!(report.verdicts()?, verdicts([("answered", answers)]));
     Ok(())
+}
+
+/// Far more answers are due than the tx ring holds, and the interface is down.
+fn a_worker_rests_while_nothing_can_be_sent(way: Way) -> Result<()> {
+    const ATTEMPTS: u16 = 100;
+    let files = Scratch::new("down")?;
+    let scenario = files.file("scenario.toml");
+    fs::write(
+        &scenario,
+        "[default]\nfault = \"refuse\"\ndelay = \"3s\"\nrepeat = 100\n",
+    )?;
+    let lab = way.one_cable().build()?;
+    let port = lab.raw_port()?;
+    let flags = ["--scenario", text(&scenario)?, "--wait", "sleep"];
+    let mut responder = Responder::start(&lab, &[&way.flags()[..], &flags].concat())?;
+    let worker = thread_of(responder.process().pid(), "eth1-0")?;
+    for tunnel_id in 1..=ATTEMPTS {
+        let payload = Sccrq::new(tunnel_id).message().bytes();
+        let request = datagram(nobody(1701), (lab.lns(1), 1701).into(), payload);
+        push(&port, &request.frame())?;
+    }
+    responder
+        .process()
+        .wait_for_line(&format!("\"received\":{ATTEMPTS},"), LIMIT)?;
+    lab.responder
+        .ip(&format!("link set {} down", Lab::INTERFACE))?;
+    lab::pause(Duration::from_secs(4))?;
+    // It sleeps, which a worker that tries without end does not.
+    let slept = || -> Result<u64> {
+        let status = fs::read_to_string(worker.join("status"))?;
+        let count = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        Ok(count.context("no count")?.trim().parse()?)
+    };
+    let before = slept()?;
+    lab::until("the worker to rest", LIMIT, || {
+        Ok((slept()? >= before + 200).then_some(()))
+    })?;
+    responder.finish()?;
+    Ok(())
+}
+
+/// The directory of a thread of a process.
+fn thread_of(pid: u32, name: &str) -> Result<PathBuf> {
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm"))?.trim_end() == name {
+            return Ok(task);
+        }
+    }
+    bail!("no thread {name}")
 }
 
 /// Told to stop before it could look at any of them, a worker still answers what it has, one by
