@@ -23,11 +23,15 @@ use crowd::{Crowd, lns_address};
 use lac::{Reaction, Truth};
 use personality::{Fault, Habit, Personality, personalities};
 
-/// LACs of each personality.
-const LACS_OF_EACH: u16 = 150;
-/// How much faster the time of the LACs runs than that of the clock. A machine that does not keep
-/// up has them live once more, and slower.
-const RATES: [u32; 3] = [50, 20, 5];
+/// How much faster the time of the LACs runs than that of the clock, and how many LACs there are of
+/// each personality. On a machine that does not keep up there are fewer, and they are slower.
+const LIVES: [(u32, u16); 3] = [(50, 150), (10, 30), (5, 10)];
+/// By how much LACs may be late, in time of the clock, before they may be doubted: a part of what
+/// the tracker takes for jitter.
+const DOUBTED: Duration = Duration::from_millis(50);
+/// By how much they may be late, in time of theirs, before they are other LACs than those that are
+/// simulated: later, and a retransmission is none any more.
+const OTHERS: Duration = Duration::from_secs(2);
 /// How long they live. Those that stay away for five minutes come back twice.
 const LIFE: Duration = Duration::from_secs(650);
 /// How long a LAC is quiet that has given up: longer than any that comes back.
@@ -46,26 +50,59 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn the_report_knows_every_lac(way: Way) -> Result<()> {
-    let mut result = Ok(());
-    for rate in RATES {
-        result = live(way, rate)?.compare();
-        let Err(error) = &result else {
-            break;
+    for (rate, lacs_of_each) in LIVES {
+        let lived = live(way, rate, lacs_of_each)?;
+        let Err(error) = lived.compare(Demand::AllIsKnown) else {
+            return Ok(());
         };
-        eprintln!("{way}, {rate} times as fast: {error:#}");
-        // Who gets no CPU for a moment is another LAC than the one that is simulated. A mistake
-        // shows as well where they are slower.
+        let late = lived.crowd.late;
+        eprintln!("{way}, {rate} times as fast, late by {late:?}: {error:#}");
+        if late <= DOUBTED && !lived.is_incomplete()? {
+            return Err(error);
+        }
+        // Who gets no CPU for a moment may be doubted, and nothing untrue may be said of him.
+        if late * rate <= OTHERS {
+            lived.compare(Demand::NothingIsUntrue)?;
+        }
     }
-    result
+    Ok(())
+}
+
+/// What the report has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demand {
+    /// Everything that LACs did.
+    AllIsKnown,
+    /// Nothing that they did not do.
+    NothingIsUntrue,
+}
+
+impl Demand {
+    /// Compares a count with the truth.
+    fn of(self, value: &Value, pointer: &str, truth: u64) -> Result<()> {
+        let number = number(value, pointer)?;
+        self.compare(number, truth)
+            .with_context(|| pointer.to_owned())
+    }
+
+    fn compare(self, number: u64, truth: u64) -> Result<()> {
+        let is_right = match self {
+            Self::AllIsKnown => number == truth,
+            Self::NothingIsUntrue => number <= truth,
+        };
+        ensure!(is_right, "it is {number}, and in truth {truth}");
+        Ok(())
+    }
 }
 
 /// What LACs did, and what the report says of it.
 struct Lived {
     crowd: Crowd,
+    lacs_of_each: u64,
     report: Value,
 }
 
-fn live(way: Way, rate: u32) -> Result<Lived> {
+fn live(way: Way, rate: u32, lacs_of_each: u16) -> Result<Lived> {
     let personalities = personalities().into_iter();
     let is_played =
         |personality: &Personality| way.path == "redirect" || personality.fault != Fault::Late;
@@ -88,13 +125,14 @@ fn live(way: Way, rate: u32) -> Result<Lived> {
         ],
     ];
     let responder = Responder::start(&lab, &flags.concat())?;
-    let mut crowd = Crowd::new(personalities, LACS_OF_EACH, rate);
+    let mut crowd = Crowd::new(personalities, lacs_of_each, rate);
     crowd.live(&lab.raw_port()?, LIFE)?;
     // Everybody is quiet for longer than those that come back.
     thread::sleep((PATIENCE + Duration::from_secs(20)) / rate);
     responder.finish()?;
     Ok(Lived {
         crowd,
+        lacs_of_each: lacs_of_each.into(),
         report: serde_json::from_slice(&fs::read(&report)?)?,
     })
 }
@@ -109,18 +147,29 @@ fn rules(personalities: &[Personality], rate: u32) -> String {
 }
 
 impl Lived {
-    fn compare(&self) -> Result<()> {
-        let Self { crowd, report } = self;
+    /// Whether events were lost, or went on before their turn.
+    fn is_incomplete(&self) -> Result<bool> {
+        let number = |pointer| number(&self.report, pointer);
+        Ok(number("/events/lost")? + number("/events/forced")? > 0)
+    }
+
+    fn compare(&self, demand: Demand) -> Result<()> {
+        let Self {
+            crowd,
+            lacs_of_each,
+            report,
+        } = self;
         let personalities = &crowd.personalities;
         for (kind, personality) in personalities.iter().enumerate() {
             for (lns, truth) in crowd.truths(kind).iter().enumerate() {
-                compare(report, *personality, lns_address(kind, lns as u8), truth)
+                let fault = fault_at(report, lns_address(kind, lns as u8))?;
+                compare(fault, *lacs_of_each, *personality, truth, demand)
                     .with_context(|| format!("{personality:?}, LNS {lns}"))?;
             }
         }
         let mut selections = BTreeMap::new();
         for personality in personalities {
-            *selections.entry(personality.selection()).or_insert(0) += u64::from(LACS_OF_EACH);
+            *selections.entry(personality.selection()).or_insert(0) += lacs_of_each;
         }
         // A LAC that had to wait for a CPU chooses as before, but not at times that show it.
         for selection in ["single", "preference", "round-robin"] {
@@ -128,73 +177,96 @@ impl Lived {
             let stated = number(report, &format!("/selection/{selection}"))?;
             ensure!(stated <= most, "{stated} of {most} choose by {selection}");
         }
-        let lacs = u64::from(LACS_OF_EACH) * personalities.len() as u64;
-        expect(report, "/lacs/seen", lacs)?;
-        for nothing in [
-            "/events/lost",
-            "/events/forced",
-            "/events/unmatched",
-            "/lacs/closed",
-        ] {
-            expect(report, nothing, 0)?;
+        let lacs = lacs_of_each * personalities.len() as u64;
+        demand.of(report, "/lacs/seen", lacs)?;
+        if demand == Demand::AllIsKnown {
+            for nothing in [
+                "/events/lost",
+                "/events/forced",
+                "/events/unmatched",
+                "/lacs/closed",
+            ] {
+                demand.of(report, nothing, 0)?;
+            }
         }
         Ok(())
     }
 }
 
-/// What the report says of one LNS, beside the truth.
-fn compare(report: &Value, personality: Personality, lns: Ipv4Addr, truth: &Truth) -> Result<()> {
+/// What the report says of one LNS.
+fn fault_at(report: &Value, lns: Ipv4Addr) -> Result<&Value> {
     let faults = report["faults"].as_array().context("no faults")?;
     let lns = lns.to_string();
     let mut found = faults.iter().filter(|fault| fault["lns"] == lns);
-    let fault = found.next().context("it is not in the report")?;
-    ensure!(found.next().is_none(), "it is there twice");
-    let lacs = u64::from(LACS_OF_EACH);
-    expect(fault, "/lacs", lacs)?;
-    expect(fault, "/attempts", truth.attempts)?;
-    expect(fault, "/answered", truth.answered)?;
-    expect(fault, "/open", 0)?;
-    expect(fault, "/acknowledged/zlb", truth.zlb)?;
-    expect(fault, "/acknowledged/piggyback", truth.piggyback)?;
-    expect(fault, "/acknowledged/wrong_nr", truth.wrong_nr)?;
-    expect(fault, "/acknowledged/unknown", 0)?;
-    expect(fault, "/tunnel_ids_reused", 0)?;
-    expect(fault, "/lockout/count", truth.returns)?;
+    let fault = found.next();
+    let fault = fault.with_context(|| format!("{lns} is not in the report"))?;
+    ensure!(found.next().is_none(), "{lns} is there twice");
+    Ok(fault)
+}
+
+/// Compares that with the truth.
+fn compare(
+    fault: &Value,
+    lacs: u64,
+    personality: Personality,
+    truth: &Truth,
+    demand: Demand,
+) -> Result<()> {
+    // An answer that came when the LAC had gone on is none that it knows of.
+    let answered = match demand {
+        Demand::AllIsKnown => truth.answered,
+        Demand::NothingIsUntrue => truth.attempts,
+    };
+    for (pointer, truth) in [
+        ("/lacs", lacs),
+        ("/attempts", truth.attempts),
+        ("/answered", answered),
+        ("/open", 0),
+        ("/acknowledged/zlb", truth.zlb),
+        ("/acknowledged/piggyback", truth.piggyback),
+        ("/acknowledged/wrong_nr", truth.wrong_nr),
+        ("/acknowledged/zero_tunnel_id", 0),
+        ("/tunnel_ids_reused", 0),
+        ("/lockout/count", truth.returns),
+    ] {
+        demand.of(fault, pointer, truth)?;
+    }
     let retransmissions =
         number(fault, "/retransmissions_before")? + number(fault, "/retransmissions_after")?;
-    ensure!(
-        retransmissions == truth.retransmissions,
-        "{retransmissions} retransmissions, and not {}",
-        truth.retransmissions
-    );
+    demand
+        .compare(retransmissions, truth.retransmissions)
+        .context("retransmissions")?;
     for reaction in Reaction::ALL {
         let attempts = truth.reactions.get(&reaction).copied().unwrap_or(0);
-        expect(
-            fault,
-            &format!("/reactions/{}/attempts", reaction.name()),
-            attempts,
-        )?;
+        let path = format!("/reactions/{}", reaction.name());
+        demand.of(fault, &format!("{path}/attempts"), attempts)?;
         let lacs = if attempts == 0 { 0 } else { lacs };
         // Some of them had no time for what others did once more.
         if attempts % lacs.max(1) == 0 {
-            expect(fault, &format!("/reactions/{}/lacs", reaction.name()), lacs)?;
+            demand.of(fault, &format!("{path}/lacs"), lacs)?;
         }
     }
-    for doubt in ["still-open", "events-lost", "out-of-memory", "parallel"] {
-        expect(fault, &format!("/unknown/{doubt}"), 0)?;
+    if demand == Demand::AllIsKnown {
+        demand.of(fault, "/acknowledged/unknown", 0)?;
+        let unknown = fault["unknown"].as_object().context("no reasons")?;
+        for (doubt, count) in unknown {
+            ensure!(*count == 0, "{count} attempts are unknown: {doubt}");
+        }
     }
     let targets = fault["failover_to"].as_array().context("no targets")?;
-    let mut went = BTreeMap::new();
+    let mut went = 0;
     for target in targets {
-        let lns = target["lns"].as_str().context("no LNS")?;
-        went.insert(lns.parse()?, number(target, "/attempts")?);
+        let lns: Ipv4Addr = target["lns"].as_str().context("no LNS")?.parse()?;
+        let attempts = number(target, "/attempts")?;
+        let truth = truth.failover_to.get(&lns).copied().unwrap_or(0);
+        demand
+            .compare(attempts, truth)
+            .with_context(|| format!("failover to {lns}"))?;
+        went += attempts;
     }
-    ensure!(
-        went == truth.failover_to,
-        "{went:?}, and not {:?}",
-        truth.failover_to
-    );
-    if let (Habit::Lockout { seconds, .. }, 1..) = (personality.habit, truth.returns)
+    demand.compare(went, truth.failover_to.values().sum())?;
+    if let (Habit::Lockout { seconds, .. }, 1..) =
+        (personality.habit, number(fault, "/lockout/count")?)
         && personality.fault == Fault::Refuse
     {
         let least = number(fault, "/lockout/min_ns")?;
@@ -206,13 +278,4 @@ fn compare(report: &Value, personality: Personality, lns: Ipv4Addr, truth: &Trut
 fn number(value: &Value, pointer: &str) -> Result<u64> {
     let number = value.pointer(pointer).and_then(Value::as_u64);
     number.with_context(|| format!("no number {pointer} in {value}"))
-}
-
-fn expect(value: &Value, pointer: &str, expected: u64) -> Result<()> {
-    let number = number(value, pointer)?;
-    ensure!(
-        number == expected,
-        "{pointer} is {number}, and not {expected}"
-    );
-    Ok(())
 }

@@ -35,6 +35,8 @@ pub(super) struct Crowd {
     alarms: BinaryHeap<Reverse<(Duration, usize)>>,
     /// How much faster their time runs than that of the clock.
     rate: u32,
+    /// By how much any of them did something too late, in time of the clock.
+    pub(super) late: Duration,
 }
 
 impl Crowd {
@@ -55,6 +57,7 @@ impl Crowd {
             lacs,
             alarms,
             rate,
+            late: Duration::ZERO,
         }
     }
 
@@ -101,6 +104,7 @@ impl Crowd {
         if lac.alarm != Some(at) {
             return Ok(());
         }
+        self.late = self.late.max((now - at) / self.rate);
         let sent = lac.ring(now);
         self.send(port, place, sent)
     }
