@@ -13,6 +13,7 @@ extern crate std;
 
 pub mod acknowledgement;
 pub mod answer;
+pub mod answerable;
 pub mod captured;
 pub mod chance;
 pub mod code_in_address;

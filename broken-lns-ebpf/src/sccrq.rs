@@ -3,6 +3,7 @@
 //! This is the one parser: the kernel half and the workers both run it. It
 //! walks the whole message, so that every malformed frame has its verdict.
 
+use crate::answerable;
 use crate::frame::{Frame, Place};
 use crate::layers::{Datagram, IpVersion, Layers};
 use crate::twist::OTHER_PORT;
@@ -20,7 +21,7 @@ pub const KERNEL_AVP_LIMIT: u32 = 64;
 pub struct Policy {
     /// The only MAC address that is answered for, or `None` for any.
     pub mac: Option<MacAddress>,
-    /// Whether a control message must have a right UDP checksum.
+    /// Whether the checksums of a control message must be right, in UDP and in the IPv4 header.
     pub verify_checksum: bool,
     /// With more AVPs than this a frame is [`Verdict::TooManyAvps`].
     pub avp_limit: u32,
@@ -98,13 +99,15 @@ pub fn parse_unless<'m>(
     if message.len() == l2tp::HEADER_LEN as u16 {
         return Err(Verdict::Zlb);
     }
-    Ok(Sccrq {
+    let sccrq = Sccrq {
         network: layers.network,
         version: layers.version,
         lac_port: datagram.udp.source_port(),
         tunnel_id: find_tunnel_id(message, policy.avp_limit)?,
         ns: message.ns(),
-    })
+    };
+    answerable::check(frame, layers, sccrq.lac_port)?;
+    Ok(sccrq)
 }
 
 /// Where the layers of a datagram to port 1701, or to [`OTHER_PORT`], begin in `frame`, if it holds
@@ -338,25 +341,33 @@ fn no_sccrq(before: Place<'_>, end: Place<'_>) -> Verdict {
     }
 }
 
-/// Whether the UDP checksum is right. Over IPv4 it may be left out (RFC 768),
-/// over IPv6 it must be there (RFC 8200 §8.1).
+/// Whether the UDP checksum is right, and that of an IPv4 header. Over IPv4 that of UDP may be left
+/// out (RFC 768), over IPv6 it must be there (RFC 8200 §8.1).
 #[inline(always)]
 pub fn has_right_checksum(frame: Frame<'_>, datagram: &Datagram<'_>) -> bool {
     let udp = datagram.udp;
-    if udp.checksum() == 0 {
-        return datagram.layers.version == IpVersion::V4;
+    let Layers {
+        network,
+        version,
+        transport,
+    } = datagram.layers;
+    if version == IpVersion::V4 {
+        let header_len = usize::from(transport.saturating_sub(network));
+        let sum = Sum::over(frame, network.into(), header_len);
+        if sum.is_none_or(|sum| sum.fold() != 0xffff) {
+            return false;
+        }
     }
-    let network = frame.place(datagram.layers.network);
-    let addresses = match datagram.layers.version {
+    if udp.checksum() == 0 {
+        return version == IpVersion::V4;
+    }
+    let network = frame.place(network);
+    let addresses = match version {
         IpVersion::V4 => ipv4::Header::at(network).map(ipv4::Header::address_sum),
         IpVersion::V6 => ipv6::Header::at(network).map(ipv6::Header::address_sum),
     };
     let sum = addresses.and_then(|addresses| {
-        let octets = Sum::over(
-            frame,
-            datagram.layers.transport.into(),
-            usize::from(udp.len()),
-        )?;
+        let octets = Sum::over(frame, transport.into(), usize::from(udp.len()))?;
         Some(udp::pseudo_sum(udp.len()).plus(addresses).plus(octets))
     });
     sum.is_some_and(|sum| sum.fold() == 0xffff)
@@ -370,10 +381,10 @@ mod tests {
 
     use super::*;
 
-    /// From 10.0.0.1:1025 to 192.0.2.1, Ns 3, tunnel id 7, without a checksum.
+    /// From 10.0.0.1:1025 to 192.0.2.1, Ns 3, tunnel id 7, without a UDP checksum.
     const BYTES: [u8; 70] = [
         2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00, // Ethernet
-        0x45, 0, 0, 56, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1, // IPv4
+        0x45, 0, 0, 56, 0, 0, 0x40, 0, 64, 17, 0x6e, 0xb3, 10, 0, 0, 1, 192, 0, 2, 1, // IPv4
         0x04, 0x01, 0x06, 0xa5, 0, 36, 0, 0, // UDP
         0xc8, 0x02, 0, 28, 0, 0, 0, 0, 0, 3, 0, 0, // L2TP
         0x80, 8, 0, 0, 0, 0, 0, 1, // Message Type: SCCRQ
@@ -449,6 +460,45 @@ mod tests {
         wrong[41] = 1;
         assert!(parsed(&wrong, &POLICY).is_ok());
         assert_eq!(parsed(&wrong, &ANY), Err(Verdict::BadChecksum));
+        for at in [24, 25] {
+            let mut wrong = BYTES;
+            wrong[at] ^= 1;
+            assert!(parsed(&wrong, &POLICY).is_ok());
+            assert_eq!(parsed(&wrong, &ANY), Err(Verdict::BadChecksum));
+        }
+    }
+
+    #[test]
+    fn what_nobody_may_answer_is_told_last() {
+        use Verdict::{BadDestination, BadSource, NoTunnelId, TooManyAvps, ZeroTtl};
+        let changed = |changes: &[(usize, u8)]| {
+            let mut bytes = BYTES;
+            for (at, octet) in changes {
+                bytes[*at] = *octet;
+            }
+            bytes
+        };
+        let (source, destination, ttl) = ((26, 127), (30, 239), (22, 0));
+        let no_tunnel_id = (67, 10);
+        for (changes, expected) in [
+            (&[source][..], BadSource),
+            (&[destination], BadDestination),
+            (&[ttl], ZeroTtl),
+            (&[source, destination, ttl], BadSource),
+            (&[destination, ttl], BadDestination),
+            (&[(6, 3)], BadSource),
+            (&[(11, 1)], BadSource),
+            (&[(34, 0), (35, 0)], BadSource),
+            (&[source, no_tunnel_id], NoTunnelId),
+        ] {
+            let bytes = changed(changes);
+            assert_eq!(parsed(&bytes, &POLICY), Err(expected), "{changes:?}");
+            let one_avp = Policy {
+                avp_limit: 1,
+                ..POLICY
+            };
+            assert_eq!(parsed(&bytes, &one_avp), Err(TooManyAvps), "{changes:?}");
+        }
     }
 
     #[test]

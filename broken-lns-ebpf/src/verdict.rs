@@ -84,7 +84,10 @@ verdicts! {
     BadTunnelId, "bad-tunnel-id", Consume, "SCCRQ whose Assigned Tunnel ID AVP is not 8 octets long";
     ZeroTunnelId, "zero-tunnel-id", Consume, "SCCRQ whose Assigned Tunnel ID is 0";
     HiddenTunnelId, "hidden-tunnel-id", Consume, "SCCRQ whose Assigned Tunnel ID is hidden";
-    BadChecksum, "bad-checksum", Consume, "control message with a wrong UDP checksum";
+    BadChecksum, "bad-checksum", Consume, "control message with a wrong UDP or IPv4 header checksum";
+    BadSource, "bad-source", Consume, "SCCRQ from a MAC address, IP address or port that no reply may go to";
+    BadDestination, "bad-destination", Consume, "SCCRQ to an IP address that no reply may come from";
+    ZeroTtl, "zero-ttl", Consume, "SCCRQ whose TTL or hop limit is 0";
 
     Data, "data", Pass, "L2TP data message";
     Version3, "version-3", Pass, "L2TPv3 message";

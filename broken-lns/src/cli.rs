@@ -166,8 +166,8 @@ pub struct Run {
     #[arg(long, help_heading = FILTER)]
     pub any_mac: bool,
 
-    /// Check the UDP checksum of every request. Requests from local sockets over veth carry
-    /// unfinished ones, and would not be answered.
+    /// Check the checksums of every control message, in UDP and in the IPv4 header. Requests from
+    /// local sockets over veth carry unfinished ones of UDP, and would not be answered.
     #[arg(long, help_heading = FILTER)]
     pub verify_checksum: bool,
 

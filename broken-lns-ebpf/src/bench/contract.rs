@@ -111,11 +111,11 @@ pub(crate) const fn tunnel_id(lac: u32) -> u16 {
     }
 }
 
-/// The IPv4 address of LNS number `number` as a number. They lie scattered among all addresses,
-/// and no two of them are the same.
+/// The IPv4 address of LNS number `number` as a number. They lie scattered from 128.0.0.0 to
+/// 191.255.255.255, and no two of them are the same.
 #[inline(always)]
 pub(crate) const fn lns(number: u32) -> u32 {
-    number.wrapping_add(1).wrapping_mul(0x9e37_79b1)
+    number.wrapping_add(1).wrapping_mul(0x9e37_79b1) & 0x3fff_ffff | 0x8000_0000
 }
 
 /// The port that it sends from.

@@ -25,6 +25,17 @@ const DO_NOT_FRAGMENT: u8 = 0x40;
 const TTL_64_UDP: u16 = u16::from_ne_bytes([TTL, UDP]);
 const MORE_FRAGMENTS_OR_OFFSET: u16 = 0x3fff;
 
+/// Whether an address, in memory order, may be that of one host on a network: the source of a
+/// packet, or the destination.
+///
+/// It is not in 0.0.0.0/8 ("this network") and 127.0.0.0/8 (RFC 1122 §3.2.1.3), nor in the classes
+/// D and E, for groups, reserved, and for all (RFC 1112 §4).
+#[inline(always)]
+pub const fn is_of_host(address: u32) -> bool {
+    let [first, ..] = address.to_ne_bytes();
+    first != 0 && first != 127 && first < 224
+}
+
 /// The header up to its options.
 #[derive(Clone, Copy)]
 pub struct Header<'m>(Window<'m, HEADER_LEN>);
@@ -79,6 +90,12 @@ impl<'m> Header<'m> {
     #[inline(always)]
     pub fn protocol(self) -> u8 {
         self.0.octet::<PROTOCOL>()
+    }
+
+    /// The time to live that is left.
+    #[inline(always)]
+    pub fn ttl(self) -> u8 {
+        self.0.octet::<TTL_AND_PROTOCOL>()
     }
 
     /// The source address, in memory order.
@@ -166,12 +183,31 @@ mod tests {
     ];
 
     #[test]
+    fn not_every_address_is_of_a_host() {
+        let hosts = |from: u8, to: u8| (from..=to).map(|first| (first, true));
+        let others = |from: u8, to: u8| (from..=to).map(|first| (first, false));
+        let all = others(0, 0)
+            .chain(hosts(1, 126))
+            .chain(others(127, 127))
+            .chain(hosts(128, 223))
+            .chain(others(224, 255));
+        for (first, expected) in all {
+            for rest in [[0, 0, 0], [0, 0, 1], [0xff; 3]] {
+                let [b, c, d] = rest;
+                let address = u32::from_ne_bytes([first, b, c, d]);
+                assert_eq!(is_of_host(address), expected, "{first} {rest:?}");
+            }
+        }
+    }
+
+    #[test]
     fn deconstruct() {
         let mut bytes = BYTES;
         let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
         assert_eq!(header.version(), 4);
         assert_eq!(header.header_len(), 20);
         assert_eq!(header.total_len(), 127);
+        assert_eq!(header.ttl(), 64);
         assert!(!header.is_fragment());
         assert_eq!(header.protocol(), UDP);
         assert_eq!(header.source(), u32::from_ne_bytes([10, 77, 0, 1]));

@@ -17,6 +17,7 @@ pub const HOP_LIMIT: u8 = super::ipv4::TTL;
 const VERSION: usize = 0;
 const PAYLOAD_LENGTH: usize = 4;
 const NEXT_HEADER: usize = 6;
+const HOP_LIMIT_LEFT: usize = 7;
 const SOURCE: usize = 8;
 const DESTINATION: usize = 24;
 
@@ -24,6 +25,18 @@ const VERSION_6: u32 = 0x6000_0000;
 
 /// An address as two words, in memory order.
 pub type Address = [u64; 2];
+
+/// Whether an address may be that of one host on a network: the source of a packet, or the
+/// destination.
+///
+/// It is not in ff00::/8, the groups, nor in ::/64, which holds the unspecified address, that of
+/// the loopback, and those that stand for IPv4 within a host (RFC 4291 §2.5.2, §2.5.3, §2.5.5,
+/// §2.7).
+#[inline(always)]
+pub const fn is_of_host(address: Address) -> bool {
+    let [first, ..] = address[0].to_ne_bytes();
+    address[0] != 0 && first != 0xff
+}
 
 /// The header.
 #[derive(Clone, Copy)]
@@ -58,6 +71,12 @@ impl<'m> Header<'m> {
     #[inline(always)]
     pub fn next_header(self) -> u8 {
         self.0.octet::<NEXT_HEADER>()
+    }
+
+    /// The hop limit that is left.
+    #[inline(always)]
+    pub fn hop_limit(self) -> u8 {
+        self.0.octet::<HOP_LIMIT_LEFT>()
     }
 
     /// The source address.
@@ -137,12 +156,37 @@ mod tests {
     }
 
     #[test]
+    fn not_every_address_is_of_a_host() {
+        for (text, expected) in [
+            ("::", false),
+            ("::1", false),
+            ("::10.0.0.1", false),
+            ("::ffff:10.0.0.1", false),
+            ("::ffff:ffff:ffff:ffff", false),
+            ("0:0:0:1::", true),
+            ("64:ff9b::10.0.0.1", true),
+            ("2001:db8::1", true),
+            ("fe80::1", true),
+            ("feff:ffff::", true),
+            ("ff00::", false),
+            ("ff02::1", false),
+            ("ffff::", false),
+        ] {
+            let address: core::net::Ipv6Addr = text.parse().unwrap();
+            let octets = address.octets();
+            let word = |at| u64::from_ne_bytes(*octets[at..].first_chunk().unwrap());
+            assert_eq!(is_of_host([word(0), word(8)]), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn deconstruct() {
         let mut bytes = BYTES;
         let header = Header::at(Frame::new(&mut bytes).place(0)).unwrap();
         assert_eq!(header.version(), 6);
         assert_eq!(header.payload_len(), 107);
         assert_eq!(header.next_header(), UDP);
+        assert_eq!(header.hop_limit(), 63);
         assert_eq!(header.source(), address(&BYTES[8..24]));
         assert_eq!(header.destination(), address(&BYTES[24..]));
         assert_eq!(header.address_sum().fold(), Sum::of(&BYTES[8..]).fold());

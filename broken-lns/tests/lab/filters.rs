@@ -7,6 +7,7 @@ use libtest_mimic::Trial;
 use xtask::lab::{Checksum, Datagram, Lab, Mac, Sccrq};
 
 use crate::{
+    packet::with_ipv4_header,
     request::{Refusal, answer, datagram, expect, nobody, nobody6},
     responder::{Responder, verdicts},
     trial,
@@ -73,8 +74,8 @@ fn any_mac_answers_for_neighbours(way: Way) -> Result<()> {
     Ok(())
 }
 
-/// A checksum that is wrong or, over IPv6, not there keeps a request from being answered only if
-/// that was asked for. Other control messages are held to the same.
+/// A checksum of UDP or of the IPv4 header that is wrong or, over IPv6, not there keeps a request
+/// from being answered only if that was asked for. Other control messages are held to the same.
 fn checksums_are_checked_where_asked(way: Way) -> Result<()> {
     let lab = way.one_cable().build()?;
     let port = lab.raw_port()?;
@@ -98,7 +99,19 @@ fn checksums_are_checked_where_asked(way: Way) -> Result<()> {
                 *frame.last_mut().expect("a frame is never empty") ^= 0x10;
                 frame
             };
+            let with_options =
+                |request: &Datagram, len| with_ipv4_header(request, |header| header.resize(len, 1));
+            let wrong_header = |request: &Datagram, len| {
+                let mut frame = with_options(request, len);
+                frame[24] ^= 0x10;
+                frame
+            };
             [
+                (v4.clone(), with_options(&v4, 60), true),
+                (v4.clone(), wrong_header(&v4, 20), false),
+                (v4.clone(), wrong_header(&v4, 24), false),
+                (v4.clone(), wrong_header(&v4, 60), false),
+                (absent(&v4), wrong_header(&absent(&v4), 20), false),
                 (v4.clone(), v4.frame(), true),
                 (v6.clone(), v6.frame(), true),
                 (v4.clone(), absent(&v4).frame(), true),

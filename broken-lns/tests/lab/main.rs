@@ -41,6 +41,7 @@ mod retransmitted;
 mod scenarios;
 mod top;
 mod traffic;
+mod unanswerable;
 mod verbose;
 mod verdicts;
 mod way;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         ("checksums", checksums::trials()),
         ("verdicts", verdicts::trials()),
         ("filters", filters::trials()),
+        ("unanswerable", unanswerable::trials()),
         ("queues", queues::trials()),
         ("verbose", verbose::trials()),
         ("json", json::trials()),

@@ -135,6 +135,7 @@ pub(crate) fn fixtures(reply: &Reply) -> Vec<Fixture> {
     let not_answered = other_messages()
         .into_iter()
         .chain(malformed())
+        .chain(unanswerable())
         .chain(passed())
         .map(|(description, frame, verdict)| Fixture {
             description: description.to_owned(),
@@ -192,6 +193,25 @@ fn answered(reply: &Reply) -> Vec<Fixture> {
                 tags: vec![Tag::s(100), Tag::c(200)],
                 ..v6()
             },
+        ),
+        whole(
+            "between the first and the last address of a host",
+            between("1.0.0.0:1", "223.255.255.255:1701"),
+        ),
+        whole(
+            "between addresses around those of the loopback",
+            between("126.255.255.255:1701", "128.0.0.0:1701"),
+        ),
+        whole(
+            "between the first and the last IPv6 address of a host",
+            between(
+                "[0:0:0:1::]:65535",
+                "[feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1701",
+            ),
+        ),
+        whole(
+            "between link-local addresses",
+            between("[fe80::1]:1701", "[fe80::2]:1701"),
         ),
         whole(
             "without a checksum",
@@ -449,6 +469,127 @@ fn malformed() -> Vec<Case> {
             Verdict::BadTunnelId,
         ),
     ]
+}
+
+/// Requests that no host may answer, and such that any host may.
+fn unanswerable() -> Vec<Case> {
+    let payload = || sccrq(0, vec![message_type_avp(1), tunnel_id_avp()]).payload;
+    let between = |source: &str, destination: &str| Datagram {
+        payload: payload(),
+        ..datagram(source, destination)
+    };
+    let (v4, v6) = (
+        || between("10.0.0.1:1701", "192.0.2.1:1701"),
+        || between("[2001:db8::1]:1701", "[2001:db8:1::7]:1701"),
+    );
+    let from_mac = |mac| Datagram {
+        source_mac: Mac(mac),
+        ..v4()
+    };
+    let changed = |request: Datagram, at: usize, octet: u8| {
+        let mut frame = request.frame();
+        frame[at] = octet;
+        frame
+    };
+    let mut cases = vec![
+        (
+            "from the broadcast MAC address",
+            from_mac([0xff; 6]).frame(),
+            Verdict::BadSource,
+        ),
+        (
+            "from a group MAC address",
+            from_mac([0x01, 0, 0x5e, 0, 0, 1]).frame(),
+            Verdict::BadSource,
+        ),
+        (
+            "from the MAC address it is to",
+            from_mac(OWN_MAC).frame(),
+            Verdict::BadSource,
+        ),
+        (
+            "from no MAC address",
+            from_mac([0; 6]).frame(),
+            Verdict::BadSource,
+        ),
+        (
+            "from port 0",
+            between("10.0.0.1:0", "192.0.2.1:1701").frame(),
+            Verdict::BadSource,
+        ),
+        (
+            "from port 0 over IPv6",
+            between("[2001:db8::1]:0", "[2001:db8:1::7]:1701").frame(),
+            Verdict::BadSource,
+        ),
+        (
+            "from the address it is to",
+            between("192.0.2.1:1702", "192.0.2.1:1701").frame(),
+            Verdict::BadSource,
+        ),
+        (
+            "from the address it is to over IPv6",
+            between("[2001:db8::1]:1702", "[2001:db8::1]:1701").frame(),
+            Verdict::BadSource,
+        ),
+        ("TTL 0", changed(v4(), IP + 8, 0), Verdict::ZeroTtl),
+        ("hop limit 0", changed(v6(), IP + 7, 0), Verdict::ZeroTtl),
+    ];
+    for address in [
+        "0.0.0.0",
+        "0.255.255.255",
+        "127.0.0.1",
+        "127.255.255.255",
+        "224.0.0.0",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+    ] {
+        let from = between(&format!("{address}:1701"), "192.0.2.1:1701");
+        let to = between("10.0.0.1:1701", &format!("{address}:1701"));
+        cases.push(("from no host's address", from.frame(), Verdict::BadSource));
+        cases.push(("to no host's address", to.frame(), Verdict::BadDestination));
+    }
+    for address in [
+        "::",
+        "::1",
+        "::10.0.0.1",
+        "::ffff:10.0.0.1",
+        "ff00::",
+        "ff02::1",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    ] {
+        let from = between(&format!("[{address}]:1701"), "[2001:db8:1::7]:1701");
+        let to = between("[2001:db8::1]:1701", &format!("[{address}]:1701"));
+        cases.push((
+            "from no host's IPv6 address",
+            from.frame(),
+            Verdict::BadSource,
+        ));
+        cases.push((
+            "to no host's IPv6 address",
+            to.frame(),
+            Verdict::BadDestination,
+        ));
+    }
+    // What is no SCCRQ has the verdict that it has from anybody else.
+    let zlb = Datagram {
+        payload: sccrq(1, vec![]).payload,
+        ..between("0.0.0.0:0", "255.255.255.255:1701")
+    };
+    cases.push(("a ZLB from nobody to all", zlb.frame(), Verdict::Zlb));
+    let data = Datagram {
+        payload: vec![0, 2, 0, 7, 0, 9, 1, 2],
+        ..between("0.0.0.0:1701", "224.0.0.1:1701")
+    };
+    cases.push(("a data message to a group", data.frame(), Verdict::Data));
+    let other = between("0.0.0.0:68", "255.255.255.255:67");
+    cases.push((
+        "another protocol's broadcast",
+        other.frame(),
+        Verdict::OtherTraffic,
+    ));
+    cases
 }
 
 /// What is none of ours.

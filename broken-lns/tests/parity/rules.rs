@@ -54,15 +54,15 @@ fn number(reply: &[u8]) -> Option<u16> {
     reply.last_chunk().map(|id| u16::from_be_bytes(*id))
 }
 
-/// An address among few, so that prefixes and requests meet.
+/// A host's address among few, so that prefixes and requests meet.
 fn address(random: &mut Random, v4: bool) -> IpAddr {
     let (high, low) = (random.below(3) as u32, random.below(4) as u32);
     let middle = random.below(3) as u32;
     if v4 {
-        Ipv4Addr::from_bits(high << 30 | middle << 15 | low).into()
+        Ipv4Addr::from_bits(high << 30 | 1 << 24 | middle << 15 | low).into()
     } else {
         let (high, middle, low) = (u128::from(high), u128::from(middle), u128::from(low));
-        Ipv6Addr::from_bits(high << 126 | middle << 63 | low).into()
+        Ipv6Addr::from_bits(high << 126 | 1 << 125 | middle << 63 | low).into()
     }
 }
 
@@ -145,6 +145,10 @@ pub(crate) fn longest_prefixes() -> Result<()> {
         for _ in 0..REQUESTS {
             let v4 = random.below(2) == 0;
             let (lac, lns) = (address(&mut random, v4), address(&mut random, v4));
+            // Nobody is a LAC of his own.
+            if lac == lns {
+                continue;
+            }
             let expected = scenario.treatment(lns, lac, None);
             let outcome = kernel.respond(&request(lac, lns, 7))?;
             let reply = outcome.reply.context("no reply")?;
@@ -473,8 +477,15 @@ pub(crate) fn names() -> Result<()> {
 /// As many rules as there must be room for, each with its own reply as far as there are replies.
 pub(crate) fn many() -> Result<()> {
     let place = Place { line: 1, column: 1 };
-    // Odd, so that no address comes twice.
-    let spread = |number: u32| number.wrapping_mul(0x9e37_79b1);
+    // Odd, so that no address comes twice, and from 128.0.0.0 to 191.255.255.255, as hosts have.
+    let spread = |number: u32| number.wrapping_mul(0x9e37_79b1) & 0x3fff_ffff | 0x8000_0000;
+    // The IPv6 address that stands for an IPv4 one (RFC 6052 §2.1).
+    let translated = |v4: Ipv4Addr| {
+        let prefix = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
+        IpAddr::from(Ipv6Addr::from_bits(
+            prefix.to_bits() | u128::from(v4.to_bits()),
+        ))
+    };
     let address = |number: u32| IpAddr::from(Ipv4Addr::from_bits(spread(number)));
     let single = |number: u32| vec![Prefix::new(address(number), 32).expect("one host")];
     let known_by = |number: u32| known_by(number as u16 % 4000 + 1);
@@ -494,8 +505,7 @@ pub(crate) fn many() -> Result<()> {
                 let IpAddr::V4(v4) = lac.prefixes[0].address() else {
                     unreachable!("they are all IPv4");
                 };
-                let mapped = IpAddr::from(v4.to_ipv6_mapped());
-                lac.prefixes = vec![Prefix::new(mapped, 128).expect("one host")];
+                lac.prefixes = vec![Prefix::new(translated(v4), 128).expect("one host")];
                 lac
             })
             .collect(),
@@ -534,9 +544,8 @@ pub(crate) fn many() -> Result<()> {
         let IpAddr::V4(lac) = address(tried) else {
             unreachable!("they are all IPv4");
         };
-        let lac = IpAddr::from(lac.to_ipv6_mapped());
         let reply = kernel
-            .respond(&request(lac, "2001:db8::1".parse()?, 7))?
+            .respond(&request(translated(lac), "2001:db8::1".parse()?, 7))?
             .reply;
         let found = reply.as_deref().and_then(number);
         ensure!(
