@@ -25,12 +25,12 @@ use super::ledger::Ledger;
 /// Attempts of one LAC that are remembered; at the bound the one that says the least is
 /// forgotten.
 const ATTEMPTS: usize = 256;
-/// By how many there is room for more.
-const ATTEMPTS_STEP: usize = 2;
+/// By how many there is room for more: memory is for as many LACs as possible.
+const ATTEMPTS_STEP: usize = 1;
 /// Faults that one LAC may meet.
 const VISITS: usize = 256;
 /// By how many there is room for more.
-const VISITS_STEP: usize = 2;
+const VISITS_STEP: usize = 1;
 /// Chains of one LAC; the last one is for all that find no room.
 const CHAINS: usize = 64;
 
