@@ -11,7 +11,7 @@ use crate::track::findings::Doubt;
 #[test]
 fn at_the_bound_the_lac_that_was_heard_of_the_longest_ago_is_closed() {
     let mut tracker = Tracker::new(Settings {
-        memory: 16 << 20,
+        memory: 12 << 20,
         ..Settings::default()
     });
     tracker.enter(0, super::rules(), Groups::default());
