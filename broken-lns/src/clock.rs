@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds by which the monotonic clock of this process is ahead of that of the kernel, which
 /// no time namespace shifts (time_namespaces(7)). No process changes it for itself.
-static AHEAD: LazyLock<i128> = LazyLock::new(|| {
+static AHEAD: LazyLock<i64> = LazyLock::new(|| {
     // A kernel without time namespaces has no such file.
     let offsets = std::fs::read_to_string("/proc/self/timens_offsets");
     offsets.map_or(0, |offsets| ahead(&offsets))
@@ -16,28 +16,30 @@ static AHEAD: LazyLock<i128> = LazyLock::new(|| {
 
 /// The offset of the monotonic clock in nanoseconds, in the text of `timens_offsets`: a clock a
 /// line, with seconds and nanoseconds.
-fn ahead(offsets: &str) -> i128 {
-    let clocks = offsets.lines().filter_map(|line| {
+fn ahead(offsets: &str) -> i64 {
+    let mut clocks = offsets.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         let clock = words.next()?;
-        let seconds: i128 = words.next()?.parse().ok()?;
-        let nanoseconds: i128 = words.next()?.parse().ok()?;
-        (clock == "monotonic").then_some(seconds * 1_000_000_000 + nanoseconds)
+        let seconds: i64 = words.next()?.parse().ok()?;
+        let nanoseconds: i64 = words.next()?.parse().ok()?;
+        let offset = seconds
+            .saturating_mul(1_000_000_000)
+            .saturating_add(nanoseconds);
+        (clock == "monotonic").then_some(offset)
     });
-    clocks.sum()
+    clocks.next().unwrap_or(0)
 }
 
-/// The monotonic clock of the kernel.
-fn read_monotonic() -> Result<Duration, Errno> {
+/// Nanoseconds of the monotonic clock of the kernel.
+fn read_monotonic() -> Result<u64, Errno> {
     let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
-    let now = now.as_nanos() as i128 - *AHEAD;
-    Ok(Duration::from_nanos(u64::try_from(now).unwrap_or(0)))
+    Ok((now.as_nanos() as u64).saturating_add_signed(AHEAD.saturating_neg()))
 }
 
 /// Nanoseconds of the monotonic clock, as the kernel half has them.
 pub fn monotonic() -> u64 {
     // Every Linux has this clock.
-    read_monotonic().map_or(0, |now| now.as_nanos() as u64)
+    read_monotonic().unwrap_or(0)
 }
 
 /// What the clock on the wall shows at zero of the monotonic clock.
@@ -54,9 +56,9 @@ impl WallClock {
     /// Those of reading a clock, which every Linux has.
     pub fn now() -> Result<Self, Errno> {
         // The wall's clock was read in the middle between the other two.
-        let before = read_monotonic()?;
+        let before = read_monotonic().map(Duration::from_nanos)?;
         let wall = Duration::from(clock_gettime(ClockId::CLOCK_REALTIME)?);
-        let after = read_monotonic()?;
+        let after = read_monotonic().map(Duration::from_nanos)?;
         let middle = before + after.saturating_sub(before) / 2;
         Ok(Self::at_zero(wall.saturating_sub(middle)))
     }

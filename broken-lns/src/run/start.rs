@@ -111,6 +111,9 @@ impl Session {
         });
         let follower = follower.transpose();
         let follower = follower.context("cannot start the thread that follows LACs")?;
+        if let Some(follower) = follower.as_ref().filter(|_| options.announce) {
+            follower.want_names();
+        }
         let mut capture = capture::prepare(&flags.capture, &interfaces, &scenario)?;
         let (lines, kernel_lines) = channel();
         let mut responders = Vec::with_capacity(interfaces.len());
@@ -120,9 +123,6 @@ impl Session {
             let sender = options.announce.then_some(sender);
             let mut responder = Responder::start(interface, &compiled, &options, sender.as_ref())?;
             if let Some(follower) = &follower {
-                if options.announce {
-                    follower.want_names();
-                }
                 follower.hear(responder.events()?, responder.worker_events())?;
             }
             if let Some(capture) = &mut capture {

@@ -3,13 +3,12 @@
 use std::{
     fs,
     net::UdpSocket,
-    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use nix::{
     sys::signal::Signal,
@@ -20,7 +19,7 @@ use xtask::lab::{self, Lab, RawPort, Sccrq, Scratch};
 use crate::{
     loaded::{Loaded, Pinned, attached},
     request::{Refusal, answer, datagram, expect, nobody, push},
-    responder::{LIMIT, Responder, text, verdicts},
+    responder::{LIMIT, Responder, text, threads, verdicts},
     trial,
     way::{WAYS, Way},
 };
@@ -274,7 +273,8 @@ fn a_worker_rests_while_nothing_can_be_sent(way: Way) -> Result<()> {
     let port = lab.raw_port()?;
     let flags = ["--scenario", text(&scenario)?, "--wait", "sleep"];
     let mut responder = Responder::start(&lab, &[&way.flags()[..], &flags].concat())?;
-    let worker = thread_of(responder.process().pid(), "eth1-0")?;
+    let threads = threads(responder.process().pid())?;
+    let worker = threads.get("eth1-0").context("no worker")?;
     for tunnel_id in 1..=ATTEMPTS {
         let payload = Sccrq::new(tunnel_id).message().bytes();
         let request = datagram(nobody(1701), (lab.lns(1), 1701).into(), payload);
@@ -300,17 +300,6 @@ fn a_worker_rests_while_nothing_can_be_sent(way: Way) -> Result<()> {
     })?;
     responder.finish()?;
     Ok(())
-}
-
-/// The directory of a thread of a process.
-fn thread_of(pid: u32, name: &str) -> Result<PathBuf> {
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let task = task?.path();
-        if fs::read_to_string(task.join("comm"))?.trim_end() == name {
-            return Ok(task);
-        }
-    }
-    bail!("no thread {name}")
 }
 
 /// Told to stop before it could look at any of them, a worker still answers what it has, one by

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus},
     time::Duration,
 };
@@ -35,6 +36,17 @@ pub(crate) struct Report {
 /// A path as an argument.
 pub(crate) fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is no text")
+}
+
+/// The directories of the threads of a process, by their names.
+pub(crate) fn threads(pid: u32) -> Result<BTreeMap<String, PathBuf>> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"))?;
+    let threads = tasks.map(|task| {
+        let task = task?.path();
+        let name = fs::read_to_string(task.join("comm"))?;
+        Ok((name.trim_end().to_owned(), task))
+    });
+    threads.collect()
 }
 
 /// `broken-lns` with these arguments in `namespace`.

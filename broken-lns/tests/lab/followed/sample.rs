@@ -1,13 +1,13 @@
 //! Some LACs are followed, or none.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use xtask::lab::{self, Lab};
 
 use super::{REFUSES, SCENARIO, fault, files, lac::Lac, no_loss, read};
-use crate::responder::Responder;
+use crate::responder::{Responder, threads};
 
 pub(super) fn one_lac_of_some_is_followed() -> Result<()> {
     let (_files, scenario, report) = files(SCENARIO)?;
@@ -43,16 +43,6 @@ pub(super) fn one_lac_of_some_is_followed() -> Result<()> {
     Ok(())
 }
 
-/// The names of the threads of a process.
-fn threads(pid: u32) -> Result<Vec<String>> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"))?;
-    let names = tasks.map(|task| {
-        let name = fs::read_to_string(task?.path().join("comm"))?;
-        Ok(name.trim_end().to_owned())
-    });
-    names.collect()
-}
-
 pub(super) fn nobody_follows_no_lac() -> Result<()> {
     let lab = Lab::static_arp().build()?;
     let port = lab.raw_port()?;
@@ -60,11 +50,7 @@ pub(super) fn nobody_follows_no_lac() -> Result<()> {
         let mut responder = Responder::start(&lab, flags)?;
         Lac::new(&port, 1).is_refused(REFUSES, 7)?;
         let threads = threads(responder.process().pid())?;
-        assert_eq!(
-            threads.iter().any(|name| name == "follow"),
-            follows,
-            "{threads:?}"
-        );
+        assert_eq!(threads.contains_key("follow"), follows, "{threads:?}");
         let ended = responder.finish()?;
         assert_eq!(ended.count("/verdicts/answered")?, 1);
         assert_eq!(ended.count("/events_lost")?, 0);
