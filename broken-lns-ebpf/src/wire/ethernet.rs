@@ -1,6 +1,7 @@
-//! Ethernet II, with up to two VLAN tags (IEEE 802.1Q, 802.1ad).
+//! Ethernet II, with up to two VLAN tags (IEEE 802.1Q, 802.1ad, and what came before it).
 
 use crate::frame::{Frame, Place, Window};
+use crate::verifier::pin;
 
 /// Octets of a header without a tag.
 pub const HEADER_LEN: usize = 14;
@@ -14,10 +15,28 @@ pub const IPV6: u16 = 0x86dd;
 pub const VLAN: u16 = 0x8100;
 /// EtherType of an 802.1ad service tag, the outer one of QinQ.
 pub const SERVICE_VLAN: u16 = 0x88a8;
+/// EtherTypes of an outer tag from before 802.1ad, which switches can still be told to use.
+pub const OLD_SERVICE_VLANS: [u16; 2] = [0x9100, 0x9200];
 
 const DESTINATION: usize = 0;
 const SOURCE: usize = 6;
 const ETHERTYPE: usize = 12;
+
+/// Whether an EtherType is that of a VLAN tag.
+///
+/// It is where one of its differences to these is 0, and so their product: they are less than
+/// 2^16, so that a product of four that is not 0 is none modulo 2^64 either. One comparison with
+/// a number of which nothing is known leaves the verifier one way in and one way past a tag,
+/// where it would walk the rest of the program for each EtherType.
+#[inline(always)]
+pub fn is_tag(ethertype: u16) -> bool {
+    let [old, older] = OLD_SERVICE_VLANS;
+    let difference = |tag: u16| usize::from(ethertype).wrapping_sub(tag.into());
+    let product = difference(VLAN)
+        .wrapping_mul(difference(SERVICE_VLAN))
+        .wrapping_mul(difference(old).wrapping_mul(difference(older)));
+    pin(product) == 0
+}
 
 /// A MAC address as the two words in which it is moved and compared, in memory order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +145,7 @@ pub fn payload(frame: Frame<'_>) -> Option<Payload<'_>> {
         place: header.0.skip(HEADER_LEN as u16),
     };
     for _ in 0..2 {
-        if payload.ethertype != VLAN && payload.ethertype != SERVICE_VLAN {
+        if !is_tag(payload.ethertype) {
             break;
         }
         let tag = payload.place.window::<TAG_LEN>()?;
@@ -141,6 +160,8 @@ pub fn payload(frame: Frame<'_>) -> Option<Payload<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
 
     const BYTES: [u8; 22] = [
@@ -181,6 +202,14 @@ mod tests {
             let payload = payload(Frame::new(&mut bytes[..length])).unwrap();
             assert_eq!((payload.ethertype, payload.offset), expected, "{tags}");
         }
+    }
+
+    #[test]
+    fn four_ethertypes_are_those_of_tags() {
+        let tags: Vec<u16> = (0..=u16::MAX)
+            .filter(|ethertype| is_tag(*ethertype))
+            .collect();
+        assert_eq!(tags, [0x8100, 0x88a8, 0x9100, 0x9200]);
     }
 
     #[test]

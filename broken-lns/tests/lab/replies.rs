@@ -68,6 +68,13 @@ fn requests() -> Vec<Request> {
         ..datagram.clone()
     };
     let qinq = [Tag::s(100), Tag::c(7)];
+    let old_qinq = |protocol| {
+        let outer = Tag {
+            protocol,
+            control: 100,
+        };
+        [outer, Tag::c(7)]
+    };
     let padded = |datagram: &Datagram| [datagram.frame(), vec![0xEE; 18]].concat();
     let summed = |datagram: &Datagram, checksum| Datagram {
         checksum,
@@ -86,6 +93,18 @@ fn requests() -> Vec<Request> {
         request("QinQ over IPv6", &tagged(&v6, &qinq)),
         request("two tags of 802.1Q", &tagged(&v4, &[Tag::c(3), Tag::c(4)])),
         request("a tag with priority", &tagged(&v4, &[Tag::c(0xE007)])),
+        request(
+            "QinQ with 0x9100 over IPv4",
+            &tagged(&v4, &old_qinq(0x9100)),
+        ),
+        request(
+            "QinQ with 0x9200 over IPv6",
+            &tagged(&v6, &old_qinq(0x9200)),
+        ),
+        request(
+            "a tag of 0x9100 alone",
+            &tagged(&v4, &old_qinq(0x9100)[..1]),
+        ),
         request("padded over IPv4", &v4).in_frame(padded(&v4)),
         request("padded over IPv6", &v6).in_frame(padded(&v6)),
         request("padded over QinQ", &tagged(&v6, &qinq)).in_frame(padded(&tagged(&v6, &qinq))),

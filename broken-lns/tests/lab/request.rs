@@ -134,7 +134,7 @@ pub(crate) fn is_udp(frame: &[u8]) -> bool {
     const UDP: u8 = 17;
     const FRAGMENT: u8 = 44;
     let mut at = 12;
-    while let Some([0x81, 0x00] | [0x88, 0xA8]) = frame.get(at..at + 2) {
+    while let Some([0x81 | 0x91 | 0x92, 0x00] | [0x88, 0xA8]) = frame.get(at..at + 2) {
         at += 4;
     }
     let packet = frame.get(at + 2..).unwrap_or_default();

@@ -169,6 +169,7 @@ fn answered(reply: &Reply) -> Vec<Fixture> {
         ..datagram(source, destination)
     };
     let v6 = || between("[2001:db8::1]:49152", "[2001:db8:1::7]:1701");
+    let tag = |protocol, control| Tag { protocol, control };
 
     let mut fixtures = vec![
         whole("the shortest request", usual()),
@@ -186,6 +187,27 @@ fn answered(reply: &Reply) -> Vec<Fixture> {
         whole(
             "in QinQ of one kind of tag",
             tagged(&[Tag::c(100), Tag::c(200)]),
+        ),
+        whole("behind a tag of 0x9100", tagged(&[tag(0x9100, 7)])),
+        whole("behind a tag of 0x9200", tagged(&[tag(0x9200, 7)])),
+        whole(
+            "in QinQ with 0x9100 outside",
+            tagged(&[tag(0x9100, 100), Tag::c(200)]),
+        ),
+        whole(
+            "in QinQ with 0x9200 outside",
+            tagged(&[tag(0x9200, 100), Tag::c(200)]),
+        ),
+        whole(
+            "in QinQ with 0x9100 twice",
+            tagged(&[tag(0x9100, 100), tag(0x9100, 200)]),
+        ),
+        whole(
+            "over IPv6 in QinQ with 0x9100 outside",
+            Datagram {
+                tags: vec![tag(0x9100, 0xffff), Tag::c(200)],
+                ..v6()
+            },
         ),
         whole(
             "over IPv6 in QinQ",

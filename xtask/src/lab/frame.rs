@@ -156,7 +156,7 @@ impl Datagram {
         let kind = loop {
             let (kind, after) = number(rest)?;
             rest = after;
-            if !matches!(kind, 0x8100 | 0x88A8) {
+            if !matches!(kind, 0x8100 | 0x88A8 | 0x9100 | 0x9200) {
                 break kind;
             }
             let (control, after) = number(rest)?;
