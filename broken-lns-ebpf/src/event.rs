@@ -232,6 +232,7 @@ mod tests {
                 Some(frame)
             },
             sccrq::has_right_checksum,
+            sccrq::holds_l2tp,
         );
         heard
     }

@@ -6,7 +6,7 @@ mod heed;
 mod lookup;
 mod tell;
 
-use announce::{announce, announce_length};
+use announce::{announce, announce_unanswered};
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::{bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
@@ -109,6 +109,7 @@ fn respond(context: &XdpContext, event: &mut Begun) -> End {
             is_for_us.then(|| frame(context))
         },
         |_, datagram| has_right_checksum(context.ctx, datagram.layers.to_word()) != 0,
+        |_| holds_l2tp(context.ctx) != 0,
     );
     let sccrq = match parsed {
         Ok(sccrq) => sccrq,
@@ -124,8 +125,8 @@ fn respond(context: &XdpContext, event: &mut Begun) -> End {
                 && place
                     .rule()
                     .is_some_and(|rule| rule.leaves.include(Leaves::OTHERS));
-            if !is_left && verdict.is_of_length() {
-                announce_length(context);
+            if !is_left && verdict.is_announced() {
+                announce_unanswered(context);
             }
             return End::Verdict(if is_left { Verdict::Passed } else { verdict });
         }
@@ -174,6 +175,16 @@ extern "C" fn has_right_checksum(context: *mut xdp_md, layers: u32) -> u32 {
     datagram
         .is_some_and(|datagram| sccrq::has_right_checksum(frame, &datagram))
         .into()
+}
+
+/// 1 if a frame without an IP packet holds L2TP in what is not looked through, and 0 if not.
+///
+/// The verifier walks it on its own, and whatever it finds on the way is forgotten.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn holds_l2tp(context: *mut xdp_md) -> u32 {
+    let context = XdpContext::new(context);
+    sccrq::holds_l2tp(frame(&context)).into()
 }
 
 /// Looks for the place of the rule, where there are several, and tells whether anything between

@@ -17,6 +17,7 @@ pub mod answerable;
 pub mod captured;
 pub mod chance;
 pub mod code_in_address;
+pub mod encapsulation;
 mod entry;
 pub mod event;
 pub mod frame;

@@ -1,6 +1,6 @@
 //! Who asks whom: the addresses of a packet, by which rules are found.
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Place};
 use crate::layers::IpVersion;
 use crate::wire::{ipv4, ipv6};
 
@@ -18,7 +18,12 @@ impl Parties {
     /// the frame does not hold its header.
     #[inline(always)]
     pub fn of(frame: Frame<'_>, network: u16, version: IpVersion) -> Option<Self> {
-        let place = frame.place(network);
+        Self::at(frame.place(network), version)
+    }
+
+    /// The same of the packet that begins at `place`.
+    #[inline(always)]
+    pub fn at(place: Place<'_>, version: IpVersion) -> Option<Self> {
         match version {
             IpVersion::V4 => {
                 let ip = ipv4::Header::at(place)?;

@@ -4,6 +4,7 @@
 //! walks the whole message, so that every malformed frame has its verdict.
 
 use crate::answerable;
+use crate::encapsulation;
 use crate::frame::{Frame, Place};
 use crate::layers::{Datagram, IpVersion, Layers};
 use crate::twist::OTHER_PORT;
@@ -60,6 +61,7 @@ pub fn parse(
         policy,
         |_| Some(frame),
         has_right_checksum,
+        holds_l2tp,
     )
 }
 
@@ -69,7 +71,7 @@ pub fn parse(
 /// and for one that may be for us: what passes by anyway costs the kernel half no look at its
 /// settings. [`to_other_port`] tells what may be for us there. Then `look` is told where its layers begin. It gives the same
 /// frame once more, if anything between these two is for us. `is_right` is
-/// [`has_right_checksum`], or leads to it.
+/// [`has_right_checksum`], or leads to it, and so does `holds` to [`holds_l2tp`].
 ///
 /// # Errors
 ///
@@ -81,8 +83,9 @@ pub fn parse_unless<'m>(
     policy: impl FnOnce() -> Policy,
     look: impl FnOnce(Layers) -> Option<Frame<'m>>,
     is_right: impl FnOnce(Frame<'m>, &Datagram<'m>) -> bool,
+    holds: impl FnOnce(Frame<'m>) -> bool,
 ) -> Result<Sccrq, Verdict> {
-    let datagram = find_datagram(frame, other_port)?;
+    let datagram = find_datagram(frame, other_port, holds)?;
     let policy = policy();
     let header = ethernet::Header::of(frame).ok_or(Verdict::OtherTraffic)?;
     if !is_addressed(header.destination(), &policy) {
@@ -114,15 +117,21 @@ pub fn parse_unless<'m>(
 /// one.
 #[inline(always)]
 pub fn layers(frame: Frame<'_>) -> Option<Layers> {
-    let datagram = find_datagram(frame, || true).ok()?;
+    let datagram = find_datagram(frame, || true, |_| false).ok()?;
     Some(datagram.layers)
+}
+
+/// Whether a frame without an IP packet holds L2TP in what is not looked through.
+#[inline(always)]
+pub fn holds_l2tp(frame: Frame<'_>) -> bool {
+    encapsulation::find(frame).is_some()
 }
 
 /// Where the layers begin of a whole control message to [`OTHER_PORT`], of the version and
 /// with the flags that it must have (RFC 2661 §3.1); `None` for all else, which is other traffic.
 #[inline(always)]
 pub fn to_other_port(frame: Frame<'_>) -> Option<Layers> {
-    let datagram = find_datagram(frame, || true).ok()?;
+    let datagram = find_datagram(frame, || true, |_| false).ok()?;
     if !datagram.is_to_other_port() {
         return None;
     }
@@ -139,10 +148,11 @@ fn is_addressed(destination: MacAddress, policy: &Policy) -> bool {
 }
 
 #[inline(always)]
-fn find_datagram(
-    frame: Frame<'_>,
+fn find_datagram<'m>(
+    frame: Frame<'m>,
     other_port: impl FnOnce() -> bool,
-) -> Result<Datagram<'_>, Verdict> {
+    holds: impl FnOnce(Frame<'m>) -> bool,
+) -> Result<Datagram<'m>, Verdict> {
     let payload = ethernet::payload(frame).ok_or(Verdict::OtherTraffic)?;
     // What the network layer says of its length, and what of it is not the datagram's.
     let (version, transport, total_len, header_len) = match payload.ethertype {
@@ -169,6 +179,7 @@ fn find_datagram(
             }
             (IpVersion::V6, ip.end(), ip.payload_len(), 0)
         }
+        _ if holds(frame) => return Err(Verdict::Encapsulated),
         _ => return Err(Verdict::OtherTraffic),
     };
 

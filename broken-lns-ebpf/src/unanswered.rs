@@ -1,11 +1,13 @@
-//! One control message that has no answer because of its Length, as the kernel half tells of it.
+//! One control message that has no answer because of its Length, or of what it is encapsulated in,
+//! as the kernel half tells of it.
 
+use crate::encapsulation;
 use crate::entry::Entry;
 use crate::frame::Frame;
 use crate::layers::{Datagram, Layers};
 use crate::parties::Parties;
 use crate::wire::ipv6::Address;
-use crate::wire::l2tp;
+use crate::wire::{l2tp, udp};
 
 /// Who sent it to whom, and what its lengths are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,9 @@ pub struct Unanswered {
     pub length: u16,
     /// Octets that the datagram holds for it.
     pub held: u16,
+    /// EtherType of the layer that it is encapsulated in, or 0 where it is in none: so wide that
+    /// there is no padding.
+    pub within: u64,
 }
 
 impl Unanswered {
@@ -40,6 +45,25 @@ impl Unanswered {
             lac_port: datagram.udp.source_port(),
             length: message.len(),
             held: datagram.room(),
+            within: 0,
+        })
+    }
+
+    /// The same in a frame where it is encapsulated.
+    #[inline(always)]
+    pub fn encapsulated(frame: Frame<'_>) -> Option<Self> {
+        let found = encapsulation::find(frame)?;
+        let Parties { lac, lns } = Parties::at(found.network, found.version)?;
+        let udp = udp::Header::at(found.transport)?;
+        let message = l2tp::Header::at(udp.payload())?;
+        Some(Self {
+            lac,
+            lns,
+            ip_version: found.version.number(),
+            lac_port: udp.source_port(),
+            length: message.len(),
+            held: udp.len().saturating_sub(udp::HEADER_LEN as u16),
+            within: found.within.into(),
         })
     }
 
@@ -53,6 +77,7 @@ impl Unanswered {
             lac_port: entry.u16(34)?,
             length: entry.u16(36)?,
             held: entry.u16(38)?,
+            within: entry.u64(40)?,
         })
     }
 }
@@ -86,14 +111,27 @@ mod tests {
             lac_port: 1025,
             length: 13,
             held: 12,
+            within: 0,
         };
         assert_eq!(unanswered(54), Some(expected));
         assert_eq!(unanswered(53), None);
+        // The same within a session of PPPoE, with a Length that is right.
+        let pppoe = [0x88, 0x64, 0x11, 0, 0, 7, 0, 42, 0, 0x21];
+        let mut frame = [&MESSAGE[..12], &pppoe, &MESSAGE[14..]].concat();
+        frame[53] = 12;
+        let within = Unanswered {
+            length: 12,
+            within: 0x8864,
+            ..expected
+        };
+        let encapsulated = |frame: &mut [u8]| Unanswered::encapsulated(Frame::new(frame));
+        assert_eq!(encapsulated(&mut frame), Some(within));
+        assert_eq!(encapsulated(&mut { MESSAGE }), None);
     }
 
     #[test]
     fn it_survives_the_way_through_a_map() {
-        let octets: [u8; 40] = core::array::from_fn(|at| at as u8);
+        let octets: [u8; 48] = core::array::from_fn(|at| at as u8);
         let unanswered = Unanswered::from_octets(&octets).unwrap();
         assert_eq!(
             unanswered.lns[1].to_ne_bytes(),
@@ -101,7 +139,11 @@ mod tests {
         );
         assert_eq!(unanswered.lac_port.to_ne_bytes(), [34, 35]);
         assert_eq!(unanswered.held.to_ne_bytes(), [38, 39]);
-        assert_eq!(Unanswered::from_octets(&octets[..39]), None);
-        assert_eq!(size_of::<Unanswered>(), 40);
+        assert_eq!(
+            unanswered.within.to_ne_bytes(),
+            [40, 41, 42, 43, 44, 45, 46, 47]
+        );
+        assert_eq!(Unanswered::from_octets(&octets[..47]), None);
+        assert_eq!(size_of::<Unanswered>(), 48);
     }
 }

@@ -95,11 +95,19 @@ verdicts! {
     OtherMac, "other-mac", Pass, "L2TP to another MAC address than the interface's";
     Fragment, "fragment", Pass, "fragment of a UDP datagram";
     MultiBuffer, "multi-buffer", Pass, "L2TP frame spread over several buffers";
+    Encapsulated, "encapsulated", Pass, "L2TP within PPPoE, MPLS, or behind tags that are not looked through";
     Truncated, "truncated", Pass, "datagram to port 1701 that is shorter than its headers say";
     OtherTraffic, "other-traffic", Pass, "everything else";
 }
 
 impl Verdict {
+    /// Whether a frame that ends so is told of one by one, where a person reads along: it asks for
+    /// something, and what keeps it from an answer is seen in it.
+    #[inline(always)]
+    pub const fn is_announced(self) -> bool {
+        self.is_of_length() || matches!(self, Self::Encapsulated)
+    }
+
     /// Whether it is about the Length of a control message.
     #[inline(always)]
     pub const fn is_of_length(self) -> bool {

@@ -199,8 +199,8 @@ pub struct Run {
     pub json: bool,
 
     /// Print a line for every answered SCCRQ, and for every control message that has no answer
-    /// because of its Length, at most 100 a second of each; -vv adds the messages of the kernel
-    /// half.
+    /// because of its Length or of what it is encapsulated in, at most 100 a second of each; -vv
+    /// adds the messages of the kernel half.
     #[arg(short, long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
 }

@@ -255,11 +255,11 @@ impl Session {
         })
     }
 
-    /// Says how many answers, and how many wrong Lengths, had no line of their own.
+    /// Says how many answers, and how much without one, had no line of their own.
     fn left_out(&mut self, snapshot: &Snapshot) {
         for (log, count) in [
             (&mut self.answer_log, snapshot.answered()),
-            (&mut self.unanswered_log, snapshot.of_wrong_length()),
+            (&mut self.unanswered_log, snapshot.announced_unanswered()),
         ] {
             if let Some(line) = log.as_mut().and_then(|log| log.left_out(count)) {
                 self.status.line(line);

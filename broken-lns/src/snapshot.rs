@@ -129,11 +129,11 @@ impl Snapshot {
             .sum()
     }
 
-    /// The control messages with a wrong Length, over all interfaces.
-    pub fn of_wrong_length(&self) -> u64 {
+    /// The control messages without an answer that are told of one by one, over all interfaces.
+    pub fn announced_unanswered(&self) -> u64 {
         let verdicts = Verdict::ALL.iter();
-        let of_length = verdicts.filter(|verdict| verdict.is_of_length());
-        let counts = of_length.flat_map(|verdict| {
+        let announced = verdicts.filter(|verdict| verdict.is_announced());
+        let counts = announced.flat_map(|verdict| {
             let interfaces = self.interfaces.iter();
             interfaces.map(|interface| interface.count(*verdict))
         });

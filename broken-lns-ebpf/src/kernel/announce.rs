@@ -74,22 +74,25 @@ pub(super) fn announce(reply: Frame<'_>, sccrq: &Sccrq, twist: Twist) {
     }
 }
 
-/// Announces likewise a control message that has no answer because of its Length.
+/// Announces likewise a control message that has no answer because of its Length, or of what it
+/// is encapsulated in.
 #[inline(always)]
-pub(super) fn announce_length(context: &XdpContext) {
+pub(super) fn announce_unanswered(context: &XdpContext) {
     if ANNOUNCE.load() != 0 {
-        announce_unanswered(context.ctx);
+        tell_unanswered(context.ctx);
     }
 }
 
 /// A function that the verifier walks on its own, as `heed` is.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn announce_unanswered(context: *mut xdp_md) -> u32 {
+extern "C" fn tell_unanswered(context: *mut xdp_md) -> u32 {
     let context = XdpContext::new(context);
     let frame = super::frame(&context);
-    let layers = sccrq::layers(frame);
-    let unanswered = layers.and_then(|layers| Unanswered::of(frame, layers));
+    let unanswered = match sccrq::layers(frame) {
+        Some(layers) => Unanswered::of(frame, layers),
+        None => Unanswered::encapsulated(frame),
+    };
     let Some(unanswered) = unanswered.filter(|_| is_room(WITHOUT_ANSWER)) else {
         return 0;
     };

@@ -18,6 +18,13 @@ pub const SERVICE_VLAN: u16 = 0x88a8;
 /// EtherTypes of an outer tag from before 802.1ad, which switches can still be told to use.
 pub const OLD_SERVICE_VLANS: [u16; 2] = [0x9100, 0x9200];
 
+/// EtherType of a session's frame of PPPoE (RFC 2516).
+pub const PPPOE_SESSION: u16 = 0x8864;
+/// EtherType of MPLS with a label of the receiver's (RFC 3032, RFC 5332).
+pub const MPLS: u16 = 0x8847;
+/// EtherType of MPLS with a label of the sender's.
+pub const MPLS_MULTICAST: u16 = 0x8848;
+
 const DESTINATION: usize = 0;
 const SOURCE: usize = 6;
 const ETHERTYPE: usize = 12;

@@ -1,12 +1,16 @@
-//! A line for every answered SCCRQ, and for what has no answer because of its Length, as long as
-//! a person can read along.
+//! A line for every answered SCCRQ, and for what has no answer because of its Length or of what it
+//! is encapsulated in, as long as a person can read along.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
-use broken_lns_ebpf::{answer::Answer, unanswered::Unanswered, wire::l2tp};
+use broken_lns_ebpf::{
+    answer::Answer,
+    unanswered::Unanswered,
+    wire::{ethernet, l2tp},
+};
 
 use super::thousands;
 use crate::follow::Names;
@@ -53,7 +57,7 @@ impl AnswerLog {
         ))
     }
 
-    /// The line about a control message with a wrong Length, likewise.
+    /// The line about a control message with a wrong Length, or within another layer, likewise.
     pub fn unanswered(
         &mut self,
         at: Duration,
@@ -68,6 +72,14 @@ impl AnswerLog {
         } = *unanswered;
         let lac = SocketAddr::new(address(unanswered.lac, ip_version), unanswered.lac_port);
         let lns = address(unanswered.lns, ip_version);
+        if unanswered.within != 0 {
+            let layer = layer(unanswered.within);
+            return Some(format!(
+                "{:9.3} s  {interface}  control message from {lac} to {lns} {layer}: \
+                 left to the host",
+                at.as_secs_f64(),
+            ));
+        }
         let what = match usize::from(length) < l2tp::HEADER_LEN {
             true => format!("its header alone has {} octets", l2tp::HEADER_LEN),
             false => format!("the datagram holds {} octets", unanswered.held),
@@ -104,6 +116,16 @@ impl AnswerLog {
         }
         self.left_out += more;
         Some(format!("{:11}  {} more not shown", "", thousands(more)))
+    }
+}
+
+/// Where a message is that is encapsulated in the layer with that EtherType.
+fn layer(ethertype: u64) -> String {
+    match u16::try_from(ethertype) {
+        Ok(ethernet::PPPOE_SESSION) => "within PPPoE".to_owned(),
+        Ok(ethernet::MPLS | ethernet::MPLS_MULTICAST) => "within MPLS".to_owned(),
+        Ok(tag) if ethernet::is_tag(tag) => "behind more than two VLAN tags".to_owned(),
+        _ => format!("behind a tag of unknown EtherType {ethertype:#06x}"),
     }
 }
 
@@ -190,6 +212,7 @@ mod tests {
                 lac_port,
                 length,
                 held: 100,
+                within: 0,
             };
             assert_eq!(
                 log.unanswered(Duration::ZERO, "eth1", &unanswered),
@@ -200,6 +223,42 @@ mod tests {
             );
         }
         assert_eq!(log.left_out(2), None);
+    }
+
+    #[test]
+    fn a_line_says_what_a_message_is_encapsulated_in() {
+        let Answer {
+            lac,
+            lns,
+            ip_version,
+            lac_port,
+            ..
+        } = over_ipv6();
+        let mut log = AnswerLog::default();
+        for (within, says) in [
+            (0x8864, "within PPPoE"),
+            (0x8847, "within MPLS"),
+            (0x8848, "within MPLS"),
+            (0x88a8, "behind more than two VLAN tags"),
+            (0x9300, "behind a tag of unknown EtherType 0x9300"),
+        ] {
+            let unanswered = Unanswered {
+                lac,
+                lns,
+                ip_version,
+                lac_port,
+                length: 12,
+                held: 12,
+                within,
+            };
+            assert_eq!(
+                log.unanswered(Duration::ZERO, "eth1", &unanswered),
+                Some(format!(
+                    "    0.000 s  eth1  control message from [2001:db8::1]:1701 to \
+                     2001:db8:1::7 {says}: left to the host"
+                ))
+            );
+        }
     }
 
     #[test]

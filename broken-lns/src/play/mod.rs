@@ -256,6 +256,7 @@ impl Player {
             || *policy,
             listen,
             sccrq::has_right_checksum,
+            sccrq::holds_l2tp,
         );
         if let Some(teller) = &mut self.teller {
             teller.keep(octets);

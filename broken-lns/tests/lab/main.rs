@@ -16,6 +16,7 @@ mod checksums;
 mod control;
 mod decoded;
 mod dialled;
+mod encapsulated;
 mod errors;
 mod expected;
 mod fallback;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         ("verdicts", verdicts::trials()),
         ("filters", filters::trials()),
         ("unanswerable", unanswerable::trials()),
+        ("encapsulated", encapsulated::trials()),
         ("queues", queues::trials()),
         ("verbose", verbose::trials()),
         ("json", json::trials()),

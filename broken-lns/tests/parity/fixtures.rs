@@ -137,6 +137,7 @@ pub(crate) fn fixtures(reply: &Reply) -> Vec<Fixture> {
         .chain(malformed())
         .chain(unanswerable())
         .chain(passed())
+        .chain(encapsulated())
         .map(|(description, frame, verdict)| Fixture {
             description: description.to_owned(),
             frame,
@@ -329,7 +330,7 @@ fn answered(reply: &Reply) -> Vec<Fixture> {
     fixtures
 }
 
-type Case = (&'static str, Vec<u8>, Verdict);
+pub(crate) type Case = (&'static str, Vec<u8>, Verdict);
 
 /// Control messages that need no answer.
 fn other_messages() -> Vec<Case> {
@@ -614,6 +615,16 @@ fn unanswerable() -> Vec<Case> {
     cases
 }
 
+/// Requests within layers that are not looked through.
+fn encapsulated() -> Vec<Case> {
+    let v4 = sccrq(0, vec![message_type_avp(1), tunnel_id_avp()]);
+    let v6 = Datagram {
+        payload: v4.payload.clone(),
+        ..datagram("[2001:db8::1]:49152", "[2001:db8:1::7]:1701")
+    };
+    crate::encapsulated::cases(&v4.frame(), &v6.frame())
+}
+
 /// What is none of ours.
 fn passed() -> Vec<Case> {
     let changed = |at: usize, octets: &[u8]| {
@@ -631,10 +642,6 @@ fn passed() -> Vec<Case> {
         frame.splice(IP + 40..IP + 40, [inner, 0, 0, 1, 0, 0, 0, 1]);
         frame[IP + 5] += 8;
         frame
-    };
-    let three_tags = Datagram {
-        tags: vec![Tag::c(1), Tag::c(2), Tag::c(3)],
-        ..sccrq(0, vec![message_type_avp(1), tunnel_id_avp()])
     };
     let short = |payload: &[u8]| {
         Datagram {
@@ -738,7 +745,6 @@ fn passed() -> Vec<Case> {
             Verdict::OtherTraffic,
         ),
         ("ARP", changed(12, &[0x08, 0x06]), Verdict::OtherTraffic),
-        ("three tags", three_tags.frame(), Verdict::OtherTraffic),
         (
             "an Ethernet header alone",
             request()[..14].to_vec(),

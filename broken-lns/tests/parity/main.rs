@@ -7,6 +7,7 @@
 
 mod acknowledged;
 mod captured;
+mod encapsulated;
 mod events;
 mod fixtures;
 mod halves;
