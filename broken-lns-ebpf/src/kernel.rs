@@ -3,6 +3,7 @@
 mod announce;
 mod capture;
 mod heed;
+mod limit;
 mod lookup;
 mod tell;
 
@@ -323,6 +324,11 @@ fn rewrite(context: &XdpContext, bank: Bank, sccrq: &Sccrq, answer: &Reply) -> E
             .is_some_and(|codes| codes.write(frame, sccrq).is_none())
     {
         return End::Verdict(Verdict::NoRoom);
+    }
+    // Only now it is sure that there is a reply, and nothing is left that the verifier could walk
+    // once more for it.
+    if !limit::may_send(context, sccrq) {
+        return End::Verdict(Verdict::RateLimited);
     }
     announce(frame, sccrq, template.twist());
     End::Verdict(Verdict::Answered)

@@ -25,6 +25,7 @@ pub mod layers;
 pub mod maps;
 pub mod parties;
 pub mod ranges;
+pub mod rate_limit;
 pub mod reply;
 pub mod rules;
 pub mod sample;

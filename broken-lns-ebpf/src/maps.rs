@@ -31,6 +31,10 @@ pub const AWAITED: &str = "AWAITED";
 pub const HITS: &str = "HITS";
 /// Array of [`Template`](crate::template::Template)s that are answered with.
 pub const TEMPLATES: &str = "TEMPLATES";
+/// Array of [`Bucket`](crate::rate_limit::Bucket)s, which can be mapped.
+pub const BUCKETS: &str = "BUCKETS";
+/// Per-CPU array of one [`Limited`](crate::rate_limit::Limited).
+pub const LIMITED: &str = "LIMITED";
 /// Per-CPU array of counters: one for each [`Verdict`], then [`HANDED_OVER`].
 pub const COUNTERS: &str = "COUNTERS";
 /// AF_XDP sockets by receive queue.
@@ -55,6 +59,10 @@ pub const MAC: &str = "MAC";
 pub const ANY_MAC: &str = "ANY_MAC";
 /// Global: 1 to refuse control messages whose UDP checksum is wrong.
 pub const VERIFY_CHECKSUM: &str = "VERIFY_CHECKSUM";
+/// Global: [`Limit::interval`](crate::rate_limit::Limit::interval).
+pub const REPLY_INTERVAL: &str = "REPLY_INTERVAL";
+/// Global: [`Limit::seed`](crate::rate_limit::Limit::seed).
+pub const REPLY_SEED: &str = "REPLY_SEED";
 /// Global: which LACs are followed, a [`Sample`](crate::sample::Sample) as a word.
 pub const SAMPLE: &str = "SAMPLE";
 /// Global: 1 to capture in [`CAPTURED`].

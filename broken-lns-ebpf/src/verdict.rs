@@ -62,6 +62,7 @@ verdicts! {
     Passed, "passed", Pass, "L2TP that a rule leaves to the host";
     Deferred, "deferred", Consume, "SCCRQ whose answer is not due yet";
     Lost, "lost", Consume, "SCCRQ whose answer a rule loses";
+    RateLimited, "rate-limited", Consume, "SCCRQ from an address that got as many replies as --max-reply-rate allows";
 
     TooManyAvps, "too-many-avps", Consume, "SCCRQ with more AVPs than the kernel half walks";
     NoRoom, "no-room", Consume, "SCCRQ in a buffer that cannot hold the reply";

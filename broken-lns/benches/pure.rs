@@ -108,6 +108,7 @@ fn batch(criterion: &mut Criterion) {
         let request = request();
         let compiled = Compiled::of_template(template(14)).expect("one template is a scenario");
         let orders = Orders {
+            rate_limit: None,
             policy: POLICY,
             compiled: Arc::new(compiled),
             scenario: 0,

@@ -5,6 +5,7 @@
 mod capture;
 mod control;
 mod metrics;
+mod rate;
 mod size;
 mod track;
 
@@ -14,6 +15,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::Erro
 
 pub use capture::CaptureFlags;
 pub use control::{ControlChoice, Load, Set, Target, Which};
+pub use rate::MaxReplyRate;
 pub use track::{Report, Track};
 
 use crate::{
@@ -170,6 +172,11 @@ pub struct Run {
     /// local sockets over veth carry unfinished ones of UDP, and would not be answered.
     #[arg(long, help_heading = FILTER)]
     pub verify_checksum: bool,
+
+    /// Most replies that one source address gets in a second, copies and repetitions among them;
+    /// as many may come at once. What is beyond is counted as `rate-limited` and `held-back`.
+    #[arg(long, value_name = "N[/s]|off", default_value_t, help_heading = FILTER)]
+    pub max_reply_rate: MaxReplyRate,
 
     /// Which LACs are followed, and where that is reported.
     #[command(flatten)]

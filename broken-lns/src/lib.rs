@@ -45,6 +45,7 @@ pub mod play;
 pub mod privilege;
 pub mod program;
 pub mod queue;
+pub mod rate_limit;
 pub mod refusal;
 pub mod remote;
 pub mod report;

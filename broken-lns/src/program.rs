@@ -8,6 +8,7 @@ mod awaited;
 mod rings;
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, AsRawFd};
 
 use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf, XskMap};
@@ -17,6 +18,7 @@ use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::maps::{self, Path};
+use broken_lns_ebpf::rate_limit::{self, Limit, Limited};
 use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::verdict::Verdict;
@@ -26,6 +28,7 @@ use nix::errno::Errno;
 use crate::banks::Banks;
 use crate::compile::Compiled;
 use crate::interface::{AttachMode, AttachedProgram, Interface};
+use crate::rate_limit::RateLimit;
 use crate::snapshot::VerdictCounts;
 
 pub use self::awaited::AwaitedMap;
@@ -51,6 +54,8 @@ pub struct ProgramSettings {
     pub mac: Option<[u8; 6]>,
     /// Whether control messages must have a right UDP checksum.
     pub verify_checksum: bool,
+    /// How often a source is replied to.
+    pub limit: Limit,
     /// Which LACs are followed, by events in the ring buffer for them.
     pub sample: Sample,
     /// Octets of that ring buffer: a power of two, and a page at the least.
@@ -127,6 +132,9 @@ pub struct Program {
     banks: Banks,
     marks: MapData,
     awaited: MapData,
+    limit: Limit,
+    buckets: MapData,
+    limited: PerCpuArray<MapData, LimitedEntry>,
     counters: PerCpuArray<MapData, u64>,
     /// The same, to be shared.
     shared_counters: MapData,
@@ -152,6 +160,15 @@ struct MarkKey(Mark);
 // SAFETY: a mark is `repr(C)` and made of integers only, without padding, so that
 // every bit pattern is a value.
 unsafe impl Pod for MarkKey {}
+
+/// Whom one CPU did not reply to first, as the value of a map.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct LimitedEntry(Limited);
+
+// SAFETY: it is `repr(C)` and made of integers only, without padding, so that every bit pattern is
+// a value.
+unsafe impl Pod for LimitedEntry {}
 
 /// What workers decided to leave to the host, as one of them reaches it.
 pub struct Marks(HashMap<MapData, MarkKey, u32>);
@@ -185,6 +202,10 @@ impl Program {
         let sample = settings.sample.word();
         let log_level = settings.log_level as u8;
         let capture = u8::from(settings.capture.is_some());
+        let buckets = match settings.limit {
+            Limit::OFF => 1,
+            _ => rate_limit::BUCKETS,
+        };
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(maps::EVENTS, settings.events_size)
             .map_max_entries(maps::CAPTURED, settings.capture.unwrap_or(UNUSED_RING))
@@ -193,6 +214,9 @@ impl Program {
             .override_global(maps::MAC, &mac, true)
             .override_global(maps::ANY_MAC, &any_mac, true)
             .override_global(maps::VERIFY_CHECKSUM, &verify_checksum, true)
+            .map_max_entries(maps::BUCKETS, buckets)
+            .override_global(maps::REPLY_INTERVAL, &settings.limit.interval, true)
+            .override_global(maps::REPLY_SEED, &settings.limit.seed, true)
             .override_global(maps::SAMPLE, &sample, true)
             .override_global(maps::ANNOUNCE, &announce, true)
             .override_global(aya_log::LEVEL, &log_level, true)
@@ -210,6 +234,10 @@ impl Program {
             return Err(LoadError::Missing(maps::COUNTERS));
         };
         let shared_counters = second(&counters)?;
+        let Some(Map::Array(buckets)) = ebpf.take_map(maps::BUCKETS) else {
+            return Err(LoadError::Missing(maps::BUCKETS));
+        };
+        let limited = take(&mut ebpf, maps::LIMITED)?;
         let sockets = take(&mut ebpf, maps::SOCKETS)?;
         let mut program = Self {
             ebpf,
@@ -217,6 +245,9 @@ impl Program {
             banks,
             marks,
             awaited,
+            limit: settings.limit,
+            buckets,
+            limited,
             counters: Map::PerCpuArray(counters).try_into()?,
             shared_counters,
             sockets,
@@ -271,6 +302,27 @@ impl Program {
     /// Where the process has no file descriptor left.
     pub fn awaited(&self) -> Result<AwaitedMap, MapError> {
         AwaitedMap::new(second(&self.awaited)?)
+    }
+
+    /// The limit with its buckets, for workers; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Where the buckets cannot be mapped.
+    pub fn rate_limit(&self) -> io::Result<Option<RateLimit>> {
+        RateLimit::shared(self.limit, self.buckets.fd().as_fd())
+    }
+
+    /// Whom the kernel half did not reply to first, since it had as many replies as it may have.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn limited(&self) -> Result<Option<IpAddr>, MapError> {
+        let limited = self.limited.get(&0, 0)?;
+        Ok(limited
+            .iter()
+            .find_map(|LimitedEntry(first)| first.ip_address()))
     }
 
     /// Gives the frames of a queue a socket to go to.

@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::capture::Capture;
-use crate::cli::Run;
+use crate::cli::{MaxReplyRate, Run};
 use crate::compile::Compiled;
 use crate::control::protocol::Refused;
 use crate::follow::{Follower, Pace};
@@ -61,8 +61,11 @@ struct Session {
     feeds: Vec<Feed>,
     kernel_lines: Receiver<String>,
     answer_log: Option<AnswerLog>,
-    /// The same of control messages with a wrong Length.
+    /// The same of control messages that have none.
     unanswered_log: Option<AnswerLog>,
+    max_reply_rate: MaxReplyRate,
+    /// The interfaces of which was said that a source asks for more.
+    limited: Vec<String>,
     status: StatusLine<std::io::Stderr>,
     json: Option<JsonLines<std::io::Stdout>>,
     scenario: Scenario,
@@ -233,6 +236,7 @@ impl Session {
         for responder in &mut self.responders {
             responder.check()?;
         }
+        self.tell_of_limit()?;
         let snapshot = self.snapshot()?;
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
@@ -253,6 +257,25 @@ impl Session {
             capture: self.capture.as_ref().map(Capture::counts),
             last: false,
         })
+    }
+
+    /// Says of each interface, once, that a source got fewer replies than it asked for.
+    fn tell_of_limit(&mut self) -> Result<(), ResponderError> {
+        for responder in &self.responders {
+            let name = responder.interface();
+            if self.limited.iter().any(|told| told == name) {
+                continue;
+            }
+            if let Some(address) = responder.limited()? {
+                let rate = self.max_reply_rate;
+                self.status.line(format!(
+                    "{name}: {address} asks for more replies than {rate}, and gets no more: \
+                     --max-reply-rate allows more, or any number with `off`"
+                ));
+                self.limited.push(name.to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// Says how many answers, and how much without one, had no line of their own.
@@ -288,6 +311,7 @@ impl Session {
     /// Stops everything, shows the last counters, and returns the last report. Where that goes to
     /// no file, `tells_all` has what came of expectations shown in any case.
     fn end(mut self, tells_all: bool) -> (Option<Report>, Result<()>) {
+        let limited = self.tell_of_limit();
         let responders = std::mem::take(&mut self.responders);
         let stopped: Vec<_> = responders.into_iter().map(Responder::stop).collect();
         // Nothing is heard any more. The names of LACs go with whoever follows them.
@@ -311,7 +335,8 @@ impl Session {
             ),
             Err(error) => Err(error.into()),
         };
-        (report, shown.and(followed.map_err(Into::into)))
+        let ended = shown.and(followed.map_err(Into::into));
+        (report, ended.and(limited.map_err(Into::into)))
     }
 
     fn show_last(

@@ -21,6 +21,7 @@ use broken_lns::responder::{Responder, ResponderOptions};
 use broken_lns::scenario::{Groups, LnsRule, Place, Prefix, Scenario};
 use broken_lns::track::{Rule, Settings};
 use broken_lns_ebpf::maps::EVENTS_SIZE;
+use broken_lns_ebpf::rate_limit::Limit;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::verdict::Verdict;
 use xtask::lab::{Process, pause};
@@ -48,6 +49,13 @@ const SCAPY: &str = "/usr/lib/python3/dist-packages/scapy";
 const SCRIPT: &str = include_str!("responder.py");
 /// How long the script may take to start.
 const SCRIPT_LIMIT: Duration = Duration::from_secs(20);
+
+/// The limit on replies to one source that is kept and never reached, however few LACs there are.
+const NO_HINDRANCE: Limit = Limit {
+    interval: 1,
+    seed: 1,
+};
+
 /// One way to send something back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Contender {
@@ -381,6 +389,7 @@ fn respond(
         xdp_mode,
         any_mac: false,
         verify_checksum: false,
+        limit: NO_HINDRANCE,
         replace: false,
         queues: None,
         batch_size: BATCH,

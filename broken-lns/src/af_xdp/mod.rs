@@ -13,7 +13,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use ring::{Consumer, Producer};
 
 use crate::socket_option;
-use mapping::Mapping;
+pub(crate) use mapping::Mapping;
 use nix::sys::socket::{getsockopt, setsockopt};
 
 pub use umem::{FRAME_LEN, Packet, Umem};

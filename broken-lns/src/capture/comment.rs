@@ -26,7 +26,12 @@ pub(super) fn comment(rule: Option<&RuleName>, verdict: Option<Verdict>) -> Stri
 pub(super) fn meets_rule(verdict: Verdict) -> bool {
     matches!(
         verdict,
-        Verdict::Answered | Verdict::Deferred | Verdict::Lost | Verdict::Silent | Verdict::Passed
+        Verdict::Answered
+            | Verdict::Deferred
+            | Verdict::Lost
+            | Verdict::RateLimited
+            | Verdict::Silent
+            | Verdict::Passed
     )
 }
 

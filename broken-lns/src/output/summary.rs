@@ -94,7 +94,8 @@ fn played(interface: &InterfaceSnapshot, palette: &Palette) -> String {
     let sent = Sent::ALL.iter().zip(interface.sent);
     let sent = sent.map(|(sent, count)| {
         let style = match sent {
-            Sent::Dropped
+            Sent::HeldBack
+            | Sent::Dropped
             | Sent::NotAgain
             | Sent::Forgotten
             | Sent::NoFrame

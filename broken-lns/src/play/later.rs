@@ -60,6 +60,11 @@ impl Player {
         address: u64,
         announce: &mut impl FnMut(Answer),
     ) {
+        let copies = self.allowed_of(owed, owed.copies, now);
+        if copies == 0 && owed.copies > 0 {
+            out.umem.give(address);
+            return;
+        }
         let reply = self
             .acts
             .compiled(owed.act)
@@ -70,12 +75,12 @@ impl Player {
         {
             self.wait_for_acknowledgement(owed, &request, reply, now);
         }
-        if owed.copies == 0 {
+        if copies == 0 {
             out.umem.give(address);
         } else if let Some((len, request)) = self.write_owed(owed, out, address) {
             self.sent.add(Sent::Later, 1);
             self.begin_sent(owed, now);
-            self.send(out, address, len, owed.copies, owed.verdict);
+            self.send(out, address, len, copies, owed.verdict);
             self.tell_sent();
             announce(owed::answer(&request, &owed.sccrq));
         }
@@ -91,12 +96,27 @@ impl Player {
         if lost > 0 {
             self.sent.add(Sent::Lost, 1);
             out.umem.give(address);
+        } else if self.allowed_of(owed, 1, now) == 0 {
+            out.umem.give(address);
         } else if let Some((len, _)) = self.write_owed(owed, out, address) {
             self.sent.add(Sent::Again, 1);
             self.begin_sent(owed, now);
             self.send(out, address, len, 1, owed.verdict);
             self.tell_sent();
         }
+    }
+
+    /// How many of so many frames may be sent for what is owed. All others are held back.
+    fn allowed_of(&self, owed: &Owed, copies: u8, now: u64) -> u8 {
+        // Without its request nothing can be written either.
+        let Some(request) = owed.request() else {
+            return copies;
+        };
+        let allowed = self.allowed(owed.sccrq.version, &request, copies, now);
+        if allowed == 0 {
+            self.sent.add(Sent::HeldBack, copies.into());
+        }
+        allowed
     }
 
     /// Begins what is to be told of a reply that was owed.

@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::frame::Frame;
-use broken_lns_ebpf::layers::Layers;
+use broken_lns_ebpf::layers::{IpVersion, Layers};
+use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sccrq::{self, Policy, Sccrq};
 use broken_lns_ebpf::template::Template;
@@ -27,6 +28,7 @@ use crate::af_xdp::{FRAME_LEN, Packet, Umem};
 use crate::compile::{Compiled, Found, Reply, RuleId};
 use crate::decide::{Decision, Request};
 use crate::lac_identity;
+use crate::rate_limit::RateLimit;
 use crate::respond::{Batch, Out};
 use crate::retransmission::Acknowledgements;
 use crate::snapshot::VerdictCounts;
@@ -53,6 +55,8 @@ pub struct Orders {
     pub scenario: u32,
     /// Which LACs are followed, and how.
     pub follow: Follow,
+    /// How often a source is replied to, if there is a limit.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// Has the kernel half leave to the host what a mark says, by that rule, and tells whether it will.
@@ -80,6 +84,7 @@ pub struct Player {
     mailbox: Arc<Mailbox>,
     sent: Arc<SentTally>,
     kernel_half: Option<KernelHalf>,
+    rate_limit: Option<RateLimit>,
     teller: Option<Teller>,
     /// A number for each frame, by which frames are lost one by one.
     frame: u32,
@@ -92,10 +97,12 @@ impl Player {
     /// Without a kernel half nothing is left to the host, and nothing is acknowledged.
     pub fn new(orders: Orders, kernel_half: Option<KernelHalf>) -> (Self, Remote) {
         let act = Act::new(orders.compiled, orders.scenario, PENDING);
-        Self::with_act(orders.policy, orders.follow, act, kernel_half)
+        let (mut player, remote) = Self::with_act(orders.policy, orders.follow, act, kernel_half);
+        player.rate_limit = orders.rate_limit;
+        (player, remote)
     }
 
-    /// The same for an act that was made before.
+    /// The same for an act that was made before, without a limit.
     pub fn with_act(
         policy: Policy,
         follow: Follow,
@@ -124,6 +131,7 @@ impl Player {
             mailbox,
             sent,
             kernel_half,
+            rate_limit: None,
             teller,
             frame: 0,
             copy: vec![0; FRAME_LEN].into(),
@@ -172,7 +180,9 @@ impl Player {
         let compiled = Arc::clone(&self.acts.current.compiled);
         match compiled.only() {
             // It asks for no frame whether anybody is told of it.
-            Some(template) if self.teller.is_none() => self.refuse(template, umem, batch, announce),
+            Some(template) if self.teller.is_none() => {
+                self.refuse(template, now, umem, batch, announce)
+            }
             _ => {
                 let counts = batch.each_with(umem, |mut out, packet| {
                     let verdict = self.play(&compiled, now, &mut out, packet, &mut announce);
@@ -211,17 +221,25 @@ impl Player {
     fn refuse(
         &mut self,
         template: &Template,
+        now: u64,
         umem: &mut Umem,
         batch: &mut Batch,
         mut announce: impl FnMut(Answer),
     ) -> VerdictCounts {
-        let (policy, acts) = (self.policy, &self.acts);
+        let (policy, acts, rate_limit) = (self.policy, &self.acts, &self.rate_limit);
         let mut hits = 0;
         let counts = batch.each(umem, |room, len| {
             let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
             let other_port = || acts.is_other_port_open(frame);
             let sccrq = sccrq::parse(frame, other_port, || policy)?;
             hits += 1;
+            if let Some(rate_limit) = rate_limit {
+                let parties = Parties::of(frame, sccrq.network, sccrq.version);
+                let lac = parties.ok_or(Verdict::NoRoom)?.lac;
+                if !rate_limit.may_reply(sccrq.version, lac, now) {
+                    return Err(Verdict::RateLimited);
+                }
+            }
             let len = owed::write_template(template, &sccrq, room)?;
             let reply = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
             if let Some(answer) = Answer::of_reply(reply, &sccrq) {
@@ -317,6 +335,13 @@ impl Player {
             Reply::Template { .. } | Reply::CodeInAddress { .. } | Reply::Unreachable(_) => {}
         }
         self.sent.add(Sent::Lost, decision.lost.into());
+        let mut copies = decision.copies;
+        if decision.delay == 0 {
+            copies = self.allowed(sccrq.version, &request, copies, now);
+            if copies == 0 && decision.copies > 0 {
+                return Verdict::RateLimited;
+            }
+        }
         if decision.delay > 0 || decision.retransmit {
             let owed = Owed {
                 copies: decision.copies,
@@ -333,19 +358,33 @@ impl Player {
             }
             self.wait_for_acknowledgement(&owed, &request, reply, now);
         }
-        if decision.copies == 0 {
+        if copies == 0 {
             return Verdict::Lost;
         }
         let source = Source::InPlace(len, &mut self.copy);
         match owed::write(compiled, reply, &request, &sccrq, source, room) {
             Ok(len) => {
-                let copies = decision.copies;
                 self.send(out, packet.address, len, copies, Verdict::Answered);
                 announce(owed::answer(&request, &sccrq));
                 Verdict::Answered
             }
             Err(verdict) => verdict,
         }
+    }
+
+    /// How many of so many frames may be sent now to whoever sent the request. If there are some,
+    /// the others are counted as held back.
+    fn allowed(&self, version: IpVersion, request: &Request, copies: u8, now: u64) -> u8 {
+        let Some(rate_limit) = &self.rate_limit else {
+            return copies;
+        };
+        let allowed = (0..copies)
+            .take_while(|_| rate_limit.may_reply(version, request.lac, now))
+            .count() as u8;
+        if allowed > 0 {
+            self.sent.add(Sent::HeldBack, (copies - allowed).into());
+        }
+        allowed
     }
 
     /// Decides on the request in a frame.

@@ -41,6 +41,7 @@ sent! {
     Again, "sent-again", "StopCCNs that were sent again, for want of an acknowledgement";
     Copies, "copies", "further copies of answers";
     Lost, "lost-frames", "frames that a rule lost";
+    HeldBack, "held-back", "frames that were not sent, since their address got as many as --max-reply-rate allows";
     Dropped, "dropped", "deferred answers that were dropped, since there were too many";
     NotAgain, "not-again", "StopCCNs that were given up before they were acknowledged, since too many were waiting";
     Forgotten, "forgotten", "pairs of LAC and LNS whose attempts begin anew, since there were too many";

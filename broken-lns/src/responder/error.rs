@@ -106,6 +106,14 @@ pub enum ResponderError {
         /// Why.
         cause: io::Error,
     },
+    /// The workers cannot reach what sources got of their limit.
+    #[error("{interface}: cannot map the buckets of --max-reply-rate: {cause}; `off` needs none")]
+    Limit {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        cause: io::Error,
+    },
     /// A counter could not be read.
     #[error("{interface}: cannot read the counters: {cause}")]
     Counters {

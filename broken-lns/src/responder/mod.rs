@@ -5,6 +5,7 @@ mod error;
 mod workers;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
@@ -13,6 +14,7 @@ use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::maps;
+use broken_lns_ebpf::rate_limit::Limit;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::Policy;
 use broken_lns_ebpf::verdict::Verdict;
@@ -26,6 +28,7 @@ use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
 use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};
 use crate::program::{AttachError, Events, Program, ProgramSettings};
 use crate::queue::Socket;
+use crate::rate_limit::RateLimit;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot};
 
 pub use attachment::Attachment;
@@ -43,6 +46,8 @@ pub struct ResponderOptions {
     pub any_mac: bool,
     /// Whether control messages must have a right UDP checksum.
     pub verify_checksum: bool,
+    /// How often a source is replied to.
+    pub limit: Limit,
     /// Whether to take the place of another XDP program.
     pub replace: bool,
     /// The number of queues with a worker; all of the interface where none is given.
@@ -320,6 +325,20 @@ impl Responder {
         Ok(snapshot)
     }
 
+    /// Whom a half did not reply to first, since it had as many replies as it may have.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Counters`], where the kernel does not tell.
+    pub fn limited(&self) -> Result<Option<IpAddr>, ResponderError> {
+        let of_workers = self.workers.rate_limit.as_ref();
+        if let Some(first) = of_workers.and_then(RateLimit::first) {
+            return Ok(Some(first));
+        }
+        let limited = self.program.limited();
+        limited.map_err(|error| self.uncounted(io::Error::other(error)))
+    }
+
     /// How many requests met each rule, the default first, then in the order of the scenario.
     ///
     /// # Errors
@@ -418,6 +437,7 @@ fn attach(
         path: attempt.path,
         mac,
         verify_checksum: options.verify_checksum,
+        limit: options.limit,
         sample: options.sample,
         events_size: options.events_size,
         capture: options.capture,
@@ -441,6 +461,12 @@ fn attach(
                 },
                 compiled: Arc::clone(compiled),
                 scenario: 0,
+                rate_limit: program
+                    .rate_limit()
+                    .map_err(|cause| ResponderError::Limit {
+                        interface: interface.name.clone(),
+                        cause,
+                    })?,
                 follow: Follow {
                     sample: options.sample,
                     capture: options.capture,

@@ -15,6 +15,7 @@ use crate::interface::{AttachMode, Interface};
 use crate::play::{KernelHalf, Orders, Player, Remote};
 use crate::program::Program;
 use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
+use crate::rate_limit::RateLimit;
 
 /// How often a busy queue is tried again.
 const BIND_RETRIES: u32 = 20;
@@ -27,6 +28,8 @@ pub(super) struct Workers {
     pub(super) sockets: Vec<Socket>,
     pub(super) players: Vec<Remote>,
     pub(super) threads: Vec<JoinHandle<io::Result<()>>>,
+    /// The limit that they keep to.
+    pub(super) rate_limit: Option<RateLimit>,
     stop: Arc<AtomicBool>,
 }
 
@@ -66,6 +69,7 @@ impl Workers {
         };
         let cpus = cpus();
         let mut workers = Self::default();
+        workers.rate_limit.clone_from(&orders.rate_limit);
         for queue in 0..queues {
             let bind = || {
                 let (player, remote) = Player::new(orders.clone(), kernel_half(program));

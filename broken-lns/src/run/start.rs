@@ -18,6 +18,7 @@ use crate::interface::Interface;
 use crate::judge::Expectations;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, StatusLine};
+use crate::rate_limit;
 use crate::responder::{Responder, ResponderOptions};
 use crate::scenario::Scenario;
 use crate::snapshot::Snapshot;
@@ -78,6 +79,7 @@ impl Session {
             xdp_mode: flags.xdp_mode,
             any_mac: flags.any_mac,
             verify_checksum: flags.verify_checksum,
+            limit: rate_limit::limit(flags.max_reply_rate.0),
             replace: flags.replace,
             queues: flags.queues,
             batch_size: flags.batch_size,
@@ -167,6 +169,7 @@ impl Session {
             feeds,
             kernel_lines,
             answer_log: options.announce.then(AnswerLog::default),
+            max_reply_rate: flags.max_reply_rate,
             unanswered_log: options.announce.then(AnswerLog::default),
             status,
             json: flags.json.then(|| JsonLines::new(std::io::stdout())),
@@ -178,6 +181,7 @@ impl Session {
             changed: false,
             started,
             started_at,
+            limited: Vec::new(),
             zero: Snapshot::default(),
             zero_hits: Vec::new(),
         })

@@ -211,7 +211,7 @@ impl Row<'_> {
         match self {
             Self::Verdict(verdict, _) => matches!(
                 verdict,
-                Verdict::NoRoom | Verdict::SocketFull | Verdict::NoSocket
+                Verdict::NoRoom | Verdict::SocketFull | Verdict::NoSocket | Verdict::RateLimited
             ),
             Self::Queue(queue) => queue.dropped > 0,
             Self::Rule(..) | Self::Lac(_) | Self::Reaction(_) => false,

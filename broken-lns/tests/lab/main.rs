@@ -25,6 +25,7 @@ mod followed;
 mod json;
 mod kind;
 mod lifecycle;
+mod limited;
 mod loaded;
 mod metrics;
 mod names;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         ("filters", filters::trials()),
         ("unanswerable", unanswerable::trials()),
         ("encapsulated", encapsulated::trials()),
+        ("limited", limited::trials()),
         ("queues", queues::trials()),
         ("verbose", verbose::trials()),
         ("json", json::trials()),

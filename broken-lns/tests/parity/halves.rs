@@ -12,6 +12,7 @@ use broken_lns::program::{AwaitedMap, CapturedFrames, Events, Program, ProgramSe
 use broken_lns::respond::Batch;
 use broken_lns::snapshot::VerdictCounts;
 use broken_lns_ebpf::event::Event;
+use broken_lns_ebpf::rate_limit::Limit;
 use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::sccrq::{KERNEL_AVP_LIMIT, Policy};
@@ -29,6 +30,12 @@ pub(crate) const OWN_MAC: [u8; 6] = [0x6e, 0xd6, 0xbf, 0x94, 0xa7, 0x91];
 const HEADROOM: u64 = 256;
 /// More than the largest frame of a run without an interface.
 const BUFFER: usize = 4096;
+
+/// A limit on replies to one source that is never reached.
+const NO_HINDRANCE: Limit = Limit {
+    interval: 1,
+    seed: 1,
+};
 
 /// What became of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +80,7 @@ impl Worker {
     /// A worker that plays a scenario.
     pub(crate) fn with_scenario(compiled: Compiled, policy: Policy) -> Self {
         let orders = Orders {
+            rate_limit: None,
             policy,
             compiled: Arc::new(compiled),
             scenario: 0,
@@ -141,7 +149,7 @@ impl KernelHalf {
         Self::with_settings(compiled, path, policy, sample, None)
     }
 
-    /// One that captures frames in a ring buffer of this size.
+    /// One with all that can be had of it, which captures frames in a ring buffer of this size.
     pub(crate) fn capturing(
         compiled: &Compiled,
         path: Path,
@@ -158,10 +166,15 @@ impl KernelHalf {
         sample: Sample,
         capture: Option<u32>,
     ) -> Result<Self> {
+        let limit = match capture {
+            Some(_) => NO_HINDRANCE,
+            None => Limit::OFF,
+        };
         let settings = ProgramSettings {
             path,
             mac: policy.mac.map(|_| OWN_MAC),
             verify_checksum: policy.verify_checksum,
+            limit,
             sample,
             events_size: EVENTS_SIZE,
             capture,

@@ -48,6 +48,7 @@ impl Hand {
         let text = "[default]\nfault = \"refuse\"";
         let scenario = Scenario::parse("test", text, &Refusal::default()).expect(text);
         let orders = Orders {
+            rate_limit: None,
             policy: Policy {
                 mac: None,
                 verify_checksum: false,

@@ -1,6 +1,7 @@
 mod at_once;
 mod captured;
 mod later;
+mod limited;
 mod named;
 mod told;
 
