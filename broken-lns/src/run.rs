@@ -36,7 +36,7 @@ use crate::refusal::Refusal;
 use crate::report::{Report, judged, outline};
 use crate::responder::{Responder, ResponderError};
 use crate::scenario::Scenario;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{InterfaceSnapshot, Snapshot};
 use reports::{Reports, Step};
 use start::interfaces;
 
@@ -233,7 +233,11 @@ impl Session {
         for responder in &mut self.responders {
             responder.check()?;
         }
-        let snapshot = self.snapshot()?;
+        let snapshot = match self.json {
+            Some(_) => self.snapshot_with_rules(),
+            None => self.snapshot(),
+        };
+        let snapshot = snapshot?;
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
         if let Some(json) = &mut self.json {
@@ -244,9 +248,21 @@ impl Session {
         Ok(())
     }
 
-    /// Everything counted since the start.
+    /// Everything counted since the start, apart from the rules.
     fn snapshot(&self) -> Result<Snapshot, ResponderError> {
-        let interfaces = self.responders.iter().map(Responder::snapshot);
+        self.snapshot_of(Responder::snapshot)
+    }
+
+    /// Everything counted since the start.
+    fn snapshot_with_rules(&self) -> Result<Snapshot, ResponderError> {
+        self.snapshot_of(Responder::snapshot_with_rules)
+    }
+
+    fn snapshot_of(
+        &self,
+        read: impl Fn(&Responder) -> Result<InterfaceSnapshot, ResponderError>,
+    ) -> Result<Snapshot, ResponderError> {
+        let interfaces = self.responders.iter().map(read);
         Ok(Snapshot {
             elapsed: self.started.elapsed(),
             interfaces: interfaces.collect::<Result<_, _>>()?,

@@ -276,7 +276,19 @@ impl Responder {
         self.program.messages(logger)
     }
 
-    /// What was counted so far.
+    /// What was counted so far, with the rules that were met: there may be many, and each of
+    /// them is looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Counters`], where the kernel does not tell.
+    pub fn snapshot_with_rules(&self) -> Result<InterfaceSnapshot, ResponderError> {
+        let rules = self.rules()?;
+        let snapshot = self.snapshot()?;
+        Ok(InterfaceSnapshot { rules, ..snapshot })
+    }
+
+    /// What was counted so far, without the rules.
     ///
     /// # Errors
     ///
@@ -291,7 +303,7 @@ impl Responder {
             redirected: 0,
             sent: [0; Sent::COUNT],
             events_lost: kernel.events_lost,
-            rules: self.rules()?,
+            rules: Vec::new(),
             queues: Vec::with_capacity(self.workers.sockets.len()),
             driver: self.driver.since_start(),
         };
@@ -390,7 +402,7 @@ impl Responder {
     pub fn stop(mut self) -> Result<InterfaceSnapshot, ResponderError> {
         self.program.detach();
         self.workers.end();
-        self.snapshot()
+        self.snapshot_with_rules()
     }
 }
 
