@@ -7,6 +7,7 @@ mod follow;
 mod metrics;
 mod reports;
 mod start;
+mod trouble;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
@@ -39,6 +40,7 @@ use crate::scenario::Scenario;
 use crate::snapshot::{InterfaceSnapshot, Snapshot};
 use reports::{Reports, Step};
 use start::interfaces;
+use trouble::Trouble;
 
 /// How often answers and messages of the kernel half are fetched.
 const FETCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -64,6 +66,7 @@ struct Session {
     /// The same of control messages with a wrong Length.
     unanswered_log: Option<AnswerLog>,
     status: StatusLine<std::io::Stderr>,
+    trouble: Trouble,
     json: Option<JsonLines<std::io::Stdout>>,
     scenario: Scenario,
     /// What it is on every interface.
@@ -228,16 +231,18 @@ impl Session {
         self.tell_of_capture();
     }
 
-    /// Shows the counters.
+    /// Shows the counters, unless they cannot be read for now.
     fn show(&mut self) -> Result<()> {
-        for responder in &mut self.responders {
-            responder.check()?;
-        }
-        let snapshot = match self.json {
-            Some(_) => self.snapshot_with_rules(),
-            None => self.snapshot(),
+        let snapshot = match self.look() {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                if let Some(warning) = self.trouble.came(error)? {
+                    self.status.line(warning);
+                }
+                return Ok(());
+            }
         };
-        let snapshot = snapshot?;
+        self.trouble.is_over();
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
         if let Some(json) = &mut self.json {
@@ -246,6 +251,17 @@ impl Session {
         }
         self.status.update(&snapshot);
         Ok(())
+    }
+
+    /// Sees whether everything still runs, and what it counted.
+    fn look(&mut self) -> Result<Snapshot, ResponderError> {
+        for responder in &mut self.responders {
+            responder.check()?;
+        }
+        match self.json {
+            Some(_) => self.snapshot_with_rules(),
+            None => self.snapshot(),
+        }
     }
 
     /// Everything counted since the start, apart from the rules.

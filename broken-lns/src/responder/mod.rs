@@ -20,7 +20,7 @@ use broken_lns_ebpf::wire::ethernet::MacAddress;
 
 use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
-use crate::interface::{AttachMode, DriverStatistics, Interface};
+use crate::interface::{AttachMode, DriverStatistics, Interface, Presence};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
 use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};
@@ -73,6 +73,7 @@ pub struct Responder {
     program: Program,
     workers: Workers,
     driver: DriverStatistics,
+    presence: Presence,
     /// The scenario, and behind it those that a worker may still owe replies of: they are
     /// given up here, and not where a worker would have to give the memory back.
     scenarios: Vec<Arc<Compiled>>,
@@ -100,6 +101,7 @@ impl Responder {
         };
         let Plan { first, fallback } = plan(path, mode, hazards);
         let driver = DriverStatistics::start(&interface);
+        let presence = Presence::of(&interface)?;
 
         let start = |attempt| attach(&interface, compiled, options, attempt, announcements);
         let mut failed = None;
@@ -132,6 +134,7 @@ impl Responder {
             program,
             workers,
             driver,
+            presence,
             scenarios: vec![Arc::clone(compiled)],
         })
     }
@@ -372,7 +375,7 @@ impl Responder {
     ///
     /// [`ResponderError::Gone`] or [`ResponderError::WorkerEnded`].
     pub fn check(&mut self) -> Result<(), ResponderError> {
-        if !self.interface.is_present()? {
+        if !self.presence.is_there()? {
             return Err(ResponderError::Gone(self.interface.name.clone()));
         }
         let Workers {

@@ -9,6 +9,7 @@ use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 
 use super::follow::NobodyJudges;
+use super::trouble::Trouble;
 use super::{Feed, Session, capture, control, follow};
 use crate::capture::Prepared;
 use crate::cli::Run;
@@ -169,6 +170,7 @@ impl Session {
             answer_log: options.announce.then(AnswerLog::default),
             unanswered_log: options.announce.then(AnswerLog::default),
             status,
+            trouble: Trouble::default(),
             json: flags.json.then(|| JsonLines::new(std::io::stdout())),
             scenario,
             compiled,

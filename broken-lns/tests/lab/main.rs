@@ -41,6 +41,7 @@ mod retransmitted;
 mod scenarios;
 mod top;
 mod traffic;
+mod troubles;
 mod unanswerable;
 mod verbose;
 mod verdicts;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         ("expected", expected::trials()),
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
+        ("troubles", troubles::trials()),
         ("played", played::trials()),
         ("names", names::trials()),
         ("retransmitted", retransmitted::trials()),
