@@ -4,17 +4,22 @@
 //! the active one. Then one octet changes, and from there on every frame finds the
 //! new ones: none sees some of both, and none waits.
 
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use aya::maps::{Array, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, IterableMap as _, Map, MapData, MapError};
 use aya::{Ebpf, Pod};
 use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::ranges::{KeyV4, KeyV6, Range, Slice};
 use broken_lns_ebpf::rules::{Active, Bank, Extent, Rule, Scenario, Step};
 use broken_lns_ebpf::template::Template;
 
+use crate::bpf::update_batch;
 use crate::compile::Compiled;
-use crate::program::{LoadError, take};
+use crate::program::{CounterArray, LoadError, take};
+
+/// Entries that are written at a time.
+const BATCH: usize = 4096;
 
 /// Longer than the program looks at a frame, by some orders of magnitude.
 const LONGEST_RUN: Duration = Duration::from_millis(100);
@@ -54,7 +59,7 @@ pub(crate) struct Banks {
     ranges_v4: Banked<Range<KeyV4>>,
     ranges_v6: Banked<Range<KeyV6>>,
     templates: Banked<Template>,
-    hits: PerCpuArray<MapData, u64>,
+    hits: CounterArray,
     /// What the counters of the active bank said when it became active.
     zero: Vec<u64>,
     /// The bank that frames find.
@@ -75,6 +80,9 @@ impl Banks {
     /// The maps of a program. Nothing is in them yet.
     pub(crate) fn new(ebpf: &mut Ebpf, path: Path) -> Result<Self, LoadError> {
         let [bank, _] = Bank::ALL;
+        let Some(Map::PerCpuArray(hits)) = ebpf.take_map(maps::HITS) else {
+            return Err(LoadError::Missing(maps::HITS));
+        };
         Ok(Self {
             active: take(ebpf, maps::ACTIVE)?,
             scenarios: Banked::new(ebpf, maps::SCENARIOS)?,
@@ -84,7 +92,7 @@ impl Banks {
             ranges_v4: Banked::new(ebpf, maps::RANGES_V4)?,
             ranges_v6: Banked::new(ebpf, maps::RANGES_V6)?,
             templates: Banked::new(ebpf, maps::TEMPLATES)?,
-            hits: take(ebpf, maps::HITS)?,
+            hits: CounterArray::new(hits)?,
             zero: Vec::new(),
             bank,
             extent: Extent::default(),
@@ -171,12 +179,9 @@ impl Banks {
     }
 
     fn counters(&self, bank: Bank, rules: usize) -> Result<Vec<u64>, MapError> {
-        let numbers = 0..u32::try_from(rules).unwrap_or(maps::MAX_RULES);
-        let sums = numbers.map(|number| {
-            let counters = self.hits.get(&bank.entry(number, maps::MAX_RULES), 0)?;
-            Ok(counters.iter().sum())
-        });
-        sums.collect()
+        let rules = u32::try_from(rules).unwrap_or(maps::MAX_RULES);
+        let first = bank.entry(0, maps::MAX_RULES);
+        self.hits.sums(first, rules.min(maps::MAX_RULES))
     }
 }
 
@@ -204,19 +209,44 @@ impl<T: Plain> Banked<T> {
     fn write(&mut self, bank: Bank, values: &[T]) -> Result<(), MapError> {
         let [first, second] = &mut self.written;
         let written = if bank.to_bit() == 0 { first } else { second };
-        for (number, value) in values.iter().enumerate() {
-            if written.get(number) == Some(value) {
+        let mut next = 0;
+        while next < values.len() {
+            let is_there = |number: &usize| written.get(*number) == values.get(*number);
+            if is_there(&next) {
+                next += 1;
                 continue;
             }
-            self.array
-                .set(bank.entry(number as u32, self.room), Value(*value), 0)?;
-            match written.get_mut(number) {
-                Some(place) => *place = *value,
-                None => written.push(*value),
-            }
+            let most = values.len().min(next + BATCH);
+            let end = (next..most).find(is_there).unwrap_or(most);
+            let changed = &values[next..end];
+            put(&mut self.array, bank.entry(next as u32, self.room), changed)?;
+            let known = written.len().saturating_sub(next).min(changed.len());
+            let (known, new) = changed.split_at(known);
+            written[next..next + known.len()].copy_from_slice(known);
+            written.extend_from_slice(new);
+            next = end;
         }
         Ok(())
     }
+}
+
+/// Writes values to entries that follow each other, the first one of the number `first`.
+fn put<T: Plain>(
+    array: &mut Array<MapData, Value<T>>,
+    first: u32,
+    values: &[T],
+) -> Result<(), MapError> {
+    let keys: Vec<u32> = (first..).take(values.len()).collect();
+    let map = array.map().fd().as_fd();
+    // SAFETY: aya saw that the map is an array with values of this size, and what is `Plain` has
+    // no padding.
+    if unsafe { update_batch(map, &keys, values) }.is_err() {
+        // The kernel has no memory for so many, or something is wrong with one of them.
+        for (key, value) in keys.into_iter().zip(values) {
+            array.set(key, Value(*value), 0)?;
+        }
+    }
+    Ok(())
 }
 
 /// Waits until no program looks at a frame any more that it got before.

@@ -93,11 +93,15 @@ pub struct ErrorCodeChoice(pub Option<ErrorCode>);
 
 /// A text that is neither a name in the table nor a 16-bit number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is neither a number from 0 to 65535 nor the name of {what}; {hint}")]
+#[error(
+    "`{text}` is neither a number from 0 to 65535 nor the name of {what}; {}",
+    hint(text, table)
+)]
 pub struct UnknownCode {
     text: String,
     what: &'static str,
-    hint: String,
+    /// What looks for a name that is near takes its time, so that it looks when that is shown.
+    table: &'static [Code],
 }
 
 impl ResultCode {
@@ -191,14 +195,14 @@ pub fn tables() -> String {
 }
 
 /// Reads a name of the table or a number.
-fn parse(text: &str, table: &[Code], what: &'static str) -> Result<u16, UnknownCode> {
+fn parse(text: &str, table: &'static [Code], what: &'static str) -> Result<u16, UnknownCode> {
     if let Some(code) = table.iter().find(|code| code.name == text) {
         return Ok(code.number);
     }
     text.parse().map_err(|_| UnknownCode {
         text: text.to_owned(),
         what,
-        hint: hint(text, table),
+        table,
     })
 }
 

@@ -21,6 +21,7 @@ pub mod af_xdp;
 pub mod attempts;
 mod avps;
 mod banks;
+mod bpf;
 pub mod capture;
 pub mod check;
 pub mod cli;

@@ -5,13 +5,14 @@
 //! process, so that nothing stays attached however the process ends.
 
 mod awaited;
+mod counters;
 mod rings;
 
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, AsRawFd};
 
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf, XskMap};
+use aya::maps::{HashMap, Map, MapData, MapError, RingBuf, XskMap};
 use aya::programs::links::FdLink;
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::util::KernelVersion;
@@ -21,7 +22,6 @@ use broken_lns_ebpf::maps::{self, Path};
 use broken_lns_ebpf::rate_limit::{self, Limit, Limited};
 use broken_lns_ebpf::rules::Mark;
 use broken_lns_ebpf::sample::Sample;
-use broken_lns_ebpf::verdict::Verdict;
 use broken_lns_ebpf::wire::ethernet::MacAddress;
 use nix::errno::Errno;
 
@@ -32,6 +32,7 @@ use crate::rate_limit::RateLimit;
 use crate::snapshot::VerdictCounts;
 
 pub use self::awaited::AwaitedMap;
+pub(crate) use self::counters::CounterArray;
 use self::rings::Ring;
 pub use self::rings::{CapturedFrames, Events};
 pub use crate::banks::InstallError;
@@ -135,9 +136,7 @@ pub struct Program {
     limit: Limit,
     buckets: MapData,
     limited: PerCpuArray<MapData, LimitedEntry>,
-    counters: PerCpuArray<MapData, u64>,
-    /// The same, to be shared.
-    shared_counters: MapData,
+    counters: CounterArray,
     sockets: XskMap<MapData>,
 }
 
@@ -233,7 +232,6 @@ impl Program {
         let Some(Map::PerCpuArray(counters)) = ebpf.take_map(maps::COUNTERS) else {
             return Err(LoadError::Missing(maps::COUNTERS));
         };
-        let shared_counters = second(&counters)?;
         let Some(Map::Array(buckets)) = ebpf.take_map(maps::BUCKETS) else {
             return Err(LoadError::Missing(maps::BUCKETS));
         };
@@ -248,8 +246,8 @@ impl Program {
             limit: settings.limit,
             buckets,
             limited,
-            counters: Map::PerCpuArray(counters).try_into()?,
-            shared_counters,
+            counters: CounterArray::new(counters)?,
+            counters: CounterArray::new(counters)?,
             sockets,
         };
         program.xdp()?.load()?;
@@ -379,14 +377,12 @@ impl Program {
     ///
     /// Those of the kernel.
     pub fn counts(&self) -> Result<KernelCounts, MapError> {
-        let mut verdicts = [0; Verdict::COUNT];
-        for (verdict, count) in (0..).zip(&mut verdicts) {
-            *count = sum(&self.counters, verdict)?;
-        }
+        let counts = self.counters.sums(0, maps::COUNTER_COUNT)?;
+        let count = |number: u32| counts.get(number as usize).copied().unwrap_or(0);
         Ok(KernelCounts {
-            verdicts,
-            handed_over: sum(&self.counters, maps::HANDED_OVER)?,
-            events_lost: sum(&self.counters, maps::EVENTS_LOST)?,
+            verdicts: std::array::from_fn(|verdict| count(verdict as u32)),
+            handed_over: count(maps::HANDED_OVER),
+            events_lost: count(maps::EVENTS_LOST),
         })
     }
 
@@ -429,10 +425,9 @@ impl Program {
     }
 
     fn ring(&mut self, name: &'static str, lost: u32) -> Result<Ring, LoadError> {
-        let counters = second(&self.shared_counters)?;
         Ok(Ring {
             entries: take(&mut self.ebpf, name)?,
-            counters: Map::PerCpuArray(counters).try_into()?,
+            counters: self.counters.try_clone()?,
             lost,
         })
     }
@@ -513,11 +508,6 @@ where
 {
     let map = ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
     Ok(map.try_into()?)
-}
-
-/// A counter over all CPUs.
-fn sum(counters: &PerCpuArray<MapData, u64>, index: u32) -> Result<u64, MapError> {
-    Ok(counters.get(&index, 0)?.iter().sum())
 }
 
 /// The same map once more.

@@ -311,7 +311,9 @@ impl<W: Work> Worker<W> {
             }
             match send(self.fd(), &[], MsgFlags::MSG_DONTWAIT) {
                 Ok(_) => return Ok(true),
-                Err(Errno::EAGAIN | Errno::EBUSY | Errno::ENOBUFS | Errno::EINTR) => {
+                Err(
+                    Errno::EAGAIN | Errno::EBUSY | Errno::ENOBUFS | Errno::ENOMEM | Errno::EINTR,
+                ) => {
                     self.socket.reap(&mut self.umem);
                 }
                 // The interface is down: it may come up again.
@@ -353,7 +355,7 @@ impl<W: Work> Worker<W> {
         };
         let mut ready = [PollFd::new(self.socket.fd().as_fd(), event)];
         match poll(&mut ready, PollTimeout::from(limit)) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Ok(_) | Err(Errno::EINTR | Errno::ENOMEM) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -7,6 +7,7 @@ mod follow;
 mod metrics;
 mod reports;
 mod start;
+mod trouble;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
@@ -36,9 +37,10 @@ use crate::refusal::Refusal;
 use crate::report::{Report, judged, outline};
 use crate::responder::{Responder, ResponderError};
 use crate::scenario::Scenario;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{InterfaceSnapshot, Snapshot};
 use reports::{Reports, Step};
 use start::interfaces;
+use trouble::Trouble;
 
 /// How often answers and messages of the kernel half are fetched.
 const FETCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -67,6 +69,7 @@ struct Session {
     /// The interfaces of which was said that a source asks for more.
     limited: Vec<String>,
     status: StatusLine<std::io::Stderr>,
+    trouble: Trouble,
     json: Option<JsonLines<std::io::Stdout>>,
     scenario: Scenario,
     /// What it is on every interface.
@@ -231,13 +234,18 @@ impl Session {
         self.tell_of_capture();
     }
 
-    /// Shows the counters.
+    /// Shows the counters, unless they cannot be read for now.
     fn show(&mut self) -> Result<()> {
-        for responder in &mut self.responders {
-            responder.check()?;
-        }
-        self.tell_of_limit()?;
-        let snapshot = self.snapshot()?;
+        let snapshot = match self.look() {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                if let Some(warning) = self.trouble.came(error)? {
+                    self.status.line(warning);
+                }
+                return Ok(());
+            }
+        };
+        self.trouble.is_over();
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
         if let Some(json) = &mut self.json {
@@ -248,9 +256,33 @@ impl Session {
         Ok(())
     }
 
-    /// Everything counted since the start.
+    /// Sees whether everything still runs, and what it counted.
+    fn look(&mut self) -> Result<Snapshot, ResponderError> {
+        for responder in &mut self.responders {
+            responder.check()?;
+        }
+        self.tell_of_limit()?;
+        match self.json {
+            Some(_) => self.snapshot_with_rules(),
+            None => self.snapshot(),
+        }
+    }
+
+    /// Everything counted since the start, apart from the rules.
     fn snapshot(&self) -> Result<Snapshot, ResponderError> {
-        let interfaces = self.responders.iter().map(Responder::snapshot);
+        self.snapshot_of(Responder::snapshot)
+    }
+
+    /// Everything counted since the start.
+    fn snapshot_with_rules(&self) -> Result<Snapshot, ResponderError> {
+        self.snapshot_of(Responder::snapshot_with_rules)
+    }
+
+    fn snapshot_of(
+        &self,
+        read: impl Fn(&Responder) -> Result<InterfaceSnapshot, ResponderError>,
+    ) -> Result<Snapshot, ResponderError> {
+        let interfaces = self.responders.iter().map(read);
         Ok(Snapshot {
             elapsed: self.started.elapsed(),
             interfaces: interfaces.collect::<Result<_, _>>()?,

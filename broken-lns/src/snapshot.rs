@@ -4,6 +4,7 @@
 //! later reset is the difference of two snapshots; rates are derived where they
 //! are shown.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use broken_lns_ebpf::verdict::Verdict;
@@ -202,10 +203,12 @@ impl InterfaceSnapshot {
             *count = count.saturating_sub(*earlier);
         }
         // Hits of another scenario, which was replaced since, say nothing of this one's.
+        let mut hits = HashMap::with_capacity(earlier.rules.len());
+        for rule in &earlier.rules {
+            hits.entry(rule.place).or_insert(rule.hits);
+        }
         let rules = self.rules.iter().map(|rule| {
-            let mut same = earlier.rules.iter();
-            let same = same.find(|earlier| earlier.place == rule.place);
-            let earlier = same.map_or(0, |earlier| earlier.hits);
+            let earlier = hits.get(&rule.place).copied().unwrap_or(0);
             RuleSnapshot {
                 hits: rule.hits.checked_sub(earlier).unwrap_or(rule.hits),
                 ..*rule

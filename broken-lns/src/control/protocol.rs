@@ -197,10 +197,15 @@ pub struct SetTreatment {
     pub treatment: String,
 }
 
-/// Why a request changed nothing: everything that is wrong, each in words.
+/// Why a request changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", listed(.0))]
-pub struct Refused(pub Vec<String>);
+#[error("{}", listed(errors, *more))]
+pub struct Refused {
+    /// What is wrong, each in words; the first ones, where that is very much.
+    pub errors: Vec<String>,
+    /// How much is wrong beside that.
+    pub more: u64,
+}
 
 /// The response to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +213,9 @@ pub struct Response {
     version: u32,
     #[serde(flatten)]
     outcome: Outcome,
+    /// How many errors there are beside those that are listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    more: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -311,20 +319,24 @@ impl Response {
     pub fn outcome(self) -> Result<Reply, Refused> {
         match self.outcome {
             Outcome::Ok(reply) => Ok(reply),
-            Outcome::Error(errors) => Err(Refused(errors)),
+            Outcome::Error(errors) => Err(Refused {
+                errors,
+                more: self.more,
+            }),
         }
     }
 }
 
 impl From<Result<Reply, Refused>> for Response {
     fn from(result: Result<Reply, Refused>) -> Self {
-        let outcome = match result {
-            Ok(reply) => Outcome::Ok(reply),
-            Err(Refused(errors)) => Outcome::Error(errors),
+        let (outcome, more) = match result {
+            Ok(reply) => (Outcome::Ok(reply), 0),
+            Err(Refused { errors, more }) => (Outcome::Error(errors), more),
         };
         Self {
             version: VERSION,
             outcome,
+            more,
         }
     }
 }
@@ -357,23 +369,39 @@ fn short(error: &serde_json::Error) -> String {
 }
 
 /// One error as it is, and several below their number.
-fn listed(errors: &[String]) -> String {
-    match errors {
-        [error] => error.clone(),
-        errors => format!("{} mistakes\n{}", errors.len(), errors.join("\n")),
+fn listed(errors: &[String], more: u64) -> String {
+    match (errors, more) {
+        ([error], 0) => error.clone(),
+        (errors, 0) => format!("{} mistakes\n{}", errors.len(), errors.join("\n")),
+        (errors, more) => format!(
+            "{} mistakes\n{}\nand {more} more",
+            more.saturating_add(errors.len() as u64),
+            errors.join("\n")
+        ),
     }
+}
+
+/// Whether a number says nothing that is worth a key.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Refused {
     /// For this one reason.
     pub fn because(reason: impl ToString) -> Self {
-        Self(vec![reason.to_string()])
+        Self {
+            errors: vec![reason.to_string()],
+            more: 0,
+        }
     }
 }
 
 impl From<ScenarioError> for Refused {
     fn from(error: ScenarioError) -> Self {
-        Self(error.each())
+        Self {
+            errors: error.each(),
+            more: error.more() as u64,
+        }
     }
 }
 

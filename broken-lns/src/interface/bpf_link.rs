@@ -10,6 +10,8 @@ use std::{
 
 use aya::programs::{links::LinkType, loaded_links};
 
+use crate::bpf::bpf;
+
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_LINK_GET_FD_BY_ID: libc::c_long = 30;
 const BPF_LINK_DETACH: libc::c_long = 34;
@@ -98,22 +100,6 @@ fn open(id: u32) -> io::Result<OwnedFd> {
     let fd = unsafe { bpf(BPF_LINK_GET_FD_BY_ID, &mut attributes)? };
     // SAFETY: the kernel has just made this descriptor for us, and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Makes one bpf system call.
-///
-/// # Safety
-///
-/// `attributes` has to begin like the part of `union bpf_attr` that the command
-/// takes, and every address in it has to be good for what the kernel does there.
-unsafe fn bpf<T>(command: libc::c_long, attributes: &mut T) -> io::Result<RawFd> {
-    let len = size_of::<T>() as libc::c_long;
-    // SAFETY: the attributes are as long as said, and the caller answers for what they hold.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, len) };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    RawFd::try_from(result).map_err(io::Error::other)
 }
 
 #[cfg(test)]

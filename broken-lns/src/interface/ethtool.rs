@@ -7,10 +7,10 @@
 use std::{
     ffi::{c_char, c_void},
     io,
-    os::fd::AsRawFd as _,
+    os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType};
 
 const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GTXCSUM: u32 = 0x16;
@@ -76,7 +76,7 @@ struct Channels {
 
 /// The name of the driver.
 pub(super) fn driver(interface: &str) -> io::Result<String> {
-    driver_info(interface).map(|info| text(&info.driver))
+    driver_info(&socket()?, interface).map(|info| text(&info.driver))
 }
 
 /// Whether the interface takes VLAN tags out of the frames it receives.
@@ -101,14 +101,15 @@ pub(super) fn rx_queues(interface: &str) -> io::Result<u32> {
 }
 
 /// The statistics of the driver, under its own names; none if it has none.
-pub(super) fn statistics(interface: &str) -> io::Result<Vec<(String, u64)>> {
-    let count = driver_info(interface)?.statistics;
+pub(super) fn statistics(socket: &OwnedFd, interface: &str) -> io::Result<Vec<(String, u64)>> {
+    let count = driver_info(socket, interface)?.statistics;
     if count == 0 {
         return Ok(Vec::new());
     }
     let names = [ETHTOOL_GSTRINGS, ETH_SS_STATS, count];
-    let names = list(interface, names, count, ETH_GSTRING_LEN)?;
-    let values = list(interface, [ETHTOOL_GSTATS, count], count, size_of::<u64>())?;
+    let names = list(socket, interface, names, count, ETH_GSTRING_LEN)?;
+    let values = [ETHTOOL_GSTATS, count];
+    let values = list(socket, interface, values, count, size_of::<u64>())?;
     Ok(names
         .iter()
         .map(|name| text(name))
@@ -118,6 +119,7 @@ pub(super) fn statistics(interface: &str) -> io::Result<Vec<(String, u64)>> {
 
 /// Asks for a list of entries of one length, after a head that ends in their count.
 fn list<const HEAD: usize>(
+    socket: &OwnedFd,
     interface: &str,
     head: [u32; HEAD],
     count: u32,
@@ -133,7 +135,7 @@ fn list<const HEAD: usize>(
     data.resize(entries + capacity * entry_len, 0);
     // SAFETY: the callers give the head that their command takes, and behind it is room for more
     // entries than a driver has.
-    unsafe { request(interface, data.as_mut_ptr().cast())? };
+    unsafe { request_by(socket, interface, data.as_mut_ptr().cast())? };
     let count = number(&data[entries - size_of::<u32>()..entries]);
     Ok(data[entries..]
         .chunks_exact(entry_len)
@@ -143,7 +145,7 @@ fn list<const HEAD: usize>(
 }
 
 /// What the driver says about itself.
-fn driver_info(interface: &str) -> io::Result<DriverInfo> {
+fn driver_info(socket: &OwnedFd, interface: &str) -> io::Result<DriverInfo> {
     let mut info = DriverInfo {
         command: ETHTOOL_GDRVINFO,
         driver: [0; 32],
@@ -159,7 +161,7 @@ fn driver_info(interface: &str) -> io::Result<DriverInfo> {
         registers: 0,
     };
     // SAFETY: ETHTOOL_GDRVINFO takes a `struct ethtool_drvinfo`, and this is one.
-    unsafe { request(interface, (&raw mut info).cast())? };
+    unsafe { request_by(socket, interface, (&raw mut info).cast())? };
     Ok(info)
 }
 
@@ -178,12 +180,27 @@ fn value(interface: &str, command: u32) -> io::Result<u32> {
 /// `data` has to point to the structure that its command takes, with room for
 /// all that the kernel writes there.
 unsafe fn request(interface: &str, data: *mut c_void) -> io::Result<()> {
-    let socket = socket(
-        AddressFamily::Unix,
-        SockType::Datagram,
+    // SAFETY: the caller answers for it.
+    unsafe { request_by(&socket()?, interface, data) }
+}
+
+/// A socket for requests, which go to the network namespace of the thread that opened it.
+pub(super) fn socket() -> io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::Unix, SockType::Datagram);
+    Ok(nix::sys::socket::socket(
+        family,
+        kind,
         SockFlag::SOCK_CLOEXEC,
         None,
-    )?;
+    )?)
+}
+
+/// Makes one ethtool request by that socket.
+///
+/// # Safety
+///
+/// As for [`request`].
+unsafe fn request_by(socket: &OwnedFd, interface: &str, data: *mut c_void) -> io::Result<()> {
     let mut request = libc::ifreq {
         ifr_name: [0; libc::IFNAMSIZ],
         ifr_ifru: libc::__c_anonymous_ifr_ifru {
@@ -244,7 +261,8 @@ mod tests {
 
     #[test]
     fn an_unknown_interface_is_an_error() {
-        let error = statistics("no-such-thing").expect_err("nobody has it");
+        let error =
+            statistics(&socket().expect("a socket"), "no-such-thing").expect_err("nobody has it");
         assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
     }
 }

@@ -1,8 +1,7 @@
 //! The route netlink messages about interfaces: ask for one or all, detach XDP.
 //!
-//! Every function opens its own socket, so that it speaks to the network
-//! namespace of the thread that calls it. All errors are the system's, and
-//! the callers say what they were about.
+//! A [`Connection`] speaks to the network namespace of the thread that opened it, and every
+//! function opens its own. All errors are the system's, and the callers say what they were about.
 
 use std::io;
 
@@ -32,20 +31,18 @@ pub(super) fn by_name(name: &str) -> io::Result<Option<LinkMessage>> {
     message
         .attributes
         .push(LinkAttribute::IfName(name.to_owned()));
-    get(message)
+    Connection::open()?.get(message)
 }
 
 /// The interface of this index, or none.
 pub(super) fn by_index(index: u32) -> io::Result<Option<LinkMessage>> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    get(message)
+    Connection::open()?.by_index(index)
 }
 
 /// The names of all interfaces.
 pub(super) fn names() -> io::Result<Vec<String>> {
     let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
-    let links = exchange(request, NLM_F_REQUEST | NLM_F_DUMP)?;
+    let links = Connection::open()?.exchange(request, NLM_F_REQUEST | NLM_F_DUMP)?;
     Ok(links.iter().filter_map(name_of).collect())
 }
 
@@ -85,41 +82,60 @@ pub(super) fn detach_xdp(index: u32, flags: u32) -> io::Result<()> {
         LinkXdp::Fd(NO_PROGRAM),
         LinkXdp::Flags(flags),
     ]));
-    exchange(
-        RouteNetlinkMessage::SetLink(message),
-        NLM_F_REQUEST | NLM_F_ACK,
-    )?;
+    let request = RouteNetlinkMessage::SetLink(message);
+    Connection::open()?.exchange(request, NLM_F_REQUEST | NLM_F_ACK)?;
     Ok(())
 }
 
-/// Asks for one interface.
-fn get(message: LinkMessage) -> io::Result<Option<LinkMessage>> {
-    match exchange(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST) {
-        Ok(links) => Ok(links.into_iter().next()),
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-        Err(error) => Err(error),
+/// A socket for questions to the kernel. After an error there may be an answer in it that nobody
+/// read, so that it is of no use any more.
+pub(super) struct Connection(Socket);
+
+impl Connection {
+    /// One to the network namespace of the calling thread.
+    pub(super) fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        Ok(Self(socket))
     }
-}
 
-/// Sends a request and collects the interfaces in the answer.
-fn exchange(request: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<LinkMessage>> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
+    /// The interface of this index, or none.
+    pub(super) fn by_index(&mut self, index: u32) -> io::Result<Option<LinkMessage>> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        self.get(message)
+    }
 
-    let mut header = NetlinkHeader::default();
-    header.flags = flags;
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
-    message.finalize();
-    let mut octets = vec![0; message.buffer_len()];
-    message.serialize(&mut octets);
-    socket.send(&octets, 0)?;
+    /// Asks for one interface.
+    fn get(&mut self, message: LinkMessage) -> io::Result<Option<LinkMessage>> {
+        match self.exchange(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST) {
+            Ok(links) => Ok(links.into_iter().next()),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 
-    let mut links = Vec::new();
-    loop {
-        let (datagram, _) = socket.recv_from_full()?;
-        if read_answer(&datagram, flags, &mut links)? {
-            return Ok(links);
+    /// Sends a request and collects the interfaces in the answer.
+    fn exchange(
+        &mut self,
+        request: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<Vec<LinkMessage>> {
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
+        message.finalize();
+        let mut octets = vec![0; message.buffer_len()];
+        message.serialize(&mut octets);
+        self.0.send(&octets, 0)?;
+
+        let mut links = Vec::new();
+        loop {
+            let (datagram, _) = self.0.recv_from_full()?;
+            if read_answer(&datagram, flags, &mut links)? {
+                return Ok(links);
+            }
         }
     }
 }

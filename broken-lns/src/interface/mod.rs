@@ -8,6 +8,7 @@ mod attached;
 mod bpf_link;
 mod ethtool;
 mod link;
+mod presence;
 mod statistics;
 
 use std::io;
@@ -16,6 +17,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerTy
 use xdp::nic::{NicIndex, XdpAct};
 
 pub use attached::{AttachMode, AttachedProgram, DetachError};
+pub use presence::Presence;
 pub use statistics::DriverStatistics;
 
 /// A network interface, as it was when it was looked up.
@@ -133,21 +135,6 @@ impl Interface {
             None => Err(InterfaceError::Unknown {
                 name: name.to_owned(),
                 existing: link::names().map_err(query_error)?,
-            }),
-        }
-    }
-
-    /// Whether the interface still exists in this namespace.
-    ///
-    /// # Errors
-    ///
-    /// [`InterfaceError::Query`], if the kernel does not tell.
-    pub fn is_present(&self) -> Result<bool, InterfaceError> {
-        match link::by_index(self.index) {
-            Ok(message) => Ok(message.is_some()),
-            Err(source) => Err(InterfaceError::Query {
-                name: self.name.clone(),
-                source,
             }),
         }
     }
@@ -291,14 +278,6 @@ mod tests {
             assert!(message.starts_with(&start), "{message}");
             assert!(message[start.len()..].split(", ").any(|name| name == "lo"));
         }
-    }
-
-    #[test]
-    fn presence_goes_by_the_index() {
-        let mut lo = loopback();
-        assert!(lo.is_present().expect("netlink answers anybody"));
-        lo.index = 0x7fff_fff0;
-        assert!(!lo.is_present().expect("netlink answers anybody"));
     }
 
     #[test]

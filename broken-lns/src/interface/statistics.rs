@@ -8,22 +8,28 @@
 //! that an XDP program drops, those that we consume on purpose included.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 
 use super::{Interface, ethtool};
 
 /// The error counters of one interface's driver, as they grow from a start.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct DriverStatistics {
     interface: String,
+    /// Where the driver is asked; there may be times at which no other socket can be opened.
+    socket: Option<OwnedFd>,
     start: HashMap<String, u64>,
 }
 
 impl DriverStatistics {
     /// Takes the counters' present values as the start.
     pub fn start(interface: &Interface) -> Self {
+        let socket = ethtool::socket().ok();
+        let start = errors(socket.as_ref(), &interface.name);
         Self {
             interface: interface.name.clone(),
-            start: errors(&interface.name).into_iter().collect(),
+            start: start.into_iter().collect(),
+            socket,
         }
     }
 
@@ -31,7 +37,7 @@ impl DriverStatistics {
     ///
     /// An interface that is gone, or whose driver has no statistics, has none.
     pub fn since_start(&self) -> Vec<(String, u64)> {
-        errors(&self.interface)
+        errors(self.socket.as_ref(), &self.interface)
             .into_iter()
             .filter_map(|(name, value)| {
                 let start = self.start.get(&name).copied().unwrap_or(0);
@@ -43,8 +49,9 @@ impl DriverStatistics {
 }
 
 /// The counters of the driver that count errors.
-fn errors(interface: &str) -> Vec<(String, u64)> {
-    let mut statistics = ethtool::statistics(interface).unwrap_or_default();
+fn errors(socket: Option<&OwnedFd>, interface: &str) -> Vec<(String, u64)> {
+    let statistics = socket.and_then(|socket| ethtool::statistics(socket, interface).ok());
+    let mut statistics = statistics.unwrap_or_default();
     statistics.retain(|(name, _)| counts_errors(name));
     statistics
 }

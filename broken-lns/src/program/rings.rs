@@ -2,17 +2,17 @@
 
 use std::os::fd::AsFd as _;
 
-use aya::maps::{MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{MapData, MapError, RingBuf};
 use broken_lns_ebpf::captured::Captured;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::sum;
+use super::counters::CounterArray;
 use crate::capture::Source;
 
 /// A ring buffer that the program fills, and the counter of what found no room in it.
 pub(super) struct Ring {
     pub(super) entries: RingBuf<MapData>,
-    pub(super) counters: PerCpuArray<MapData, u64>,
+    pub(super) counters: CounterArray,
     /// The number of its counter.
     pub(super) lost: u32,
 }
@@ -31,7 +31,7 @@ impl Ring {
     }
 
     fn lost(&self) -> Result<u64, MapError> {
-        sum(&self.counters, self.lost)
+        self.counters.sum(self.lost)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why an interface cannot be answered on.
 
+use std::error::Error;
 use std::io;
 
 use crate::interface::{AttachMode, AttachedProgram, DetachError, Interface, InterfaceError};
@@ -125,6 +126,16 @@ pub enum ResponderError {
 }
 
 impl ResponderError {
+    /// Whether it may go well the next time, with nothing lost in between: the system was short
+    /// of something, or was interrupted.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Interface(error) => passes(error),
+            Self::Counters { cause, .. } => passes(cause),
+            _ => false,
+        }
+    }
+
     pub(super) fn occupied(interface: &Interface, program: &AttachedProgram) -> Self {
         Self::Occupied {
             interface: interface.name.clone(),
@@ -155,6 +166,64 @@ impl ResponderError {
                 mode,
                 cause,
             }
+        }
+    }
+}
+
+/// Whether what the system said is behind the error, and passes.
+fn passes(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let said = error.downcast_ref::<io::Error>();
+        if let Some(number) = said.and_then(io::Error::raw_os_error) {
+            use libc::{EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+            return [EMFILE, ENFILE, ENOBUFS, ENOMEM, EINTR, EAGAIN].contains(&number);
+        }
+        next = match said.and_then(io::Error::get_ref) {
+            Some(within) => Some(within),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use aya::maps::MapError;
+    use aya::sys::SyscallError;
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_was_short_of_passes() {
+        let of_map = |number| {
+            let io_error = io::Error::from_raw_os_error(number);
+            let call = "bpf_map_lookup_elem";
+            let cause = MapError::from(SyscallError { call, io_error });
+            ResponderError::Counters {
+                interface: "eth1".to_owned(),
+                cause: io::Error::other(cause),
+            }
+        };
+        let of_interface = |number| {
+            ResponderError::from(InterfaceError::Query {
+                name: "eth1".to_owned(),
+                source: io::Error::from_raw_os_error(number),
+            })
+        };
+        for (number, passes) in [
+            (libc::EMFILE, true),
+            (libc::ENFILE, true),
+            (libc::ENOBUFS, true),
+            (libc::ENOMEM, true),
+            (libc::EINTR, true),
+            (libc::EAGAIN, true),
+            (libc::EPERM, false),
+            (libc::EBADF, false),
+            (libc::ENODEV, false),
+        ] {
+            assert_eq!(of_map(number).is_passing(), passes, "{number}");
+            assert_eq!(of_interface(number).is_passing(), passes, "{number}");
         }
     }
 }

@@ -22,7 +22,7 @@ use broken_lns_ebpf::wire::ethernet::MacAddress;
 
 use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
-use crate::interface::{AttachMode, DriverStatistics, Interface};
+use crate::interface::{AttachMode, DriverStatistics, Interface, Presence};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
 use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};
@@ -78,6 +78,7 @@ pub struct Responder {
     program: Program,
     workers: Workers,
     driver: DriverStatistics,
+    presence: Presence,
     /// The scenario, and behind it those that a worker may still owe replies of: they are
     /// given up here, and not where a worker would have to give the memory back.
     scenarios: Vec<Arc<Compiled>>,
@@ -105,6 +106,7 @@ impl Responder {
         };
         let Plan { first, fallback } = plan(path, mode, hazards);
         let driver = DriverStatistics::start(&interface);
+        let presence = Presence::of(&interface)?;
 
         let start = |attempt| attach(&interface, compiled, options, attempt, announcements);
         let mut failed = None;
@@ -137,6 +139,7 @@ impl Responder {
             program,
             workers,
             driver,
+            presence,
             scenarios: vec![Arc::clone(compiled)],
         })
     }
@@ -281,7 +284,19 @@ impl Responder {
         self.program.messages(logger)
     }
 
-    /// What was counted so far.
+    /// What was counted so far, with the rules that were met: there may be many, and each of
+    /// them is looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`ResponderError::Counters`], where the kernel does not tell.
+    pub fn snapshot_with_rules(&self) -> Result<InterfaceSnapshot, ResponderError> {
+        let rules = self.rules()?;
+        let snapshot = self.snapshot()?;
+        Ok(InterfaceSnapshot { rules, ..snapshot })
+    }
+
+    /// What was counted so far, without the rules.
     ///
     /// # Errors
     ///
@@ -296,7 +311,7 @@ impl Responder {
             redirected: 0,
             sent: [0; Sent::COUNT],
             events_lost: kernel.events_lost,
-            rules: self.rules()?,
+            rules: Vec::new(),
             queues: Vec::with_capacity(self.workers.sockets.len()),
             driver: self.driver.since_start(),
         };
@@ -379,7 +394,7 @@ impl Responder {
     ///
     /// [`ResponderError::Gone`] or [`ResponderError::WorkerEnded`].
     pub fn check(&mut self) -> Result<(), ResponderError> {
-        if !self.interface.is_present()? {
+        if !self.presence.is_there()? {
             return Err(ResponderError::Gone(self.interface.name.clone()));
         }
         let Workers {
@@ -409,7 +424,7 @@ impl Responder {
     pub fn stop(mut self) -> Result<InterfaceSnapshot, ResponderError> {
         self.program.detach();
         self.workers.end();
-        self.snapshot()
+        self.snapshot_with_rules()
     }
 }
 

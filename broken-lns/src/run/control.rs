@@ -67,7 +67,10 @@ impl Controlled for Session {
             uptime_ms: self.started.elapsed().as_millis() as u64,
             interfaces: interfaces.collect(),
             scenario: self.in_force(),
-            counters: self.snapshot().map_err(Refused::because)?.since(&self.zero),
+            counters: self
+                .snapshot_with_rules()
+                .map_err(Refused::because)?
+                .since(&self.zero),
         })
     }
 
@@ -153,7 +156,7 @@ impl Controlled for Session {
     }
 
     fn reset(&mut self) -> Result<(), Refused> {
-        self.zero = self.snapshot().map_err(Refused::because)?;
+        self.zero = self.snapshot_with_rules().map_err(Refused::because)?;
         self.zero_hits = self.hits()?;
         self.status.reset();
         if let Some(json) = &mut self.json {

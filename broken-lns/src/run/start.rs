@@ -9,6 +9,7 @@ use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 
 use super::follow::NobodyJudges;
+use super::trouble::Trouble;
 use super::{Feed, Session, capture, control, follow};
 use crate::capture::Prepared;
 use crate::cli::Run;
@@ -172,6 +173,7 @@ impl Session {
             max_reply_rate: flags.max_reply_rate,
             unanswered_log: options.announce.then(AnswerLog::default),
             status,
+            trouble: Trouble::default(),
             json: flags.json.then(|| JsonLines::new(std::io::stdout())),
             scenario,
             compiled,

@@ -12,6 +12,7 @@ use super::garble::GarbleError;
 use super::prefix::{Prefix, PrefixError};
 use crate::codes::UnknownCode;
 use crate::refusal::{MESSAGE_LEN_MAX, RefusalError};
+use crate::suggestion::did_you_mean;
 
 /// Why there is no scenario.
 #[derive(Debug, thiserror::Error)]
@@ -38,40 +39,63 @@ pub enum ScenarioError {
     },
 
     /// The text says something else than a scenario.
-    #[error("{} in the scenario {file}{}", count(mistakes), all(file, mistakes))]
+    #[error("{} in the scenario {file}{}", count(mistakes.len() + more), list(file, mistakes, *more))]
     Mistakes {
         /// The file.
         file: String,
-        /// All mistakes in it, by place.
+        /// The first mistakes in it, by place.
         mistakes: Vec<Mistake>,
+        /// How many there are beside those.
+        more: usize,
     },
 }
 
 /// How many mistakes there are, in words.
-fn count(mistakes: &[Mistake]) -> String {
-    match mistakes.len() {
+fn count(mistakes: usize) -> String {
+    match mistakes {
         1 => "1 mistake".to_owned(),
         count => format!("{count} mistakes"),
     }
 }
 
-/// All mistakes, each as a compiler shows it.
-fn all(file: &str, mistakes: &[Mistake]) -> String {
-    let shown = mistakes.iter().map(|mistake| mistake.shown(file));
-    shown.map(|mistake| format!("\n{mistake}")).collect()
+/// The mistakes, each as a compiler shows it, and how many there are beside them.
+fn list(file: &str, mistakes: &[Mistake], more: usize) -> String {
+    let mut list = String::new();
+    for mistake in mistakes {
+        list.push('\n');
+        list.push_str(&mistake.shown(file));
+    }
+    if more > 0 {
+        list.push_str(&format!("\nand {more} more"));
+    }
+    list
 }
 
 impl ScenarioError {
-    /// Everything that is wrong, each on its own.
+    /// What is wrong, each on its own, as far as it is shown.
     pub fn each(&self) -> Vec<String> {
         match self {
-            Self::Mistakes { file, mistakes } => {
+            Self::Mistakes { file, mistakes, .. } => {
                 let shown = mistakes.iter().map(|mistake| mistake.shown(file));
                 shown.collect()
             }
             Self::Read { .. } | Self::TooLong { .. } => vec![self.to_string()],
         }
     }
+
+    /// How much is wrong beside that.
+    pub fn more(&self) -> usize {
+        match self {
+            Self::Mistakes { more, .. } => *more,
+            Self::Read { .. } | Self::TooLong { .. } => 0,
+        }
+    }
+}
+
+/// Asks for the name that was meant, or tells all that there are.
+fn hint(text: &str, names: &[&str]) -> String {
+    did_you_mean(text, names.iter().copied())
+        .unwrap_or_else(|| format!("expected one of `{}`", names.join("`, `")))
 }
 
 #[cfg(test)]
@@ -125,12 +149,12 @@ pub enum Reason {
     Syntax(String),
 
     /// A key that nothing has.
-    #[error("unknown key `{key}`; {hint}")]
+    #[error("unknown key `{key}`; {}", hint(key, known))]
     UnknownKey {
         /// The key.
         key: String,
-        /// The key that it may have meant, or those that there are.
-        hint: String,
+        /// The keys that there are.
+        known: Vec<&'static str>,
     },
 
     /// A key that other faults have.
@@ -165,14 +189,14 @@ pub enum Reason {
     },
 
     /// A name that no such thing has.
-    #[error("unknown {what} `{name}`; {hint}")]
+    #[error("unknown {what} `{name}`; {}", hint(name, names))]
     UnknownName {
         /// What should have that name.
         what: &'static str,
         /// The name.
         name: String,
-        /// The name that it may have meant, or those that there are.
-        hint: String,
+        /// The names that there are.
+        names: Vec<&'static str>,
     },
 
     /// A code that is no code.

@@ -9,6 +9,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::error::Reason;
+use super::mistakes::Mistakes;
 use super::reader::{Entry, Reader, Span, Table};
 use super::source::Source;
 use super::treatment::{FAULT, Scope, Within};
@@ -42,7 +43,7 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// [`ScenarioError`], with everything that is wrong in the file.
+    /// [`ScenarioError`], with the first mistakes in the file and the number of all.
     pub fn load(path: &Path, flags: &Refusal) -> Result<Self, ScenarioError> {
         let text = Self::read(path)?;
         Self::parse(&path.display().to_string(), &text, flags)
@@ -71,7 +72,9 @@ impl Scenario {
             let (text, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
             let text = String::from_utf8_lossy(text);
             let end = text.len()..text.len();
-            mistakes(&file, &Source::new(&text), vec![(end, Reason::NotText)])
+            let mut mistakes = Mistakes::default();
+            mistakes.add(end, || Reason::NotText);
+            refused(&file, &Source::new(&text), mistakes)
         })
     }
 
@@ -79,16 +82,17 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// [`ScenarioError::Mistakes`], with everything that is wrong in the text.
+    /// [`ScenarioError::Mistakes`], with the first mistakes in the text and the number of all.
     pub fn parse(file: &str, text: &str, flags: &Refusal) -> Result<Self, ScenarioError> {
         let source = Source::new(text);
         let (root, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            let errors = errors.into_iter().map(|error| {
+            let mut mistakes = Mistakes::default();
+            for error in errors {
                 let span = error.span().unwrap_or(text.len()..text.len());
-                (span, Reason::Syntax(error.message().to_owned()))
-            });
-            return Err(mistakes(file, &source, errors.collect()));
+                mistakes.add(span, || Reason::Syntax(error.message().to_owned()));
+            }
+            return Err(refused(file, &source, mistakes));
         }
         let mut rules = Rules {
             source: &source,
@@ -98,23 +102,24 @@ impl Scenario {
         };
         let scenario = rules.scenario(&Table::root(&root), flags);
         match scenario {
-            Some(scenario) if rules.reader.mistakes.is_empty() => Ok(scenario),
-            _ => Err(mistakes(file, &source, rules.reader.mistakes)),
+            Some(scenario) if rules.reader.mistakes.count() == 0 => Ok(scenario),
+            _ => Err(refused(file, &source, rules.reader.mistakes)),
         }
     }
 }
 
-/// The error that shows all these mistakes, in the order of the text.
-fn mistakes(file: &str, source: &Source<'_>, mut mistakes: Vec<(Span, Reason)>) -> ScenarioError {
-    mistakes.sort_by_key(|(span, _)| span.start);
-    let mistakes = mistakes.into_iter().map(|(span, reason)| Mistake {
+/// The error that shows the first of these mistakes, in the order of the text.
+fn refused(file: &str, source: &Source<'_>, mistakes: Mistakes) -> ScenarioError {
+    let (first, more) = mistakes.into_first();
+    let first = first.map(|(span, reason)| Mistake {
         place: source.place(span.start),
         reason,
         excerpt: source.excerpt(span),
     });
     ScenarioError::Mistakes {
         file: file.to_owned(),
-        mistakes: mistakes.collect(),
+        mistakes: first.collect(),
+        more,
     }
 }
 
@@ -318,7 +323,7 @@ impl Rules<'_> {
     }
 
     /// Complains about every key that is not one of these.
-    fn check_keys(&mut self, table: &Table<'_>, known: &[&str]) {
+    fn check_keys(&mut self, table: &Table<'_>, known: &[&'static str]) {
         self.reader.only_keys(table, known);
     }
 

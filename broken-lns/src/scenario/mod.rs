@@ -31,6 +31,7 @@ mod file;
 pub mod garble;
 pub mod groups;
 pub mod lac_name;
+mod mistakes;
 pub mod modifiers;
 pub mod prefix;
 mod print;

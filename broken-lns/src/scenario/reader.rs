@@ -13,10 +13,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Reason;
+use super::mistakes::Mistakes;
 use super::modifiers::Probability;
 use super::prefix::Prefix;
 use crate::codes::UnknownCode;
-use crate::suggestion::did_you_mean;
 
 /// The longest text that is looked up as a name, a number, a time or an address.
 const WORD_LEN_MAX: usize = 100;
@@ -100,13 +100,13 @@ impl<'t> Entry<'t> {
 /// Everything that was wrong so far.
 #[derive(Default)]
 pub(super) struct Reader {
-    pub(super) mistakes: Vec<(Span, Reason)>,
+    pub(super) mistakes: Mistakes,
 }
 
 impl Reader {
     /// Notes what is wrong there.
     pub(super) fn complain(&mut self, span: Span, reason: impl Into<Reason>) {
-        self.mistakes.push((span, reason.into()));
+        self.mistakes.add(span, || reason.into());
     }
 
     /// Notes that the entry has to be something else.
@@ -230,13 +230,11 @@ impl Reader {
         let word = self.word(entry, &format!("the name of a {what}"))?;
         let found = all.iter().find(|one| name_of(**one) == word);
         if found.is_none() {
-            let names: Vec<_> = all.iter().map(|one| name_of(*one)).collect();
-            let reason = Reason::UnknownName {
+            self.mistakes.add(entry.span(), || Reason::UnknownName {
                 what,
                 name: word.to_owned(),
-                hint: hint(word, &names),
-            };
-            self.complain(entry.span(), reason);
+                names: all.iter().map(|one| name_of(*one)).collect(),
+            });
         }
         found.copied()
     }
@@ -288,19 +286,17 @@ impl Reader {
     }
 
     /// Notes a key that is not one of these.
-    pub(super) fn unknown_key(&mut self, key: &str, span: Span, known: &[&str]) {
-        let reason = Reason::UnknownKey {
+    pub(super) fn unknown_key(
+        &mut self,
+        key: &str,
+        span: Span,
+        known: impl IntoIterator<Item = &'static str>,
+    ) {
+        self.mistakes.add(span, || Reason::UnknownKey {
             key: shortened(key),
-            hint: hint(key, known),
-        };
-        self.complain(span, reason);
+            known: known.into_iter().collect(),
+        });
     }
-}
-
-/// Asks for the name that was meant, or tells all that there are.
-fn hint(text: &str, names: &[&str]) -> String {
-    did_you_mean(text, names.iter().copied())
-        .unwrap_or_else(|| format!("expected one of `{}`", names.join("`, `")))
 }
 
 /// A value as an error quotes it.

@@ -61,7 +61,7 @@ impl Reader {
     pub(super) fn treatment(
         &mut self,
         table: &Table<'_>,
-        others: &[&str],
+        others: &[&'static str],
         scope: Scope<'_>,
     ) -> Option<Treatment> {
         let name = match table.get("fault") {
@@ -97,7 +97,7 @@ impl Reader {
     }
 
     /// Complains about every key that has no business here.
-    fn check_keys(&mut self, table: &Table<'_>, others: &[&str], fault: Option<FaultName>) {
+    fn check_keys(&mut self, table: &Table<'_>, others: &[&'static str], fault: Option<FaultName>) {
         let keys = |knobs: &'static [Knob]| knobs.iter().map(|knob| knob.key);
         let owners = |key: &str| {
             let all = FaultName::ALL.iter().copied();
@@ -114,7 +114,7 @@ impl Reader {
                 continue;
             }
             match (fault, owners(key).as_slice()) {
-                (_, []) => self.unknown_key(key, span, &known().collect::<Vec<_>>()),
+                (_, []) => self.unknown_key(key, span, known()),
                 // The fault itself is wrong: nobody knows which keys it should have.
                 (None, _) => {}
                 (Some(fault), owners) => {

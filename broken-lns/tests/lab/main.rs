@@ -43,6 +43,7 @@ mod retransmitted;
 mod scenarios;
 mod top;
 mod traffic;
+mod troubles;
 mod unanswerable;
 mod verbose;
 mod verdicts;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         ("expected", expected::trials()),
         ("lifecycle", lifecycle::trials()),
         ("traffic", traffic::trials()),
+        ("troubles", troubles::trials()),
         ("played", played::trials()),
         ("names", names::trials()),
         ("retransmitted", retransmitted::trials()),

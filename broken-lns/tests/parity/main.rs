@@ -115,6 +115,7 @@ fn main() {
             other_port::changes,
         ),
         kernel("65,536 rules for LNSs and for LACs", rules::many),
+        kernel("the hits of many rules are read in batches", rules::hits),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }

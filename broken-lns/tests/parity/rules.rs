@@ -555,3 +555,61 @@ pub(crate) fn many() -> Result<()> {
     }
     Ok(())
 }
+
+/// The hits of more rules than are read at a time, in either bank: each stands at its own rule.
+pub(crate) fn hits() -> Result<()> {
+    const BATCH: usize = 4096;
+    const RULES: usize = 2 * BATCH + 10;
+    let address = |number: usize| IpAddr::from(Ipv4Addr::from_bits(0x8000_0000 + number as u32));
+    let rules = (1..RULES).map(|number| LnsRule {
+        prefixes: vec![Prefix::new(address(number), 32).expect("one host")],
+        // The kernel half has room for some thousand different replies.
+        treatment: Some(known_by((number % 4000) as u16 + 1)),
+        expect: None,
+        lacs: Vec::new(),
+        place: Place { line: 1, column: 1 },
+    });
+    let mut scenario = Scenario {
+        rules: rules.collect(),
+        ..Scenario::from(Refusal::default())
+    };
+    let mut kernel = KernelHalf::load(fixtures::template(&fixtures::REPLIES[0]))?;
+    for bank in 0..3 {
+        // A change here and there, behind which the rules lie in the bank already.
+        for number in [2, BATCH - 1, BATCH, RULES - 2] {
+            let other = known_by(5000 + bank);
+            scenario.rules[number - 1].treatment = Some(other);
+        }
+        kernel.install(&Compiled::new(&scenario)?)?;
+        let mut expected = vec![0; RULES];
+        ensure!(kernel.hits()? == expected, "bank {bank}: not from zero");
+        let edges = [
+            1,
+            2,
+            BATCH - 2,
+            BATCH - 1,
+            BATCH,
+            BATCH + 1,
+            2 * BATCH - 1,
+            2 * BATCH,
+        ];
+        for (times, rule) in (1..).zip(edges.into_iter().chain([RULES - 2, RULES - 1])) {
+            for _ in 0..times {
+                let asked = request("10.0.0.1".parse()?, address(rule), 7);
+                let outcome = kernel.respond(&asked)?;
+                let verdict = outcome.verdict.label();
+                let reply = outcome
+                    .reply
+                    .with_context(|| format!("{verdict} at rule {rule}"))?;
+                let found = number(&reply).map(known_by);
+                let treatment = &scenario.rules[rule - 1].treatment;
+                ensure!(found == *treatment, "bank {bank}, rule {rule}: {found:?}");
+            }
+            expected[rule] = times;
+        }
+        let hits = kernel.hits()?;
+        let wrong = (0..RULES).find(|rule| hits[*rule] != expected[*rule]);
+        ensure!(wrong.is_none(), "bank {bank}: the hits of rule {wrong:?}");
+    }
+    Ok(())
+}

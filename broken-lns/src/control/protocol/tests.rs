@@ -348,8 +348,12 @@ fn responses_are_written_as_documented_and_read_again() {
         (Ok(Reply::Reset), json!({"version": 1, "ok": "reset"})),
         (Ok(Reply::Stopped), json!({"version": 1, "ok": "stopped"})),
         (
-            Err(Refused(vec!["one".to_owned(), "two".to_owned()])),
+            Err(refused(&["one", "two"], 0)),
             json!({"version": 1, "error": ["one", "two"]}),
+        ),
+        (
+            Err(refused(&["one", "two"], 7)),
+            json!({"version": 1, "error": ["one", "two"], "more": 7}),
         ),
     ] {
         let response = Response::from(outcome);
@@ -425,10 +429,19 @@ fn a_change_leaves_alone_what_it_does_not_name() {
     assert!(Set::default().is_empty() && !set().is_empty());
 }
 
+fn refused(errors: &[&str], more: u64) -> Refused {
+    Refused {
+        errors: errors.iter().map(|error| (*error).to_owned()).collect(),
+        more,
+    }
+}
+
 #[test]
 fn several_mistakes_stand_below_their_number() {
-    let refused = Refused(vec!["one".to_owned(), "two".to_owned()]);
-    assert_eq!(refused.to_string(), "2 mistakes\none\ntwo");
+    let two = refused(&["one", "two"], 0);
+    assert_eq!(two.to_string(), "2 mistakes\none\ntwo");
+    let nine = refused(&["one", "two"], 7);
+    assert_eq!(nine.to_string(), "9 mistakes\none\ntwo\nand 7 more");
     assert_eq!(Refused::because("one").to_string(), "one");
 }
 
@@ -438,16 +451,17 @@ fn a_scenario_is_refused_with_every_mistake() {
     let error = Scenario::parse("mine.toml", text, &Refusal::default()).expect_err("wrong");
     assert_eq!(
         Refused::from(error),
-        Refused(vec![
-            "mine.toml:2:9: unknown fault `refues`; did you mean `refuse`?\n     \
-                2 | fault = \"refues\"\n       \
-                  |         ^^^^^^^^"
-                .to_owned(),
-            "mine.toml:4:3: unknown key `lsn`; did you mean `lns`?\n     \
-                4 | [[lsn]]\n       \
-                  |   ^^^"
-                .to_owned(),
-        ])
+        refused(
+            &[
+                "mine.toml:2:9: unknown fault `refues`; did you mean `refuse`?\n     \
+                    2 | fault = \"refues\"\n       \
+                      |         ^^^^^^^^",
+                "mine.toml:4:3: unknown key `lsn`; did you mean `lns`?\n     \
+                    4 | [[lsn]]\n       \
+                      |   ^^^",
+            ],
+            0
+        )
     );
 }
 

@@ -46,7 +46,7 @@ fn errors(path: &Path, octets: &[u8]) -> Vec<String> {
 
 fn errors_in(line: &str) -> Vec<String> {
     let response = Response::from_line(line.as_bytes()).expect(line);
-    response.outcome().expect_err(line).0
+    response.outcome().expect_err(line).errors
 }
 
 /// Whether it still answers.

@@ -137,10 +137,10 @@ impl Reader {
     }
 
     /// Complains about every key that is not one of these.
-    pub(in crate::scenario) fn only_keys(&mut self, table: &Table<'_>, known: &[&str]) {
+    pub(in crate::scenario) fn only_keys(&mut self, table: &Table<'_>, known: &[&'static str]) {
         for (key, span) in table.keys() {
             if !known.contains(&key) {
-                self.unknown_key(key, span, known);
+                self.unknown_key(key, span, known.iter().copied());
             }
         }
     }

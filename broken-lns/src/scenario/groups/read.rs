@@ -29,7 +29,7 @@ impl Groups {
         source: &Source<'_>,
         entries: impl Iterator<Item = Entry<'t>>,
     ) -> Self {
-        let before = reader.mistakes.len();
+        let before = reader.mistakes.count();
         let entries: Vec<_> = entries.collect();
         let last = entries.last().map(Entry::span);
         let read = entries.into_iter().filter_map(|entry| reader.group(entry));
@@ -37,7 +37,7 @@ impl Groups {
         reader.check_names(source, &read);
         let groups = read.iter().map(|one| one.group.clone()).collect();
         match Self::new(groups) {
-            Ok(groups) if reader.mistakes.len() == before => return groups,
+            Ok(groups) if reader.mistakes.count() == before => return groups,
             Ok(_) => {}
             Err(GroupsError::TooMany) => {
                 let reason = Reason::TooManyGroups {

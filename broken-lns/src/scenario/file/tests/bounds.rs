@@ -105,3 +105,22 @@ fn a_file_has_a_longest_length() {
         })
     ));
 }
+
+#[test]
+fn of_very_many_mistakes_the_first_are_shown_and_the_others_counted() {
+    const COUNT: usize = 100_000;
+    let lines = (0..COUNT).map(|number| format!("wrong{number} = 1\n"));
+    let error = read(&lines.collect::<String>()).expect_err("every line of it is wrong");
+    let shown = error.each();
+    assert_eq!((shown.len(), error.more()), (100, COUNT - 100));
+    for (line, mistake) in (1..).zip(&shown) {
+        let start = format!(
+            "test.toml:{line}:1: unknown key `wrong{}`; expected one of",
+            line - 1
+        );
+        assert!(mistake.starts_with(&start), "{mistake}");
+    }
+    let text = error.to_string();
+    assert!(text.starts_with("100000 mistakes in the scenario test.toml\n"));
+    assert!(text.ends_with("\nand 99900 more"));
+}
