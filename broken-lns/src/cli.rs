@@ -4,6 +4,7 @@
 
 mod capture;
 mod control;
+mod doctor;
 mod metrics;
 mod size;
 mod track;
@@ -14,6 +15,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::Erro
 
 pub use capture::CaptureFlags;
 pub use control::{ControlChoice, Load, Set, Target, Which};
+pub use doctor::Doctor;
 pub use track::{Report, Track};
 
 use crate::{
@@ -46,6 +48,9 @@ pub enum Command {
 
     /// Check a scenario file, and show every mistake in it.
     Check(Check),
+
+    /// Check the machine and its interfaces without attaching anything, and say what to type.
+    Doctor(Doctor),
 
     /// Print the catalogue of faults that a scenario can have, with all their keys.
     Faults,

@@ -19,7 +19,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use nix::unistd::Pid;
 
-use crate::af_xdp::{Binding, SetupError, Umem, XskSocket};
+use crate::af_xdp::{Binding, FRAME_LEN, SetupError, Umem, XskSocket};
 use crate::clock;
 use crate::mode::Wait;
 use crate::play::Player;
@@ -30,6 +30,8 @@ use crate::tally::Tally;
 
 /// Frames in the umem of a worker, of 4 KiB each: enough to fill the fill ring and the tx ring.
 const FRAMES: u32 = 2 * RING_LEN;
+/// Octets of memory that a worker locks for its frames.
+pub const UMEM_LEN: u64 = FRAMES as u64 * FRAME_LEN as u64;
 /// Entries of each ring.
 const RING_LEN: u32 = 2048;
 /// How long a worker sleeps at the most before it looks whether to stop, in milliseconds.
