@@ -8,12 +8,12 @@ use caps::{CapSet, Capability};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::socket::SockaddrStorage;
-use nix::sys::utsname::uname;
 use nix::unistd::geteuid;
 
 use super::firewall::Firewall;
 use super::lns::OwnAddress;
 use crate::privilege;
+use crate::program;
 use crate::queue;
 
 /// What is known of the machine.
@@ -21,6 +21,8 @@ use crate::queue;
 pub(super) struct Machine {
     /// The release of the kernel.
     pub(super) kernel: String,
+    /// Whether it runs the program; the reason where it does not.
+    pub(super) supported: Result<(), String>,
     /// Whether the kernel has its own BTF.
     pub(super) btf: bool,
     /// `net.core.bpf_jit_enable`; none where only root may read it, or it is not there.
@@ -42,10 +44,8 @@ impl Machine {
     pub(super) fn read() -> Self {
         let read = |path| fs::read_to_string(path).ok();
         Self {
-            kernel: uname()
-                .ok()
-                .and_then(|name| Some(name.release().to_str()?.to_owned()))
-                .unwrap_or_else(|| "of an unknown release".to_owned()),
+            kernel: program::kernel_release(),
+            supported: program::check_kernel().map_err(|error| error.to_string()),
             btf: fs::exists("/sys/kernel/btf/vmlinux").unwrap_or(false),
             jit: read("/proc/sys/net/core/bpf_jit_enable")
                 .and_then(|value| value.trim().parse().ok()),

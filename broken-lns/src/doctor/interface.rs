@@ -193,6 +193,7 @@ mod tests {
     fn machine() -> Machine {
         Machine {
             kernel: "6.12".to_owned(),
+            supported: Ok(()),
             btf: true,
             jit: None,
             privilege: Ok(()),

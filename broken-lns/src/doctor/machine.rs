@@ -5,9 +5,6 @@ use broken_lns_ebpf::maps;
 use super::facts::Machine;
 use super::finding::Finding;
 
-/// The oldest kernel that runs the program, as (major, minor).
-const OLDEST_KERNEL: (u32, u32) = (5, 18);
-
 /// What there is to say of the machine.
 pub(super) fn check(machine: &Machine) -> Vec<Finding> {
     [
@@ -23,27 +20,10 @@ pub(super) fn check(machine: &Machine) -> Vec<Finding> {
 }
 
 fn kernel(machine: &Machine) -> Finding {
-    let (major, minor) = OLDEST_KERNEL;
-    let release = &machine.kernel;
-    match version(release) {
-        Some(version) if version >= OLDEST_KERNEL => {
-            Finding::ok("kernel", format!("Linux {release}"))
-        }
-        Some(_) => Finding::problem(
-            "kernel",
-            format!("Linux {release} is too old; {major}.{minor} or later is needed"),
-        ),
-        None => Finding::note(
-            "kernel",
-            format!("Linux {release}: which version is that? {major}.{minor} or later is needed"),
-        ),
+    match &machine.supported {
+        Ok(()) => Finding::ok("kernel", format!("Linux {}", machine.kernel)),
+        Err(reason) => Finding::problem("kernel", reason.clone()),
     }
-}
-
-/// The first two numbers of a release such as `6.12.43+deb13-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|octet: char| !octet.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 fn btf(machine: &Machine) -> Finding {
@@ -125,6 +105,7 @@ mod tests {
     fn machine() -> Machine {
         Machine {
             kernel: "6.12.43+deb13-amd64".to_owned(),
+            supported: Ok(()),
             btf: true,
             jit: Some(1),
             privilege: Ok(()),
@@ -141,23 +122,6 @@ mod tests {
         assert_eq!(findings.len(), 5);
         for finding in findings {
             assert_eq!((finding.state, finding.command), (State::Ok, None));
-        }
-    }
-
-    #[test]
-    fn the_version_of_a_kernel_is_its_first_two_numbers() {
-        for (release, found) in [
-            ("5.18.0", State::Ok),
-            ("7.3-rc1", State::Ok),
-            ("5.17.9", State::Problem),
-            ("4.19.0-27-amd64", State::Problem),
-            ("mine", State::Note),
-        ] {
-            let machine = Machine {
-                kernel: release.to_owned(),
-                ..machine()
-            };
-            assert_eq!(kernel(&machine).state, found, "{release}");
         }
     }
 
@@ -187,6 +151,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_said_with_the_way_out() {
         let bare = Machine {
+            supported: Err("this kernel is 5.10.0, too old".to_owned()),
             btf: false,
             jit: Some(0),
             privilege: Err("CAP_BPF is missing; run with sudo".to_owned()),
@@ -198,7 +163,7 @@ mod tests {
         assert_eq!(
             states,
             [
-                ("kernel", State::Ok),
+                ("kernel", State::Problem),
                 ("BTF", State::Note),
                 ("JIT", State::Note),
                 ("capabilities", State::Problem),

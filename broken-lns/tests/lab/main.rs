@@ -16,6 +16,7 @@ mod checksums;
 mod control;
 mod decoded;
 mod dialled;
+mod doctor;
 mod errors;
 mod expected;
 mod fallback;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         ("queues", queues::trials()),
         ("verbose", verbose::trials()),
         ("json", json::trials()),
+        ("doctor", doctor::trials()),
         ("errors", errors::trials()),
         ("expected", expected::trials()),
         ("lifecycle", lifecycle::trials()),
