@@ -157,7 +157,7 @@ pub struct Run {
     #[arg(
         long,
         value_name = "FRAMES",
-        default_value_t = 256,
+        default_value_t = DEFAULT_BATCH_SIZE,
         value_parser = clap::value_parser!(u32).range(1..=2048),
         help_heading = DATA_PATH
     )]
@@ -209,6 +209,9 @@ pub struct Run {
     #[arg(short, long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
 }
+
+/// The value of `run --batch-size` where it is not given.
+pub const DEFAULT_BATCH_SIZE: u32 = 256;
 
 const REPLY: &str = "Reply";
 const DATA_PATH: &str = "Data path";

@@ -31,8 +31,6 @@ pub(super) struct Machine {
     pub(super) privilege: Result<(), String>,
     /// Octets of memory that may be locked; none where there is no limit.
     pub(super) lockable: Option<u64>,
-    /// Octets that one worker locks.
-    pub(super) worker_memory: u64,
     /// The mode of lockdown that the kernel is in, where it has that.
     pub(super) lockdown: Option<String>,
     /// CPUs that this process may use.
@@ -51,7 +49,6 @@ impl Machine {
                 .and_then(|value| value.trim().parse().ok()),
             privilege: privilege::check().map_err(|error| error.to_string()),
             lockable: lockable(),
-            worker_memory: queue::UMEM_LEN,
             lockdown: read("/sys/kernel/security/lockdown")
                 .and_then(|modes| Some(selected(&modes)?.to_owned())),
             cpus: queue::cpus().len().max(1),
@@ -140,7 +137,6 @@ mod tests {
                 .starts_with(|first: char| first.is_ascii_digit())
         );
         assert!(machine.cpus > 0);
-        assert_eq!(machine.worker_memory, 16 << 20);
         let loopback = |own: &OwnAddress| own.interface == "lo" && own.address.is_loopback();
         let addresses = addresses();
         // A network namespace may have its loopback interface down, without an address.

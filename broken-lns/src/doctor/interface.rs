@@ -6,9 +6,11 @@ use broken_lns_ebpf::maps;
 
 use super::facts::Machine;
 use super::finding::Finding;
+use crate::cli::DEFAULT_BATCH_SIZE;
 use crate::interface::{AttachedProgram, Interface, InterfaceError};
 use crate::mode::{Path, XdpMode};
 use crate::plan::{Attempt, Hazards, plan};
+use crate::queue::{ring_len, umem_len};
 
 /// The finding about an interface that cannot be used at all.
 pub(super) fn unusable(error: &impl Display) -> Finding {
@@ -27,6 +29,7 @@ pub(super) fn check(
         mode(interface),
         zero_copy(interface),
         queues(interface, machine),
+        locked_memory(interface, machine),
         tags(interface),
         mtu(interface),
     ]
@@ -133,6 +136,29 @@ fn queues(interface: &Interface, machine: &Machine) -> Finding {
     }
 }
 
+/// Whether the frames of the workers may be locked in memory.
+fn locked_memory(interface: &Interface, machine: &Machine) -> Finding {
+    const CHECK: &str = "locked memory";
+    let workers = interface.rx_queues.min(maps::MAX_QUEUES);
+    let each = umem_len(ring_len(workers, DEFAULT_BATCH_SIZE));
+    let needed = u64::from(workers) * each;
+    let (mib, whose) = (
+        needed >> 20,
+        match workers {
+            1 => "its worker".to_owned(),
+            many => format!("its {many} workers"),
+        },
+    );
+    match machine.lockable {
+        Some(limit) if limit < needed => Finding::problem(
+            CHECK,
+            format!("{whose} may lock {} of {mib} MiB", limit >> 20),
+        )
+        .typing("ulimit -l unlimited, or grant CAP_IPC_LOCK"),
+        _ => Finding::ok(CHECK, format!("{whose} may lock {mib} MiB")),
+    }
+}
+
 fn tags(interface: &Interface) -> Finding {
     const CHECK: &str = "VLAN tags";
     if interface.strips_vlan_tags {
@@ -198,7 +224,6 @@ mod tests {
             jit: None,
             privilege: Ok(()),
             lockable: None,
-            worker_memory: 16 << 20,
             lockdown: None,
             cpus: 4,
         }
@@ -285,6 +310,26 @@ mod tests {
                 (finding.state, finding.command.as_deref()),
                 (state, command)
             );
+        }
+    }
+
+    #[test]
+    fn the_frames_of_all_workers_have_to_be_locked() {
+        for (lockable, state, found) in [
+            (None, State::Ok, "its 4 workers may lock 64 MiB"),
+            (Some(64 << 20), State::Ok, "its 4 workers may lock 64 MiB"),
+            (
+                Some(8 << 20),
+                State::Problem,
+                "its 4 workers may lock 8 of 64 MiB",
+            ),
+        ] {
+            let machine = Machine {
+                lockable,
+                ..machine()
+            };
+            let finding = locked_memory(&nic(), &machine);
+            assert_eq!((finding.state, finding.found.as_str()), (state, found));
         }
     }
 

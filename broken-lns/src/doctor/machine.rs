@@ -1,6 +1,4 @@
-//! The machine: its kernel, what this process may do, and how much memory it may lock.
-
-use broken_lns_ebpf::maps;
+//! The machine: its kernel, and what this process may do.
 
 use super::facts::Machine;
 use super::finding::Finding;
@@ -12,7 +10,6 @@ pub(super) fn check(machine: &Machine) -> Vec<Finding> {
         btf(machine),
         jit(machine),
         capabilities(machine),
-        locked_memory(machine),
     ]
     .into_iter()
     .chain(lockdown(machine))
@@ -59,32 +56,6 @@ fn capabilities(machine: &Machine) -> Finding {
     }
 }
 
-fn locked_memory(machine: &Machine) -> Finding {
-    const CHECK: &str = "locked memory";
-    let one = machine.worker_memory;
-    match machine.lockable {
-        None => Finding::ok(CHECK, "no limit for the frames of workers"),
-        Some(limit) if limit < one => Finding::problem(
-            CHECK,
-            format!(
-                "{} KiB may be locked, and a worker needs {} KiB",
-                limit >> 10,
-                one >> 10
-            ),
-        )
-        .typing("ulimit -l unlimited, or grant CAP_IPC_LOCK"),
-        Some(limit) => Finding::note(
-            CHECK,
-            format!(
-                "{} KiB may be locked, which is enough for {} workers",
-                limit >> 10,
-                (limit / one).min(maps::MAX_QUEUES.into())
-            ),
-        )
-        .typing("ulimit -l unlimited, or grant CAP_IPC_LOCK"),
-    }
-}
-
 /// Lockdown in confidentiality mode keeps even root from BPF programs that read memory.
 fn lockdown(machine: &Machine) -> Option<Finding> {
     let chosen = machine.lockdown.as_deref()?;
@@ -110,7 +81,6 @@ mod tests {
             jit: Some(1),
             privilege: Ok(()),
             lockable: None,
-            worker_memory: 16 << 20,
             lockdown: None,
             cpus: 4,
         }
@@ -119,32 +89,9 @@ mod tests {
     #[test]
     fn a_good_machine_has_nothing_to_do() {
         let findings = check(&machine());
-        assert_eq!(findings.len(), 5);
+        assert_eq!(findings.len(), 4);
         for finding in findings {
             assert_eq!((finding.state, finding.command), (State::Ok, None));
-        }
-    }
-
-    #[test]
-    fn locked_memory_has_to_hold_one_worker() {
-        for (lockable, state, found) in [
-            (None, State::Ok, "no limit for the frames of workers"),
-            (
-                Some(8 << 20),
-                State::Problem,
-                "8192 KiB may be locked, and a worker needs 16384 KiB",
-            ),
-            (
-                Some(64 << 20),
-                State::Note,
-                "65536 KiB may be locked, which is enough for 4 workers",
-            ),
-        ] {
-            let finding = locked_memory(&Machine {
-                lockable,
-                ..machine()
-            });
-            assert_eq!((finding.state, finding.found.as_str()), (state, found));
         }
     }
 
@@ -167,7 +114,6 @@ mod tests {
                 ("BTF", State::Note),
                 ("JIT", State::Note),
                 ("capabilities", State::Problem),
-                ("locked memory", State::Ok),
                 ("lockdown", State::Note),
             ]
         );
