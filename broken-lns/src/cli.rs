@@ -4,6 +4,7 @@
 
 mod capture;
 mod control;
+mod doctor;
 mod metrics;
 mod rate;
 mod size;
@@ -16,6 +17,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::Erro
 pub use capture::CaptureFlags;
 pub use control::{ControlChoice, Load, Set, Target, Which};
 pub use rate::MaxReplyRate;
+pub use doctor::Doctor;
 pub use track::{Report, Track};
 
 use crate::{
@@ -48,6 +50,9 @@ pub enum Command {
 
     /// Check a scenario file, and show every mistake in it.
     Check(Check),
+
+    /// Check the machine and its interfaces without attaching anything, and say what to type.
+    Doctor(Doctor),
 
     /// Print the catalogue of faults that a scenario can have, with all their keys.
     Faults,
@@ -154,7 +159,7 @@ pub struct Run {
     #[arg(
         long,
         value_name = "FRAMES",
-        default_value_t = 256,
+        default_value_t = DEFAULT_BATCH_SIZE,
         value_parser = clap::value_parser!(u32).range(1..=2048),
         help_heading = DATA_PATH
     )]
@@ -211,6 +216,9 @@ pub struct Run {
     #[arg(short, long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
 }
+
+/// The value of `run --batch-size` where it is not given.
+pub const DEFAULT_BATCH_SIZE: u32 = 256;
 
 const REPLY: &str = "Reply";
 const DATA_PATH: &str = "Data path";

@@ -30,6 +30,7 @@ pub mod codes;
 pub mod compile;
 pub mod control;
 pub mod decide;
+pub mod doctor;
 pub mod follow;
 pub mod garble;
 pub mod interface;

@@ -7,7 +7,7 @@ use broken_lns::cli::{Cli, Command};
 use broken_lns::control::protocol::Request;
 use broken_lns::judge::Failed;
 use broken_lns::scenario::catalogue::catalogue;
-use broken_lns::{check, codes, output, remote, run, top};
+use broken_lns::{check, codes, doctor, output, remote, run, top};
 
 fn main() -> ExitCode {
     match dispatch(&Cli::from_command_line().command) {
@@ -27,6 +27,7 @@ fn dispatch(command: &Command) -> Result<()> {
         Command::Run(flags) => run::run(flags),
         Command::Codes => print(&codes::tables()),
         Command::Check(flags) => print(&check::check(flags)?),
+        Command::Doctor(flags) => doctor::doctor(flags),
         Command::Faults => print(&catalogue(columns())),
         Command::Status(target) => remote::ask(target, &Request::Status),
         Command::Rules(target) => remote::ask(target, &Request::Rules),

@@ -489,13 +489,15 @@ fn last_words(log: &str) -> String {
     words.unwrap_or("none").to_owned()
 }
 
-fn kernel_release() -> String {
+/// The release of the kernel, such as `6.12.43+deb13-amd64`.
+pub(crate) fn kernel_release() -> String {
     nix::sys::utsname::uname()
         .map(|system| system.release().to_string_lossy().into_owned())
         .unwrap_or_default()
 }
 
-fn check_kernel() -> Result<(), LoadError> {
+/// Whether the kernel of this machine is new enough.
+pub(crate) fn check_kernel() -> Result<(), LoadError> {
     if KernelVersion::current().is_ok_and(|current| current >= OLDEST_KERNEL) {
         return Ok(());
     }

@@ -4,6 +4,8 @@
 //! the fill ring, in the kernel's hands, received, in the tx ring, or free in the
 //! umem.
 
+mod memory;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -27,11 +29,10 @@ use crate::respond::Batch;
 use crate::snapshot::{VerdictCounts, XdpStatistics};
 use crate::socket_option;
 use crate::tally::Tally;
+use memory::frames;
 
-/// Frames in the umem of a worker, of 4 KiB each: enough to fill the fill ring and the tx ring.
-const FRAMES: u32 = 2 * RING_LEN;
-/// Entries of each ring.
-const RING_LEN: u32 = 2048;
+pub use memory::{ring_len, umem_len};
+
 /// How long a worker sleeps at the most before it looks whether to stop, in milliseconds.
 const PATIENCE: u8 = 100;
 /// How long it waits for the kernel to go on sending, at the most.
@@ -55,6 +56,8 @@ pub struct WorkerOptions {
     pub wait: Wait,
     /// Whether frames have to be copied, as under generic XDP.
     pub force_copy: bool,
+    /// Entries of each ring, from [`ring_len`].
+    pub ring_len: u32,
 }
 
 /// Why a worker could not start.
@@ -195,11 +198,12 @@ impl<W: Work> Worker<W> {
             hint: hint(&cause),
             cause,
         };
-        let mut umem = Umem::new(FRAMES).map_err(|cause| failed("cannot map the frames", cause))?;
+        let mut umem = Umem::new(frames(options.ring_len))
+            .map_err(|cause| failed("cannot map the frames", cause))?;
         let binding = Binding {
             interface: index,
             queue,
-            ring_len: RING_LEN,
+            ring_len: options.ring_len,
             force_copy: options.force_copy,
         };
         let socket = XskSocket::bind(&mut umem, &binding)
@@ -244,7 +248,7 @@ impl<W: Work> Worker<W> {
     }
 
     fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
-        let mut batch = Batch::new(RING_LEN as usize);
+        let mut batch = Batch::new(self.options.ring_len as usize);
         let mut unfinished = false;
         let mut last_turns = LAST_TURNS;
         loop {
@@ -427,7 +431,7 @@ impl AsRawFd for Socket {
 
 /// Sets what makes the socket faster; it works without.
 fn tune(fd: &OwnedFd, options: &WorkerOptions) {
-    let budget = options.batch_size.clamp(32, RING_LEN);
+    let budget = options.batch_size.clamp(32, options.ring_len);
     let _ = setsockopt(fd, socket_option::MaxTxBudget, &budget);
     // The kernel clips it to net.core.wmem_max; a batch of long replies wants more than the default.
     let _ = setsockopt(fd, sockopt::SndBuf, &(1 << 22));

@@ -15,7 +15,7 @@ use broken_lns::follow::{Follower, Pace};
 use broken_lns::interface::Interface;
 use broken_lns::judge::Expectations;
 use broken_lns::mode::{self, Wait, XdpMode};
-use broken_lns::queue::{Worker, WorkerOptions};
+use broken_lns::queue::{Worker, WorkerOptions, ring_len};
 use broken_lns::refusal::Refusal;
 use broken_lns::responder::{Responder, ResponderOptions};
 use broken_lns::scenario::{Groups, LnsRule, Place, Prefix, Scenario};
@@ -325,6 +325,7 @@ impl EchoWorker {
             batch_size: BATCH,
             wait: waiting,
             force_copy: false,
+            ring_len: ring_len(1, BATCH),
         };
         let bind = || {
             let index = Interface::by_name(BOX_END)?.index;

@@ -139,6 +139,11 @@ impl Interface {
         }
     }
 
+    /// The MAC address as people write it.
+    pub fn mac_text(&self) -> String {
+        self.mac.map(|octet| format!("{octet:02x}")).join(":")
+    }
+
     /// What becomes of replies that native XDP_TX sends on this interface.
     ///
     /// On a veth they reach the other end only if a native XDP program is

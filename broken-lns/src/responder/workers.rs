@@ -14,7 +14,7 @@ use super::{ResponderError, ResponderOptions};
 use crate::interface::{AttachMode, Interface};
 use crate::play::{KernelHalf, Orders, Player, Remote};
 use crate::program::Program;
-use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
+use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus, ring_len};
 use crate::rate_limit::RateLimit;
 
 /// How often a busy queue is tried again.
@@ -66,6 +66,7 @@ impl Workers {
             batch_size: options.batch_size,
             wait: options.wait,
             force_copy: *mode == AttachMode::Generic,
+            ring_len: ring_len(queues, options.batch_size),
         };
         let cpus = cpus();
         let mut workers = Self::default();

@@ -72,6 +72,15 @@ impl Prefix {
         }
     }
 
+    /// The prefix of that length that the address is in; an address is not longer than it has bits.
+    pub fn covering(address: IpAddr, length: u8) -> Self {
+        let length = length.min(longest(address));
+        Self {
+            address: network(address, length),
+            length,
+        }
+    }
+
     /// The address, with zeros beyond the length.
     pub fn address(self) -> IpAddr {
         self.address

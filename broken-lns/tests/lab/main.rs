@@ -17,6 +17,7 @@ mod control;
 mod decoded;
 mod dialled;
 mod encapsulated;
+mod doctor;
 mod errors;
 mod expected;
 mod fallback;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         ("queues", queues::trials()),
         ("verbose", verbose::trials()),
         ("json", json::trials()),
+        ("doctor", doctor::trials()),
         ("errors", errors::trials()),
         ("expected", expected::trials()),
         ("lifecycle", lifecycle::trials()),
