@@ -5,6 +5,7 @@
 mod capture;
 mod control;
 mod metrics;
+mod privilege;
 mod size;
 mod track;
 
@@ -14,6 +15,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::Erro
 
 pub use capture::CaptureFlags;
 pub use control::{ControlChoice, Load, Set, Target, Which};
+pub use privilege::FileFlags;
 pub use track::{Report, Track};
 
 use crate::{
@@ -178,6 +180,10 @@ pub struct Run {
     /// Whether frames are captured, and where to.
     #[command(flatten)]
     pub capture: CaptureFlags,
+
+    /// What files are created with.
+    #[command(flatten)]
+    pub files: FileFlags,
 
     /// Where the socket for `broken-lns status`, `set` and the like is; `none` for no socket
     /// [default: /run/broken-lns/INTERFACE.sock].

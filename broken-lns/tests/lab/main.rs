@@ -19,6 +19,7 @@ mod dialled;
 mod errors;
 mod expected;
 mod fallback;
+mod files;
 mod filters;
 mod followed;
 mod json;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         ("retransmitted", retransmitted::trials()),
         ("followed", followed::trials()),
         ("reports", reports::trials()),
+        ("files", files::trials()),
         ("other_port", other_port::trials()),
         ("population", population::trials()),
         ("captured", captured::trials()),
