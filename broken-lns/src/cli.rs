@@ -7,6 +7,7 @@ mod control;
 mod doctor;
 mod metrics;
 mod rate;
+mod privilege;
 mod size;
 mod track;
 
@@ -18,6 +19,7 @@ pub use capture::CaptureFlags;
 pub use control::{ControlChoice, Load, Set, Target, Which};
 pub use rate::MaxReplyRate;
 pub use doctor::Doctor;
+pub use privilege::FileFlags;
 pub use track::{Report, Track};
 
 use crate::{
@@ -190,6 +192,10 @@ pub struct Run {
     /// Whether frames are captured, and where to.
     #[command(flatten)]
     pub capture: CaptureFlags,
+
+    /// What files are created with.
+    #[command(flatten)]
+    pub files: FileFlags,
 
     /// Where the socket for `broken-lns status`, `set` and the like is; `none` for no socket
     /// [default: /run/broken-lns/INTERFACE.sock].

@@ -41,6 +41,7 @@ pub mod lru;
 pub mod metrics;
 pub mod mode;
 pub mod output;
+pub mod output_file;
 pub mod pending;
 pub mod plan;
 pub mod play;

@@ -51,7 +51,11 @@ pub fn report(flags: &Report) -> Result<()> {
         bail!("the responder replied to another question; is it of this version of broken-lns?");
     };
     match &flags.output {
-        Some(file) => Ok(report::replace(file, &document.text)?),
+        Some(file) => Ok(report::replace(
+            file,
+            &document.text,
+            flags.files.output_mode,
+        )?),
         None => print(&document.text).context("cannot write to standard output"),
     }
 }

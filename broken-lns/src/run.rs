@@ -118,7 +118,7 @@ pub fn run(flags: &Run) -> Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let on_terminal = std::io::stderr().is_terminal();
         let interfaces = interfaces(flags)?;
-        let mut reports = Reports::prepare(&flags.track)?;
+        let mut reports = Reports::prepare(&flags.track, flags.files.output_mode)?;
         privilege::check()?;
         let (mut control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
         let mut metrics = metrics::listen(flags.metrics)?;

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use broken_lns::capture::{
-    CaptureOptions, Captured, Direction, FileLimit, Prepared, RuleName, Source, WallClock,
+    CaptureOptions, Captured, Direction, FileLimit, OutputMode, Prepared, RuleName, Source,
+    WallClock,
 };
 use broken_lns::scenario::Place;
 use broken_lns_ebpf::verdict::Verdict;
@@ -143,6 +144,7 @@ fn tshark_reads_times_comments_and_directions_as_they_were_given() {
     let file = scratch.file("x.pcapng");
     let capture = Prepared::new(CaptureOptions {
         file: file.clone(),
+        mode: OutputMode::default(),
         limit: None,
         interfaces: vec!["eth1".to_owned(), "enp129s0f1".to_owned()],
         clock: WallClock::at_zero(Duration::new(1_700_000_000, 999_999_000)),
@@ -207,6 +209,7 @@ fn tshark_reads_every_file_of_several() {
     let file = scratch.file("x.pcapng");
     let capture = Prepared::new(CaptureOptions {
         file,
+        mode: OutputMode::default(),
         limit: Some(FileLimit::new(65_536).expect("it is the least")),
         interfaces: vec!["eth1".to_owned()],
         clock: WallClock::now().expect("every Linux has both clocks"),

@@ -1,15 +1,16 @@
 //! Which file is written to: one after the other where they have a limit.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::makedev;
 
-use super::section::Section;
+use super::section::{Section, begins_capture};
 use super::{CaptureOptions, Frame};
+use crate::output_file::{Identity, Opened, OutputFile, remove_own};
 
 /// Files of a capture with a limit that are kept: the newest.
 pub const KEPT: usize = 10;
@@ -22,7 +23,7 @@ pub(super) struct Files {
     /// The octets of that file that are whole blocks.
     len: u64,
     /// Those with frames in them, the oldest first.
-    kept: VecDeque<PathBuf>,
+    kept: VecDeque<(PathBuf, Identity)>,
     open: Option<Open>,
 }
 
@@ -37,18 +38,18 @@ struct Open {
 impl Files {
     /// Sees that the first file can be opened, and leaves it as it is.
     pub(super) fn prepare(options: CaptureOptions) -> io::Result<Self> {
-        let is_there = options.file.symlink_metadata().is_ok();
-        open(&options.file)?;
-        if !is_there {
-            fs::remove_file(&options.file)?;
-        }
-        Ok(Self {
+        let files = Self {
             options,
             number: 0,
             len: 0,
             kept: VecDeque::new(),
             open: None,
-        })
+        };
+        let Opened { file, is_new } = files.open_file()?;
+        if is_new {
+            remove_own(&files.path(), identity(&file)?)?;
+        }
+        Ok(files)
     }
 
     /// Opens the file that has room for the next frame: the one there was unless that is full, so
@@ -59,7 +60,7 @@ impl Files {
             self.len = 0;
         }
         self.open = None;
-        let file = open(&self.path())?;
+        let Opened { file, .. } = self.open_file()?;
         if file.metadata()?.len() < self.len {
             // Somebody else has taken away what it had.
             self.len = 0;
@@ -80,6 +81,25 @@ impl Files {
         });
         self.flush().map_err(|(_, error)| error)?;
         Ok(())
+    }
+
+    /// Opens the file that has the next frames, to write at its end, or makes it.
+    fn open_file(&self) -> io::Result<Opened> {
+        let path = self.path();
+        // Looked at before, since whoever opens a pipe waits for its reader.
+        if let Ok(found) = std::fs::metadata(&path)
+            && !takes_whole_blocks(&found)
+        {
+            return Err(io::Error::other(
+                "it is neither a regular file nor /dev/null",
+            ));
+        }
+        let file = OutputFile {
+            path: &path,
+            mode: self.options.mode,
+            is_ours: begins_capture,
+        };
+        file.open()
     }
 
     /// Whether there is a file to write to.
@@ -142,31 +162,27 @@ impl Files {
 
     /// Keeps the file that has frames now, and removes the oldest where that is one too many.
     fn keep(&mut self) {
-        let path = self.path();
-        if self.kept.back() == Some(&path) {
+        let Some(Ok(identity)) = self.open.as_ref().map(|open| identity(&open.file)) else {
+            return;
+        };
+        let kept = (self.path(), identity);
+        if self.kept.back() == Some(&kept) {
             return;
         }
-        self.kept.push_back(path);
+        self.kept.push_back(kept);
         if self.kept.len() > KEPT
-            && let Some(oldest) = self.kept.pop_front()
+            && let Some((oldest, identity)) = self.kept.pop_front()
         {
             // One that somebody else has removed is as good.
-            let _ = fs::remove_file(oldest);
+            let _ = remove_own(&oldest, identity);
         }
     }
 }
 
-/// Opens a file to write at its end, or makes one.
-fn open(path: &Path) -> io::Result<File> {
-    // Looked at before, since whoever opens a pipe waits for its reader.
-    if let Ok(found) = fs::metadata(path)
-        && !takes_whole_blocks(&found)
-    {
-        return Err(io::Error::other(
-            "it is neither a regular file nor /dev/null",
-        ));
-    }
-    OpenOptions::new().append(true).create(true).open(path)
+/// What tells a file from another one with its name.
+fn identity(file: &File) -> io::Result<Identity> {
+    let metadata = file.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// Whether a block is written as a whole there, or what was written of it can be cut off again.
@@ -201,17 +217,19 @@ fn numbered(first: &Path, number: u64) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, OpenOptions};
     use std::time::Duration;
 
     use pcap_file::pcapng::{Block, PcapNgReader};
     use xtask::lab::Scratch;
 
-    use super::super::{Direction, FileLimit, WallClock};
+    use super::super::{Direction, FileLimit, OutputMode, WallClock};
     use super::*;
 
     fn files(file: &Path, limit: Option<FileLimit>) -> Files {
         let files = Files::prepare(CaptureOptions {
             file: file.to_owned(),
+            mode: OutputMode::default(),
             limit,
             interfaces: vec!["eth1".to_owned()],
             clock: WallClock::at_zero(Duration::ZERO),

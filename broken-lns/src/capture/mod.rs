@@ -32,6 +32,7 @@ pub use rules::RuleName;
 pub use source::Source;
 
 pub use crate::clock::WallClock;
+pub use crate::output_file::OutputMode;
 
 use files::Files;
 use rules::Rules;
@@ -62,13 +63,15 @@ struct Frame {
 #[derive(Clone, Debug)]
 pub struct CaptureOptions {
     /// The file. With a limit it is the first one: `x.pcapng` is followed by `x.1.pcapng`,
-    /// `x.2.pcapng` and so on, of which the newest [`KEPT`] are kept. One that is there already
-    /// is written over. It has to be a regular file or `/dev/null`: a pipe takes a part of a block
+    /// `x.2.pcapng` and so on, of which the newest [`KEPT`] are kept. One of an earlier capture is
+    /// written over. It has to be a regular file or `/dev/null`: a pipe takes a part of a block
     /// where it is full, and whoever reads it cannot go on from there.
     ///
     /// Where a write fails, the frames of that write are failed, and so are those of the next ten
     /// seconds. Then the same file is gone on with, after the last frame that it has whole.
     pub file: PathBuf,
+    /// The mode that files get.
+    pub mode: OutputMode,
     /// The octets after which a file is closed and the next begun.
     pub limit: Option<FileLimit>,
     /// The names of the interfaces.

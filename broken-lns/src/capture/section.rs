@@ -21,6 +21,29 @@ pub(super) struct Section {
     clock: WallClock,
 }
 
+/// Whether a file that begins like this has a capture: pcapng whose section header says that it
+/// was written by broken-lns.
+pub(super) fn begins_capture(begin: &[u8]) -> bool {
+    /// The type of a section header, which reads the same in either byte order.
+    const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+    /// What tells the byte order.
+    const BIG_ENDIAN: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
+    let Some((&SECTION_HEADER, rest)) = begin.split_first_chunk() else {
+        return false;
+    };
+    let Some((len, rest)) = rest.split_first_chunk() else {
+        return false;
+    };
+    // It counts from the type on.
+    let len = match rest.starts_with(&BIG_ENDIAN) {
+        true => u32::from_be_bytes(*len),
+        false => u32::from_le_bytes(*len),
+    } as usize;
+    let header = begin.get(..len).unwrap_or_default();
+    let name = b"broken-lns ";
+    header.windows(name.len()).any(|window| window == name)
+}
+
 impl Section {
     /// One without frames.
     pub(super) fn new(interfaces: &[String], clock: WallClock) -> Result<Self, PcapNgWriteError> {

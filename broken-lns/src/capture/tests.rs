@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::os::unix::fs::{OpenOptionsExt as _, symlink};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use broken_lns_ebpf::verdict::Verdict;
@@ -82,6 +82,7 @@ fn octets(number: u32) -> Vec<u8> {
 fn options(file: &Path, limit: Option<u64>) -> CaptureOptions {
     CaptureOptions {
         file: file.to_owned(),
+        mode: OutputMode::default(),
         limit: limit.map(|octets| FileLimit::new(octets).expect("enough")),
         interfaces: vec!["eth1".to_owned()],
         clock: WallClock::at_zero(Duration::from_secs(1_700_000_000)),
@@ -232,12 +233,70 @@ fn an_earlier_capture_stays_until_this_one_is_started() {
     let file = scratch.file("x.pcapng");
     drop(Prepared::new(options(&file, None)).expect("it can be written"));
     assert_eq!(names(&scratch.file("")), [""; 0]);
-    fs::write(&file, vec![7; 10_000]).expect("it can be written");
+    let earlier = start(options(&file, None)).expect("it can be written");
+    earlier.hand_in(1..=3);
+    earlier.finish();
     let prepared = Prepared::new(options(&file, None)).expect("it can be written");
-    assert_eq!(fs::read(&file).expect("it is there"), [7; 10_000]);
+    assert!(numbers(&file).into_iter().eq(1..=3));
     let capture = prepared.start().expect("it can be written");
     assert_eq!(numbers(&file), [0; 0]);
     drop(capture);
+}
+
+#[test]
+fn a_file_that_no_capture_made_stays_as_it_is() {
+    let scratch = Scratch::new("capture").expect("a directory");
+    let file = scratch.file("x.pcapng");
+    // Another program's capture begins with a section header, too.
+    let mut foreign = Vec::new();
+    foreign.extend([
+        0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0,
+    ]);
+    foreign.extend([0xff; 8]);
+    foreign.extend([28, 0, 0, 0]);
+    foreign.extend(b"broken-lns is named behind the header");
+    fs::write(&file, &foreign).expect("it can be written");
+    let error = Prepared::new(options(&file, None)).err().expect("refused");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot write the capture file {}: it is there already and was not made by broken-lns; \
+             only its removal makes room; choose another place with --capture FILE",
+            file.display()
+        )
+    );
+    assert_eq!(fs::read(&file).expect("it is there"), foreign);
+}
+
+#[test]
+fn a_later_file_goes_over_nothing_that_no_capture_made() {
+    let scratch = Scratch::new("capture").expect("a directory");
+    let (file, second) = (scratch.file("x.pcapng"), scratch.file("x.1.pcapng"));
+    fs::write(&second, "precious").expect("it can be written");
+    let running = start(options(&file, Some(65_536))).expect("it can be written");
+    running.hand_in(0..100);
+    let counts = running.wait_for(100);
+    assert_eq!((counts.written, counts.failed), (62, 38));
+    let said = running.said();
+    let why = "it is there already and was not made by broken-lns; only its removal makes room";
+    assert!(said[0].contains(why), "{said:?}");
+    running.finish();
+    assert_eq!(fs::read(&second).expect("it is there"), b"precious");
+}
+
+#[test]
+fn nobody_but_the_owner_reads_a_capture_unless_asked() {
+    let scratch = Scratch::new("capture").expect("a directory");
+    for (mode, bits) in [("600", 0o600), ("644", 0o644)] {
+        let file = scratch.file(mode);
+        let options = CaptureOptions {
+            mode: mode.parse().expect("a mode"),
+            ..options(&file, None)
+        };
+        start(options).expect("it can be written").finish();
+        let found = fs::metadata(&file).expect("it is there").permissions();
+        assert_eq!(found.mode() & 0o7777, bits);
+    }
 }
 
 #[test]

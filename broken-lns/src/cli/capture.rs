@@ -12,7 +12,8 @@ use crate::capture::FileLimit;
 #[derive(Debug, Args)]
 pub struct CaptureFlags {
     /// Capture what the LACs send that are followed, and the replies to them, to this file, each
-    /// frame with a comment that names its rule, the fault and the verdict. It is written over.
+    /// frame with a comment that names its rule, the fault and the verdict. An earlier capture is
+    /// written over.
     #[arg(long, value_name = "FILE.pcapng", help_heading = OUTPUT)]
     pub capture: Option<PathBuf>,
 

@@ -8,7 +8,7 @@ use broken_lns_ebpf::sample::Sample;
 use clap::Args;
 
 use super::size::{parse_ring, parse_size};
-use super::{OUTPUT, Which, parse_duration};
+use super::{FileFlags, OUTPUT, Which, parse_duration};
 use crate::program::UNUSED_RING;
 use crate::report::Format;
 use crate::track::Settings;
@@ -102,6 +102,10 @@ pub struct Report {
     /// output].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// What the file is created with.
+    #[command(flatten)]
+    pub files: FileFlags,
 
     /// Which responder.
     #[command(flatten)]

@@ -76,6 +76,32 @@ impl Format {
         }
     }
 
+    /// Whether a file that begins like this has a report in any form.
+    pub fn begins_report(begin: &[u8]) -> bool {
+        let Some(begin) = begin.utf8_chunks().next().map(|chunk| chunk.valid()) else {
+            return false;
+        };
+        let is_within = |text: &str| begin.contains(text);
+        Self::ALL.into_iter().any(|format| match format {
+            Self::Text => begin.lines().next().is_some_and(|line| {
+                let line =
+                    line.trim_start_matches(|octet: char| octet.is_ascii_digit() || octet == ',');
+                let rest = line.strip_prefix(" LACs made ");
+                let rest = rest.or_else(|| line.strip_prefix(" LAC made "));
+                rest.is_some_and(|rest| rest.contains(" attempt"))
+            }),
+            Self::Json => begin.starts_with("{\n  \"schema\": ") && is_within("\n  \"started\": "),
+            Self::Markdown => begin.starts_with("# broken-lns report\n"),
+            Self::Html => {
+                begin.starts_with("<!DOCTYPE html>")
+                    && is_within("<title>broken-lns report</title>")
+            }
+            Self::Junit => {
+                begin.starts_with("<?xml ") && is_within("<testsuites name=\"broken-lns\"")
+            }
+        })
+    }
+
     /// The form that a file's extension asks for, in whatever case it is.
     ///
     /// # Errors

@@ -9,7 +9,6 @@ mod caveat;
 mod chart;
 mod escape;
 mod expectation;
-mod file;
 mod format;
 mod html;
 pub mod json;
@@ -33,6 +32,7 @@ use thiserror::Error;
 
 use crate::judge::Judgements;
 use crate::output::{Palette, thousands, time};
+use crate::output_file::{OutputFile, OutputMode};
 use crate::track::findings::{Findings, LacFindings};
 
 pub use caveat::caveats;
@@ -95,25 +95,35 @@ pub enum WriteError {
 /// # Errors
 ///
 /// Those of [`Report::write`].
-pub fn check(path: &Path) -> Result<(), WriteError> {
+pub fn check(path: &Path, mode: OutputMode) -> Result<(), WriteError> {
     Format::of(path)?;
-    file::check(path).map_err(|source| WriteError::File {
+    let checked = output_file(path, mode).check();
+    checked.map_err(|source| WriteError::File {
         path: path.to_owned(),
         source,
     })
 }
 
 /// Gives a file a report that is rendered already. It has either its old contents or all of the
-/// new ones, whatever happens.
+/// new ones, whatever happens. An earlier report is replaced, and nothing else.
 ///
 /// # Errors
 ///
-/// If the file system refuses.
-pub fn replace(path: &Path, document: &str) -> Result<(), WriteError> {
-    file::replace(path, document.as_bytes()).map_err(|source| WriteError::File {
+/// If the file system refuses, or the place is one that nothing is written to.
+pub fn replace(path: &Path, document: &str, mode: OutputMode) -> Result<(), WriteError> {
+    let replaced = output_file(path, mode).replace(document.as_bytes());
+    replaced.map_err(|source| WriteError::File {
         path: path.to_owned(),
         source,
     })
+}
+
+fn output_file(path: &Path, mode: OutputMode) -> OutputFile<'_> {
+    OutputFile {
+        path,
+        mode,
+        is_ours: Format::begins_report,
+    }
 }
 
 impl Facts {
@@ -158,8 +168,8 @@ impl Report {
     /// # Errors
     ///
     /// If the extension is unknown, or the file system refuses.
-    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
-        replace(path, &self.render(Format::of(path)?))
+    pub fn write(&self, path: &Path, mode: OutputMode) -> Result<(), WriteError> {
+        replace(path, &self.render(Format::of(path)?), mode)
     }
 
     /// The facts of the run and of what was seen, each with its name, for a list or a table.

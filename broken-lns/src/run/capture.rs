@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 
 use super::Session;
 use crate::capture::{Capture, CaptureCounts, CaptureOptions, Prepared, RuleName};
-use crate::cli::CaptureFlags;
+use crate::cli::Run;
 use crate::clock::WallClock;
 use crate::interface::Interface;
 use crate::responder::{Responder, ResponderError};
@@ -16,17 +16,18 @@ use crate::scenario::Scenario;
 ///
 /// Where its file cannot be written.
 pub(super) fn prepare(
-    flags: &CaptureFlags,
+    flags: &Run,
     interfaces: &[Interface],
     scenario: &Scenario,
 ) -> Result<Option<Prepared>> {
-    let Some(file) = &flags.capture else {
+    let Some(file) = &flags.capture.capture else {
         return Ok(None);
     };
     let interfaces = interfaces.iter();
     let mut capture = Prepared::new(CaptureOptions {
         file: file.clone(),
-        limit: flags.capture_limit,
+        mode: flags.files.output_mode,
+        limit: flags.capture.capture_limit,
         interfaces: interfaces.map(|interface| interface.name.clone()).collect(),
         clock: WallClock::now().context("cannot read the time of day for --capture")?,
     })?;

@@ -9,11 +9,13 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::cli::Track;
+use crate::output_file::OutputMode;
 use crate::report::{self, Report, WriteError};
 
 /// The files, and when they are written.
 pub(super) struct Reports {
     files: Vec<PathBuf>,
+    mode: OutputMode,
     interval: Option<Interval>,
     /// Who writes them at the moment.
     writing: Option<JoinHandle<Vec<WriteError>>>,
@@ -35,9 +37,9 @@ impl Reports {
     /// # Errors
     ///
     /// Where one could not be written.
-    pub(super) fn prepare(flags: &Track) -> Result<Self> {
+    pub(super) fn prepare(flags: &Track, mode: OutputMode) -> Result<Self> {
         for file in &flags.reports {
-            if let Err(error) = report::check(file) {
+            if let Err(error) = report::check(file, mode) {
                 bail!(
                     "{:#}; choose another place with --report FILE",
                     anyhow!(error)
@@ -46,6 +48,7 @@ impl Reports {
         }
         Ok(Self {
             files: flags.reports.clone(),
+            mode,
             interval: flags.report_interval.and_then(every),
             writing: None,
         })
@@ -77,8 +80,8 @@ impl Reports {
 
     /// Begins to write them.
     pub(super) fn begin(&mut self, report: Report) {
-        let files = self.files.clone();
-        self.writing = Some(spawn_blocking(move || write(&report, &files)));
+        let (files, mode) = (self.files.clone(), self.mode);
+        self.writing = Some(spawn_blocking(move || write(&report, &files, mode)));
     }
 
     /// Writes them for the last time.
@@ -91,7 +94,7 @@ impl Reports {
             // The last one says as much and more.
             let _ = writing.await;
         }
-        match &write(report, &self.files)[..] {
+        match &write(report, &self.files, self.mode)[..] {
             [] => Ok(()),
             errors => bail!(lines(errors)),
         }
@@ -121,8 +124,8 @@ fn every(period: Duration) -> Option<Interval> {
 }
 
 /// Writes a report to files, and returns what went wrong.
-fn write(report: &Report, files: &[PathBuf]) -> Vec<WriteError> {
-    let results = files.iter().map(|file| report.write(file));
+fn write(report: &Report, files: &[PathBuf], mode: OutputMode) -> Vec<WriteError> {
+    let results = files.iter().map(|file| report.write(file, mode));
     results.filter_map(Result::err).collect()
 }
 

@@ -117,7 +117,7 @@ impl Session {
         if let Some(follower) = follower.as_ref().filter(|_| options.announce) {
             follower.want_names();
         }
-        let mut capture = capture::prepare(&flags.capture, &interfaces, &scenario)?;
+        let mut capture = capture::prepare(flags, &interfaces, &scenario)?;
         let (lines, kernel_lines) = channel();
         let mut responders = Vec::with_capacity(interfaces.len());
         let mut feeds = Vec::with_capacity(interfaces.len());

@@ -21,6 +21,7 @@ mod doctor;
 mod errors;
 mod expected;
 mod fallback;
+mod files;
 mod filters;
 mod followed;
 mod json;
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         ("retransmitted", retransmitted::trials()),
         ("followed", followed::trials()),
         ("reports", reports::trials()),
+        ("files", files::trials()),
         ("other_port", other_port::trials()),
         ("population", population::trials()),
         ("captured", captured::trials()),

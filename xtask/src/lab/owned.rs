@@ -2,7 +2,9 @@
 //! next run can tell leftovers from what is in use.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process, str,
     sync::atomic::{AtomicU32, Ordering},
@@ -74,7 +76,10 @@ impl Scratch {
     /// Makes an empty directory whose name ends in `label`.
     pub fn new(label: &str) -> Result<Self> {
         let path = env::temp_dir().join(unique_name(label));
-        fs::create_dir(&path)
+        // Whatever the umask is: a group that may write there is not to be trusted.
+        DirBuilder::new()
+            .mode(0o755)
+            .create(&path)
             .with_context(|| format!("cannot make the directory {}", path.display()))?;
         Ok(Self(path))
     }
