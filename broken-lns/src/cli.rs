@@ -6,8 +6,8 @@ mod capture;
 mod control;
 mod doctor;
 mod metrics;
-mod rate;
 mod privilege;
+mod rate;
 mod size;
 mod track;
 
@@ -17,9 +17,9 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::Erro
 
 pub use capture::CaptureFlags;
 pub use control::{ControlChoice, Load, Set, Target, Which};
-pub use rate::MaxReplyRate;
 pub use doctor::Doctor;
 pub use privilege::FileFlags;
+pub use rate::MaxReplyRate;
 pub use track::{Report, Track};
 
 use crate::{

@@ -12,7 +12,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, AsRawFd};
 
-use aya::maps::{HashMap, Map, MapData, MapError, RingBuf, XskMap};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf, XskMap};
 use aya::programs::links::FdLink;
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::util::KernelVersion;
@@ -246,7 +246,6 @@ impl Program {
             limit: settings.limit,
             buckets,
             limited,
-            counters: CounterArray::new(counters)?,
             counters: CounterArray::new(counters)?,
             sockets,
         };
