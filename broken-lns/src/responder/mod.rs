@@ -22,7 +22,7 @@ use broken_lns_ebpf::wire::ethernet::MacAddress;
 
 use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
-use crate::interface::{AttachMode, DriverStatistics, Interface};
+use crate::interface::{DriverStatistics, Interface, Keeper, loses_vlan_tags};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
 use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};
@@ -78,6 +78,8 @@ pub struct Responder {
     program: Program,
     workers: Workers,
     driver: DriverStatistics,
+    /// Puts back what was switched for VLAN tags, after the program is gone.
+    _keeper: Option<Keeper>,
     /// The scenario, and behind it those that a worker may still owe replies of: they are
     /// given up here, and not where a worker would have to give the memory back.
     scenarios: Vec<Arc<Compiled>>,
@@ -105,6 +107,10 @@ impl Responder {
         };
         let Plan { first, fallback } = plan(path, mode, hazards);
         let driver = DriverStatistics::start(&interface);
+        // Before anything is there that another process should not have.
+        let mut attempts = [first].into_iter().chain(fallback);
+        let loses = attempts.any(|attempt| loses_vlan_tags(attempt.mode, attempt.has_workers()));
+        let tags = interface.keep_vlan_tags(loses);
 
         let start = |attempt| attach(&interface, compiled, options, attempt, announcements);
         let mut failed = None;
@@ -121,15 +127,8 @@ impl Responder {
             let name = &interface.name;
             remarks.push(format!("it is down: ip link set {name} up"));
         }
-        // A veth keeps tags in the frame unless the sender leaves them beside it.
-        let is_veth = interface.kind.as_deref() == Some("veth");
-        if attempt.mode == AttachMode::Native && interface.strips_vlan_tags && !is_veth {
-            let name = &interface.name;
-            remarks.push(format!(
-                "the NIC strips VLAN tags before native XDP sees them, and replies would lack \
-                 them: ethtool -K {name} rxvlan off"
-            ));
-        }
+        remarks.extend(tags.remarks);
+        remarks.extend(interface.vlan_tags_beside(attempt.mode, attempt.has_workers()));
         Ok(Self {
             interface,
             attempt,
@@ -137,6 +136,7 @@ impl Responder {
             program,
             workers,
             driver,
+            _keeper: tags.keeper,
             scenarios: vec![Arc::clone(compiled)],
         })
     }
