@@ -8,6 +8,11 @@
 //! have both: so the memory has no list to keep in order, an address costs two looks at it, and
 //! who would be forgotten first is whoever has had the least.
 //!
+//! That memory is too large for the caches next to a CPU. So each CPU, and each worker, first looks
+//! at a small sketch of its own: few times at which buckets of many sources each are full again.
+//! As long as all of these together have asked for no more than one of them may, none has asked for
+//! too much, and nothing else is looked at. The bucket of a source counts from where that ends.
+//!
 //! Neither half locks anything. Where two CPUs answer one source at the same moment, one of them
 //! may not see what the other has just taken.
 
@@ -21,6 +26,16 @@ pub const BUCKETS: u32 = 1 << 18;
 
 /// Nanoseconds in which a bucket fills: it holds as many replies as a source may have in a second.
 pub const INTERVAL_SUM: u64 = 1_000_000_000;
+
+/// Places in a sketch: a power of two, and as many as a value of a per-CPU map has room for.
+pub const SKETCH: u32 = 1 << 12;
+
+/// A sketch: for each place when what it stands for is full again.
+pub type Sketch = [u64; SKETCH as usize];
+
+/// From where on the sources in a place of a sketch have their buckets looked at: this much is
+/// missing in that of all of them.
+const SUSPICION: u64 = INTERVAL_SUM / 8;
 
 /// What is ahead by more is of another clock, or nothing. The clock of the kernel half may be
 /// behind that of a worker by a tick.
@@ -49,6 +64,20 @@ impl Limit {
         Source(absorb(absorb(self.seed, address[0]), address[1]) | 1)
     }
 
+    /// Takes a reply out of what a place in a sketch stands for, which is full again at `full_at`.
+    /// When it is full from then on, and whether the source's own bucket has to be looked at.
+    #[inline(always)]
+    pub const fn sketch(self, full_at: u64, now: u64) -> (u64, bool) {
+        let missing = missing(full_at, now) + self.interval;
+        // All of it may be asked for again and again.
+        let missing = if missing > INTERVAL_SUM {
+            INTERVAL_SUM
+        } else {
+            missing
+        };
+        (now.wrapping_add(missing), missing > SUSPICION)
+    }
+
     /// Takes a reply out of the one of two buckets that is the source's; `None` where it is empty.
     /// Otherwise that is how the bucket is from then on, and whether it is the second one.
     #[inline(always)]
@@ -59,7 +88,7 @@ impl Limit {
         second: Bucket,
         now: u64,
     ) -> Option<(Bucket, bool)> {
-        let (of_first, of_second) = (first.missing(now), second.missing(now));
+        let (of_first, of_second) = (missing(first.full_at, now), missing(second.full_at, now));
         let (missing, is_second) = if first.source == source.0 {
             (of_first, false)
         } else if second.source == source.0 {
@@ -67,13 +96,13 @@ impl Limit {
         } else {
             (0, of_second < of_first)
         };
-        let missing = missing + self.interval;
-        if missing > INTERVAL_SUM {
+        let taken = missing + self.interval;
+        if taken > INTERVAL_SUM {
             return None;
         }
         let bucket = Bucket {
             source: source.0,
-            full_at: now.wrapping_add(missing),
+            full_at: now.wrapping_add(taken),
         };
         Some((bucket, is_second))
     }
@@ -84,6 +113,12 @@ impl Limit {
 pub struct Source(u64);
 
 impl Source {
+    /// The number of its place in a sketch.
+    #[inline(always)]
+    pub const fn place(self) -> u32 {
+        (self.0 >> 52) as u32
+    }
+
     /// The numbers of its two buckets.
     #[inline(always)]
     pub const fn buckets(self) -> [u32; 2] {
@@ -107,14 +142,17 @@ pub struct Bucket {
     pub full_at: u64,
 }
 
-impl Bucket {
-    /// Nanoseconds until it is full.
-    #[inline(always)]
-    const fn missing(self, now: u64) -> u64 {
-        let ahead = self.full_at.wrapping_sub(now);
-        if ahead > MOST_AHEAD { 0 } else { ahead }
-    }
+/// Nanoseconds until a bucket is full.
+#[inline(always)]
+const fn missing(full_at: u64, now: u64) -> u64 {
+    let ahead = full_at.wrapping_sub(now);
+    if ahead > MOST_AHEAD { 0 } else { ahead }
 }
+
+const _: () = assert!(
+    SKETCH == 1 << (64 - 52),
+    "a place is the high bits of a source"
+);
 
 /// Whom the kernel half did not reply to first, as it keeps it for each CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -197,6 +235,35 @@ mod tests {
     }
 
     #[test]
+    fn a_sketch_suspects_whoever_may_ask_for_too_much() {
+        let limit = Memory::of_rate(80).0;
+        let mut full_at = 0;
+        let mut ask = |now, times: u32| {
+            let mut suspected = 0;
+            for _ in 0..times {
+                let (next, is_suspect) = limit.sketch(full_at, now);
+                full_at = next;
+                suspected += u32::from(is_suspect);
+            }
+            suspected
+        };
+        // An eighth of what a second allows comes without suspicion, and as much as drains.
+        assert_eq!(ask(SECOND, 10), 0);
+        assert_eq!(ask(SECOND, 1), 1);
+        assert_eq!(ask(2 * SECOND, 10), 0);
+        assert_eq!(
+            (0..100)
+                .map(|step| ask(3 * SECOND + step * SECOND / 80, 1))
+                .sum::<u32>(),
+            0
+        );
+        // Who asks on and on stays suspect, and as long as it takes to drain.
+        assert_eq!(ask(10 * SECOND, 1000), 990);
+        assert_eq!(ask(10 * SECOND + SECOND * 7 / 8 - 1, 1), 1);
+        assert_eq!(ask(12 * SECOND, 1), 0);
+    }
+
+    #[test]
     fn one_reply_a_second_is_the_least() {
         let mut memory = Memory::of_rate(1);
         let taken: Vec<_> = [0, 1, SECOND - 1, SECOND, 2 * SECOND - 1, 2 * SECOND]
@@ -250,6 +317,7 @@ mod tests {
         let mut counts = vec![0u32; 512];
         for number in 0..100_000u64 {
             let [first, second] = limit.source([number << 24, 0]).buckets();
+            assert!(limit.source([number << 24, 0]).place() < SKETCH);
             assert!(first < BUCKETS / 2 && (BUCKETS / 2..BUCKETS).contains(&second));
             for bucket in [first, second] {
                 counts[(bucket / (BUCKETS / 512)) as usize] += 1;

@@ -40,6 +40,13 @@ pub struct Attempt {
     pub path: maps::Path,
 }
 
+impl Attempt {
+    /// Whether there are workers, who send replies from AF_XDP sockets.
+    pub fn has_workers(self) -> bool {
+        self.path != maps::Path::Rewrite
+    }
+}
+
 /// What an interface does to replies that are not sent by a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hazards {

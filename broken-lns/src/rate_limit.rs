@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use broken_lns_ebpf::layers::IpVersion;
-use broken_lns_ebpf::rate_limit::{BUCKETS, Bucket, INTERVAL_SUM, Limit, Limited};
+use broken_lns_ebpf::rate_limit::{BUCKETS, Bucket, INTERVAL_SUM, Limit, Limited, SKETCH};
 use broken_lns_ebpf::wire::ipv6::Address;
 
 use crate::af_xdp::Mapping;
@@ -25,11 +25,13 @@ pub fn limit(rate: Option<NonZeroU32>) -> Limit {
     })
 }
 
-/// A limit with the buckets of one interface, and whom the workers did not reply to first.
+/// A limit with the buckets of one interface, and whom the workers did not reply to first. Each
+/// worker has a clone of it, with a sketch of its own.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     limit: Limit,
     buckets: Arc<Buckets>,
+    sketch: Box<[u64]>,
     first: Arc<OnceLock<Limited>>,
 }
 
@@ -59,6 +61,7 @@ impl RateLimit {
         Ok(Some(Self {
             limit,
             buckets: Arc::new(Buckets(map()?)),
+            sketch: vec![0; SKETCH as usize].into(),
             first: Arc::default(),
         }))
     }
@@ -70,8 +73,16 @@ impl RateLimit {
 
     /// Whether a source may have a reply at `now`, which counts as sent then.
     #[inline]
-    pub(crate) fn may_reply(&self, version: IpVersion, address: Address, now: u64) -> bool {
+    pub(crate) fn may_reply(&mut self, version: IpVersion, address: Address, now: u64) -> bool {
         let source = self.limit.source(address);
+        let Some(place) = self.sketch.get_mut(source.place() as usize) else {
+            return false;
+        };
+        let (full_at, is_suspect) = self.limit.sketch(*place, now);
+        *place = full_at;
+        if !is_suspect {
+            return true;
+        }
         let [first, second] = source.buckets().map(|number| self.buckets.get(number));
         let (Some(first), Some(second)) = (first, second) else {
             return false;
@@ -146,15 +157,14 @@ mod tests {
     #[test]
     fn workers_have_one_limit_in_common() {
         let limit = limit(NonZeroU32::new(3));
-        let worker = RateLimit::alone(limit).expect("4 MiB").expect("a limit");
-        let other = worker.clone();
+        let mut worker = RateLimit::alone(limit).expect("4 MiB").expect("a limit");
+        let mut other = worker.clone();
         let [lac, neighbour] = [[10, 0, 0, 1], [10, 0, 0, 2]]
             .map(|address| [u64::from(u32::from_ne_bytes(address)), 0]);
-        let replies = |worker: &RateLimit, address| worker.may_reply(IpVersion::V4, address, 7);
-        let turns = [&worker, &other, &worker, &other, &worker];
-        let replied = turns.map(|worker| replies(worker, lac));
-        assert_eq!(replied, [true, true, true, false, false]);
-        assert!(replies(&other, neighbour));
+        let replies = |worker: &mut RateLimit, address| worker.may_reply(IpVersion::V4, address, 7);
+        let replied = [0; 3].map(|_| [replies(&mut worker, lac), replies(&mut other, lac)]);
+        assert_eq!(replied, [[true, true], [true, false], [false, false]]);
+        assert!(replies(&mut other, neighbour));
         assert_eq!(worker.first(), Some([10, 0, 0, 1].into()));
         assert!(
             RateLimit::alone(Limit::OFF)

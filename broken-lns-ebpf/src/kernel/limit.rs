@@ -8,11 +8,13 @@ use aya_ebpf::maps::{Array, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
 use broken_lns_ebpf::layers::Layers;
 use broken_lns_ebpf::parties::Parties;
-use broken_lns_ebpf::rate_limit::{self, Bucket, Limit, Limited};
+use broken_lns_ebpf::rate_limit::{self, Bucket, Limit, Limited, Sketch};
 use broken_lns_ebpf::sccrq::Sccrq;
 
 use super::frame;
 
+#[map]
+static SKETCH: PerCpuArray<Sketch> = PerCpuArray::with_max_entries(1, 0);
 /// Workers have it in their memory.
 #[map]
 static BUCKETS: Array<Bucket> = Array::with_max_entries(rate_limit::BUCKETS, BPF_F_MMAPABLE);
@@ -58,13 +60,26 @@ extern "C" fn take_reply(context: *mut xdp_md, layers: u32) -> u32 {
         seed: REPLY_SEED.load(),
     };
     let source = limit.source(lac);
+    // SAFETY: the helper takes nothing and cannot fail.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    let Some(sketch) = SKETCH.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: the value belongs to this CPU, and the program is not preempted by itself.
+    let sketch = unsafe { &mut *sketch };
+    let Some(place) = sketch.get_mut(source.place() as usize) else {
+        return 0;
+    };
+    let (full_at, is_suspect) = limit.sketch(*place, now);
+    *place = full_at;
+    if !is_suspect {
+        return 1;
+    }
     let [first, second] = source.buckets();
     let (Some(first), Some(second)) = (BUCKETS.get_ptr_mut(first), BUCKETS.get_ptr_mut(second))
     else {
         return 0;
     };
-    // SAFETY: the helper takes nothing and cannot fail.
-    let now = unsafe { bpf_ktime_get_coarse_ns() };
     // SAFETY: the pointers are those of entries of the map, whose words may be any. Volatile,
     // because workers and other CPUs write there.
     let buckets = unsafe { (first.read_volatile(), second.read_volatile()) };

@@ -34,6 +34,10 @@ impl Mapping {
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
+        // A process that is made of this one has nothing to do with it, and a copy of frames would
+        // be made for it at once. Where the kernel does not leave it out, all is as well.
+        // SAFETY: the memory was mapped with this length.
+        unsafe { libc::madvise(start, len, libc::MADV_DONTFORK) };
         let start = NonNull::new(start.cast());
         let start = start.ok_or_else(|| io::Error::other("the memory begins at address 0"))?;
         Ok(Self { start, len })

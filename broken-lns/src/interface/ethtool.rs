@@ -1,4 +1,4 @@
-//! The ethtool requests: driver name, VLAN offload, channels and statistics.
+//! The ethtool requests: driver name, features, channels and statistics.
 //!
 //! They are ioctls, because that is where drivers report statistics of their
 //! own; the netlink form of ethtool knows only the standard ones. Names are
@@ -7,7 +7,7 @@
 use std::{
     ffi::{c_char, c_void},
     io,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, OwnedFd, RawFd},
 };
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType};
@@ -16,7 +16,6 @@ const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GTXCSUM: u32 = 0x16;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GSTATS: u32 = 0x1d;
-const ETHTOOL_GFLAGS: u32 = 0x25;
 const ETHTOOL_GCHANNELS: u32 = 0x3c;
 
 /// The string set of the names of the statistics.
@@ -24,9 +23,6 @@ const ETH_SS_STATS: u32 = 1;
 
 /// The longest string of a string set.
 const ETH_GSTRING_LEN: usize = 32;
-
-/// The flag that says that the interface takes VLAN tags out of received frames.
-const ETH_FLAG_RXVLAN: u32 = 1 << 8;
 
 nix::ioctl_readwrite_bad!(
     /// Hands one ethtool structure to the kernel.
@@ -79,11 +75,6 @@ pub(super) fn driver(interface: &str) -> io::Result<String> {
     driver_info(&socket()?, interface).map(|info| text(&info.driver))
 }
 
-/// Whether the interface takes VLAN tags out of the frames it receives.
-pub(super) fn strips_vlan_tags(interface: &str) -> io::Result<bool> {
-    Ok(value(interface, ETHTOOL_GFLAGS)? & ETH_FLAG_RXVLAN != 0)
-}
-
 /// Whether the interface takes it over from the system to finish checksums of what it sends.
 pub(super) fn takes_checksums(interface: &str) -> io::Result<bool> {
     Ok(value(interface, ETHTOOL_GTXCSUM)? != 0)
@@ -106,15 +97,79 @@ pub(super) fn statistics(socket: &OwnedFd, interface: &str) -> io::Result<Vec<(S
     if count == 0 {
         return Ok(Vec::new());
     }
-    let names = [ETHTOOL_GSTRINGS, ETH_SS_STATS, count];
-    let names = list(socket, interface, names, count, ETH_GSTRING_LEN)?;
+    let names = strings_by(socket, interface, ETH_SS_STATS, count)?;
     let values = [ETHTOOL_GSTATS, count];
     let values = list(socket, interface, values, count, size_of::<u64>())?;
     Ok(names
-        .iter()
-        .map(|name| text(name))
+        .into_iter()
         .zip(values.iter().map(|value| number(value)))
         .collect())
+}
+
+/// The strings of a set that has so many of them.
+pub(super) fn strings(interface: &str, set: u32, count: u32) -> io::Result<Vec<String>> {
+    strings_by(&socket()?, interface, set, count)
+}
+
+/// The same, by that socket.
+fn strings_by(
+    socket: &OwnedFd,
+    interface: &str,
+    set: u32,
+    count: u32,
+) -> io::Result<Vec<String>> {
+    let head = [ETHTOOL_GSTRINGS, set, count];
+    let strings = list(socket, interface, head, count, ETH_GSTRING_LEN)?;
+    Ok(strings.iter().map(|string| text(string)).collect())
+}
+
+/// Makes a request of words, the first of which is its command. The answer is in their place.
+pub(super) fn ask(interface: &str, words: &mut [u32]) -> io::Result<()> {
+    // SAFETY: the callers give as many words as their command reads and writes.
+    unsafe { request(interface, words.as_mut_ptr().cast()) }
+}
+
+/// A request of words that is made later, without a look at the heap or at names.
+pub(super) struct Request {
+    interface: [c_char; libc::IFNAMSIZ],
+    words: Vec<u32>,
+}
+
+impl Request {
+    /// That of these words, as many as its command reads and writes.
+    pub(super) fn new(interface: &str, words: Vec<u32>) -> Self {
+        Self {
+            interface: name(interface),
+            words,
+        }
+    }
+
+    /// The words.
+    #[cfg(test)]
+    pub(super) fn words(&self) -> &[u32] {
+        &self.words
+    }
+}
+
+/// A socket through which requests are made, in the network namespace of whoever opened it.
+pub(super) struct Asker(OwnedFd);
+
+impl Asker {
+    pub(super) fn new() -> io::Result<Self> {
+        socket().map(Self)
+    }
+
+    /// The descriptor of the socket.
+    pub(super) fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Makes a request. The answer is in the place of its words.
+    pub(super) fn ask(&self, request: &mut Request) -> io::Result<()> {
+        let words = request.words.as_mut_ptr().cast();
+        // SAFETY: whoever made the request gave it the words of its command.
+        unsafe { request_named(&self.0, request.interface, words) }
+    }
 }
 
 /// Asks for a list of entries of one length, after a head that ends in their count.
@@ -201,21 +256,40 @@ pub(super) fn socket() -> io::Result<OwnedFd> {
 ///
 /// As for [`request`].
 unsafe fn request_by(socket: &OwnedFd, interface: &str, data: *mut c_void) -> io::Result<()> {
+    // SAFETY: the caller answers for it.
+    unsafe { request_named(socket, name(interface), data) }
+}
+
+/// The same, where the name was brought into form before.
+///
+/// # Safety
+///
+/// As for [`request`].
+unsafe fn request_named(
+    socket: &OwnedFd,
+    interface: [c_char; libc::IFNAMSIZ],
+    data: *mut c_void,
+) -> io::Result<()> {
     let mut request = libc::ifreq {
-        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_name: interface,
         ifr_ifru: libc::__c_anonymous_ifr_ifru {
             ifru_data: data.cast(),
         },
     };
-    // The last octet stays zero and ends the name.
-    let name = &mut request.ifr_name[..libc::IFNAMSIZ - 1];
-    for (to, from) in name.iter_mut().zip(interface.bytes()) {
-        *to = from as c_char;
-    }
     // SAFETY: the request is complete and lives through the call, and the caller answers for the
     // structure that it points to.
     unsafe { siocethtool(socket.as_raw_fd(), &raw mut request)? };
     Ok(())
+}
+
+/// The name of an interface as the kernel reads it.
+fn name(interface: &str) -> [c_char; libc::IFNAMSIZ] {
+    let mut name = [0; libc::IFNAMSIZ];
+    // The last octet stays zero and ends the name.
+    for (to, from) in name[..libc::IFNAMSIZ - 1].iter_mut().zip(interface.bytes()) {
+        *to = from as c_char;
+    }
+    name
 }
 
 /// A string that ends at its first zero, or where its field ends.

@@ -7,9 +7,12 @@
 mod attached;
 mod bpf_link;
 mod ethtool;
+mod features;
+mod keeper;
 mod link;
 mod presence;
 mod statistics;
+mod vlan;
 
 use std::io;
 
@@ -18,7 +21,9 @@ use xdp::nic::{NicIndex, XdpAct};
 
 pub use attached::{AttachMode, AttachedProgram, DetachError};
 pub use presence::Presence;
+pub use keeper::Keeper;
 pub use statistics::DriverStatistics;
+pub use vlan::{VlanTags, loses_vlan_tags};
 
 /// A network interface, as it was when it was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +48,6 @@ pub struct Interface {
     pub rx_queues: u32,
     /// What its driver can do for XDP; none if the kernel does not tell.
     pub xdp: Option<XdpFeatures>,
-    /// Whether VLAN tags may arrive beside the frame, where native XDP does not
-    /// see them and a reply loses them.
-    pub strips_vlan_tags: bool,
     /// Whether the other end of a veth finishes the checksums of what it sends; none if it is in
     /// another namespace, where it cannot be asked.
     pub peer_finishes_checksums: Option<bool>,
@@ -213,7 +215,6 @@ impl Interface {
                 .filter(|driver| !driver.is_empty()),
             rx_queues: ethtool::rx_queues(&name).unwrap_or(allocated_queues).max(1),
             xdp: XdpFeatures::of(message.header.index),
-            strips_vlan_tags: ethtool::strips_vlan_tags(&name).unwrap_or(false),
             peer_finishes_checksums: match kind.as_deref() {
                 Some("veth") => peer_finishes_checksums(message),
                 _ => None,

@@ -107,7 +107,7 @@ impl Player {
     }
 
     /// How many of so many frames may be sent for what is owed. All others are held back.
-    fn allowed_of(&self, owed: &Owed, copies: u8, now: u64) -> u8 {
+    fn allowed_of(&mut self, owed: &Owed, copies: u8, now: u64) -> u8 {
         // Without its request nothing can be written either.
         let Some(request) = owed.request() else {
             return copies;

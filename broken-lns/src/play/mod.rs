@@ -226,7 +226,7 @@ impl Player {
         batch: &mut Batch,
         mut announce: impl FnMut(Answer),
     ) -> VerdictCounts {
-        let (policy, acts, rate_limit) = (self.policy, &self.acts, &self.rate_limit);
+        let (policy, acts, rate_limit) = (self.policy, &self.acts, &mut self.rate_limit);
         let mut hits = 0;
         let counts = batch.each(umem, |room, len| {
             let frame = Frame::new(room.get_mut(..len).ok_or(Verdict::NoRoom)?);
@@ -374,8 +374,8 @@ impl Player {
 
     /// How many of so many frames may be sent now to whoever sent the request. If there are some,
     /// the others are counted as held back.
-    fn allowed(&self, version: IpVersion, request: &Request, copies: u8, now: u64) -> u8 {
-        let Some(rate_limit) = &self.rate_limit else {
+    fn allowed(&mut self, version: IpVersion, request: &Request, copies: u8, now: u64) -> u8 {
+        let Some(rate_limit) = &mut self.rate_limit else {
             return copies;
         };
         let allowed = (0..copies)

@@ -22,7 +22,7 @@ use broken_lns_ebpf::wire::ethernet::MacAddress;
 
 use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
-use crate::interface::{AttachMode, DriverStatistics, Interface, Presence};
+use crate::interface::{AttachMode, DriverStatistics, Interface, Keeper, Presence, loses_vlan_tags};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
 use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};
@@ -79,6 +79,8 @@ pub struct Responder {
     workers: Workers,
     driver: DriverStatistics,
     presence: Presence,
+    /// Puts back what was switched for VLAN tags, after the program is gone.
+    _keeper: Option<Keeper>,
     /// The scenario, and behind it those that a worker may still owe replies of: they are
     /// given up here, and not where a worker would have to give the memory back.
     scenarios: Vec<Arc<Compiled>>,
@@ -107,6 +109,10 @@ impl Responder {
         let Plan { first, fallback } = plan(path, mode, hazards);
         let driver = DriverStatistics::start(&interface);
         let presence = Presence::of(&interface)?;
+        // Before anything is there that another process should not have.
+        let mut attempts = [first].into_iter().chain(fallback);
+        let loses = attempts.any(|attempt| loses_vlan_tags(attempt.mode, attempt.has_workers()));
+        let tags = interface.keep_vlan_tags(loses);
 
         let start = |attempt| attach(&interface, compiled, options, attempt, announcements);
         let mut failed = None;
@@ -123,15 +129,8 @@ impl Responder {
             let name = &interface.name;
             remarks.push(format!("it is down: ip link set {name} up"));
         }
-        // A veth keeps tags in the frame unless the sender leaves them beside it.
-        let is_veth = interface.kind.as_deref() == Some("veth");
-        if attempt.mode == AttachMode::Native && interface.strips_vlan_tags && !is_veth {
-            let name = &interface.name;
-            remarks.push(format!(
-                "the NIC strips VLAN tags before native XDP sees them, and replies would lack \
-                 them: ethtool -K {name} rxvlan off"
-            ));
-        }
+        remarks.extend(tags.remarks);
+        remarks.extend(interface.vlan_tags_beside(attempt.mode, attempt.has_workers()));
         Ok(Self {
             interface,
             attempt,
@@ -140,6 +139,7 @@ impl Responder {
             workers,
             driver,
             presence,
+            _keeper: tags.keeper,
             scenarios: vec![Arc::clone(compiled)],
         })
     }

@@ -53,9 +53,10 @@ fn flood(port: &RawPort, request: &[u8]) -> Result<(u64, Duration)> {
     Ok((replies, start.elapsed()))
 }
 
-/// As many as a second allows come at once, and then so many in each second, whatever it took.
+/// As many as a second allows come at once, with an eighth before anybody is suspected, and then
+/// so many in each second, whatever it took.
 fn check(what: &str, replies: u64, took: Duration) -> Result<()> {
-    let most = RATE + RATE * (took.as_secs() + 1);
+    let most = RATE + RATE / 8 + RATE * (took.as_secs() + 1);
     ensure!(
         (RATE..=most).contains(&replies),
         "{what}: {replies} replies in {took:?}, where {RATE} to {most} are due"
@@ -93,11 +94,17 @@ fn a_source_gets_no_more_replies_than_it_may(way: Way) -> Result<()> {
         .iter()
         .filter(|line| line.contains("--max-reply-rate"))
         .collect();
-    let expected = format!(
-        "eth1: 203.0.113.77 asks for more replies than {rate}, and gets no more: \
-         --max-reply-rate allows more, or any number with `off`"
+    // Each CPU keeps who was the first there.
+    let expected = ["203.0.113.77", "2001:db8:b::4d"].map(|address| {
+        format!(
+            "eth1: {address} asks for more replies than {rate}, and gets no more: \
+             --max-reply-rate allows more, or any number with `off`"
+        )
+    });
+    ensure!(
+        said.len() == 1 && expected.contains(said[0]),
+        "said: {said:?}"
     );
-    assert_eq!(said, [&expected]);
     Ok(())
 }
 

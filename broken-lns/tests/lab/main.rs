@@ -43,6 +43,7 @@ mod request;
 mod responder;
 mod retransmitted;
 mod scenarios;
+mod tags;
 mod top;
 mod traffic;
 mod troubles;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         ("unanswerable", unanswerable::trials()),
         ("encapsulated", encapsulated::trials()),
         ("limited", limited::trials()),
+        ("tags", tags::trials()),
         ("queues", queues::trials()),
         ("verbose", verbose::trials()),
         ("json", json::trials()),

@@ -15,6 +15,8 @@ use anyhow::Result;
 
 use crate::{process as programs, suite::Package};
 
+mod beside;
+mod bpf;
 mod capture;
 mod feature;
 mod frame;
@@ -36,6 +38,7 @@ mod wait;
 mod xl2tpd;
 
 pub use self::{
+    beside::TagBeside,
     capture::{Capture, Recording},
     frame::{Checksum, Datagram, Mac, Tag},
     kl2tpd::Kl2tpd,
