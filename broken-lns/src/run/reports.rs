@@ -1,4 +1,4 @@
-//! The files of reports, which are written while nothing else waits for the disk.
+//! The files of reports, which are made and written while nothing else waits for that.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -9,6 +9,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::cli::Track;
+use crate::control::Work;
+use crate::control::protocol::Refused;
 use crate::report::{self, Report, WriteError};
 
 /// The files, and when they are written.
@@ -16,7 +18,7 @@ pub(super) struct Reports {
     files: Vec<PathBuf>,
     interval: Option<Interval>,
     /// Who writes them at the moment.
-    writing: Option<JoinHandle<Vec<WriteError>>>,
+    writing: Option<JoinHandle<Result<Vec<WriteError>, Refused>>>,
 }
 
 /// What there is to do about reports.
@@ -25,6 +27,8 @@ pub(super) enum Step {
     Due,
     /// They were written, apart from these.
     Written(Vec<WriteError>),
+    /// There was nothing to write.
+    Refused(Refused),
     /// Whoever wrote them panicked, which is a mistake in broken-lns.
     Broken,
 }
@@ -62,7 +66,8 @@ impl Reports {
             let written = writing.await;
             self.writing = None;
             return match written {
-                Ok(errors) => Step::Written(errors),
+                Ok(Ok(errors)) => Step::Written(errors),
+                Ok(Err(refused)) => Step::Refused(refused),
                 Err(_) => Step::Broken,
             };
         }
@@ -75,10 +80,10 @@ impl Reports {
         }
     }
 
-    /// Begins to write them.
-    pub(super) fn begin(&mut self, report: Report) {
+    /// Begins to make and to write them.
+    pub(super) fn begin(&mut self, report: Work<Report>) {
         let files = self.files.clone();
-        self.writing = Some(spawn_blocking(move || write(&report, &files)));
+        self.writing = Some(spawn_blocking(move || Ok(write(&report()?, &files))));
     }
 
     /// Writes them for the last time.
