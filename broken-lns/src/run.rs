@@ -2,6 +2,7 @@
 //! count until it is time to stop.
 
 mod capture;
+mod change;
 mod control;
 mod follow;
 mod metrics;
@@ -28,6 +29,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::capture::Capture;
 use crate::cli::{MaxReplyRate, Run};
 use crate::compile::Compiled;
+use crate::control::Requests;
 use crate::control::protocol::Refused;
 use crate::follow::{Follower, Pace};
 use crate::kernel_log::KernelLog;
@@ -46,6 +48,9 @@ use trouble::Trouble;
 const FETCH_INTERVAL: Duration = Duration::from_millis(100);
 /// How often counters are shown.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The stack of a thread that reads a scenario, in octets: what the main thread has.
+const THREAD_STACK: usize = 8 << 20;
 
 /// Everything that runs, and where it is shown.
 struct Session {
@@ -71,7 +76,7 @@ struct Session {
     status: StatusLine<std::io::Stderr>,
     trouble: Trouble,
     json: Option<JsonLines<std::io::Stdout>>,
-    scenario: Scenario,
+    scenario: Arc<Scenario>,
     /// What it is on every interface.
     compiled: Arc<Compiled>,
     /// The last number that a scenario had, be it this one or one that failed. No two have the
@@ -109,90 +114,105 @@ struct Feed {
 pub fn run(flags: &Run) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .thread_stack_size(THREAD_STACK)
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(async {
-        // Before anything is attached, so that no signal finds us unprepared.
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let on_terminal = std::io::stderr().is_terminal();
-        let interfaces = interfaces(flags)?;
-        let mut reports = Reports::prepare(&flags.track, flags.files.output_mode)?;
-        privilege::check()?;
-        let (mut control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
-        let mut metrics = metrics::listen(flags.metrics)?;
-        let mut session = Session::start(flags, interfaces)?;
-        if let Some(warning) = warning {
-            session.status.line(warning);
-        }
-        if let Some(address) = metrics.address() {
-            let line = format!("metrics at http://{address}/metrics");
-            session.status.line(line);
-        }
-        let mut fetch = interval(FETCH_INTERVAL);
-        let mut show = interval(SHOW_INTERVAL);
-        fetch.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        show.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        show.tick().await;
-        let over = sleep(flags.duration.unwrap_or(Duration::MAX));
-        tokio::pin!(over);
-        let (result, stop) = loop {
-            let step = tokio::select! {
-                _ = interrupt.recv() => break (Ok(()), None),
-                _ = terminate.recv() => break (Ok(()), None),
-                () = &mut over => break (Ok(()), None),
-                // A terminal that was closed sends the same signal, and means an end.
-                _ = hangup.recv() => if on_terminal && !std::io::stderr().is_terminal() {
-                    break (Ok(()), None);
-                } else {
-                    session.reload_and_tell();
-                    Ok(())
-                },
-                order = control.next() => match order.carry_out(&mut session) {
-                    ControlFlow::Continue(()) => Ok(()),
-                    ControlFlow::Break(stop) => break (Ok(()), Some(stop)),
-                },
-                scrape = metrics.next() => {
-                    session.expose(scrape);
-                    Ok(())
+    let result = runtime.block_on(run_within(flags));
+    // A thread that is still at something nobody waits for is left behind.
+    runtime.shutdown_background();
+    result
+}
+
+async fn run_within(flags: &Run) -> Result<()> {
+    // Before anything is attached, so that no signal finds us unprepared.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let on_terminal = std::io::stderr().is_terminal();
+    let interfaces = interfaces(flags)?;
+    let mut reports = Reports::prepare(&flags.track, flags.files.output_mode)?;
+    privilege::check()?;
+    let (mut control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
+    let mut metrics = metrics::listen(flags.metrics)?;
+    let mut session = Session::start(flags, interfaces)?;
+    if let Some(warning) = warning {
+        session.status.line(warning);
+    }
+    if let Some(address) = metrics.address() {
+        let line = format!("metrics at http://{address}/metrics");
+        session.status.line(line);
+    }
+    let mut requests = Requests::default();
+    let mut fetch = interval(FETCH_INTERVAL);
+    let mut show = interval(SHOW_INTERVAL);
+    fetch.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    show.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    show.tick().await;
+    let over = sleep(flags.duration.unwrap_or(Duration::MAX));
+    tokio::pin!(over);
+    let (result, stop) = loop {
+        let step = tokio::select! {
+            _ = interrupt.recv() => break (Ok(()), None),
+            _ = terminate.recv() => break (Ok(()), None),
+            () = &mut over => break (Ok(()), None),
+            // A terminal that was closed sends the same signal, and means an end.
+            _ = hangup.recv() => if on_terminal && !std::io::stderr().is_terminal() {
+                break (Ok(()), None);
+            } else {
+                requests.reload(&mut session);
+                Ok(())
+            },
+            order = control.next() => match requests.begin(order, &mut session) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(stop) => break (Ok(()), Some(stop)),
+            },
+            ready = requests.next() => {
+                if let Some(told) = requests.finish(ready, &mut session) {
+                    session.tell_of_reload(told);
                 }
-                step = reports.next() => {
-                    session.report(step, &mut reports);
-                    Ok(())
-                }
-                _ = fetch.tick() => {
-                    session.fetch();
-                    Ok(())
-                }
-                _ = show.tick() => session.show(),
-            };
-            if step.is_err() {
-                break (step, None);
+                Ok(())
             }
+            scrape = metrics.next() => {
+                session.expose(scrape);
+                Ok(())
+            }
+            step = reports.next() => {
+                session.report(step, &mut reports);
+                Ok(())
+            }
+            _ = fetch.tick() => {
+                session.fetch();
+                Ok(())
+            }
+            _ = show.tick() => session.show(),
         };
-        control.close();
-        // What was counted is shown, whatever ended the run.
-        let (report, shown) = session.end(reports.is_empty());
-        let written = match &report {
-            Some(report) => reports.finish(report).await,
-            None => Ok(()),
-        };
-        let end = shown.and(written);
-        if let Some(stop) = stop {
-            let told = end
-                .as_ref()
-                .map_err(|error| Refused::because(format_args!("{error:#}")));
-            stop.done(told.copied()).await;
+        if step.is_err() {
+            break (step, None);
         }
-        if let (Err(_), Err(error)) = (&result, &end) {
-            // The command ends with what came first, which would hide this.
-            eprintln!("broken-lns: {error:#}");
-        }
-        result.and(end)?;
-        // Whatever else may have gone wrong is worse than what LACs did.
-        report.map_or(Ok(()), |report| Ok(report.judgements.check()?))
-    })
+    };
+    control.close();
+    // What is not in force by now never will be.
+    drop(requests);
+    // What was counted is shown, whatever ended the run.
+    let (report, shown) = session.end(reports.is_empty());
+    let written = match &report {
+        Some(report) => reports.finish(report).await,
+        None => Ok(()),
+    };
+    let end = shown.and(written);
+    if let Some(stop) = stop {
+        let told = end
+            .as_ref()
+            .map_err(|error| Refused::because(format_args!("{error:#}")));
+        stop.done(told.copied()).await;
+    }
+    if let (Err(_), Err(error)) = (&result, &end) {
+        // The command ends with what came first, which would hide this.
+        eprintln!("broken-lns: {error:#}");
+    }
+    result.and(end)?;
+    // Whatever else may have gone wrong is worse than what LACs did.
+    report.map_or(Ok(()), |report| Ok(report.judgements.check()?))
 }
 
 impl Session {
@@ -334,6 +354,7 @@ impl Session {
                     self.status.line(reports::lines(&errors));
                 }
             }
+            Step::Refused(refused) => self.status.line(format!("no report: {refused}")),
             Step::Broken => self
                 .status
                 .line("no report: whoever wrote it panicked, which is a mistake in broken-lns"),

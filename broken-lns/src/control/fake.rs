@@ -1,5 +1,6 @@
 //! A responder that answers nobody, for the tests of both sides.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::ops::ControlFlow;
@@ -13,9 +14,9 @@ use xtask::lab::Scratch;
 
 use super::protocol::tests::{in_force, rule, status};
 use super::protocol::{
-    Changed, Document, Load, Reactions, Refused, RuleLine, Set, SetTreatment, Status,
+    Changed, Document, Load, Reactions, Refused, RuleLine, SetTreatment, Status,
 };
-use super::{Controlled, Limits, Server};
+use super::{Change, Controlled, Limits, Requests, Server, Work};
 use crate::refusal::Refusal;
 use crate::report::Format;
 use crate::scenario::{Scenario, Treatment};
@@ -23,58 +24,77 @@ use crate::scenario::{Scenario, Treatment};
 /// How many rules there are: more than a socket takes without being read.
 pub(super) const RULES: usize = 20_000;
 
-/// The responder, and how often it was told to begin at zero.
+/// The path of a scenario whose load does not end before somebody wrote to the pipe that it has
+/// as a name.
+pub(super) const SLOW: &str = "/slow.toml";
+
+/// The responder, and what it was told.
 #[derive(Debug, Default)]
 pub(super) struct Fake {
+    /// How often it was told to begin at zero.
     pub(super) resets: u32,
+    /// The names of the scenarios that came into force.
+    pub(super) changes: Vec<String>,
 }
 
 impl Controlled for Fake {
+    type Prepared = Changed;
+
     fn status(&mut self) -> Result<Status, Refused> {
         Ok(status())
     }
 
-    fn rules(&mut self) -> Result<Vec<RuleLine>, Refused> {
-        Ok(vec![rule(None, &[], &[], 7); RULES])
+    fn rules(&mut self) -> Result<Work<Vec<RuleLine>>, Refused> {
+        Ok(Box::new(|| Ok(vec![rule(None, &[], &[], 7); RULES])))
     }
 
-    fn set(&mut self, change: &Set) -> Result<Changed, Refused> {
-        let refusal = change.applied_to(&Refusal::default())?;
-        Ok(Changed {
-            scenario: in_force(),
-            set: Some(SetTreatment {
-                lns: change.lns,
-                treatment: Treatment::from(refusal).to_string(),
-            }),
-            remarks: Vec::new(),
+    fn prepare(&mut self, change: Change) -> Work<Changed> {
+        Box::new(move || match change {
+            Change::Set(change) => {
+                let refusal = change.applied_to(&Refusal::default())?;
+                Ok(Changed {
+                    scenario: in_force(),
+                    set: Some(SetTreatment {
+                        lns: change.lns,
+                        treatment: Treatment::from(refusal).to_string(),
+                    }),
+                    remarks: Vec::new(),
+                })
+            }
+            Change::Load(Load { name, text, path }) => {
+                if path == Path::new(SLOW) {
+                    // Until the test has seen what it wants to see meanwhile.
+                    let _ = fs::read(&name);
+                }
+                let scenario = Scenario::parse(&name, &text, &Refusal::default())?;
+                let mut in_force = in_force();
+                in_force.name = name;
+                in_force.summary = scenario.summary();
+                Ok(Changed {
+                    scenario: in_force,
+                    set: None,
+                    remarks: Vec::new(),
+                })
+            }
+            Change::Reload => Err(Refused::because("there is no file")),
         })
     }
 
-    fn load(&mut self, scenario: &Load) -> Result<Changed, Refused> {
-        let Load { name, text, .. } = scenario;
-        let scenario = Scenario::parse(name, text, &Refusal::default())?;
-        let mut in_force = in_force();
-        in_force.name.clone_from(name);
-        in_force.summary = scenario.summary();
-        Ok(Changed {
-            scenario: in_force,
-            set: None,
-            remarks: Vec::new(),
-        })
+    fn put_in_force(&mut self, changed: Changed) -> Result<Changed, Refused> {
+        self.changes.push(changed.scenario.name.clone());
+        Ok(changed)
     }
 
-    fn reload(&mut self) -> Result<Changed, Refused> {
-        Err(Refused::because("there is no file"))
+    fn report(&mut self, format: Format) -> Result<Work<Document>, Refused> {
+        Ok(Box::new(move || {
+            // More than a socket takes without being read.
+            let text = "a line\n".repeat(1 << 20);
+            Ok(Document { format, text })
+        }))
     }
 
-    fn report(&mut self, format: Format) -> Result<Document, Refused> {
-        // More than a socket takes without being read.
-        let text = "a line\n".repeat(1 << 20);
-        Ok(Document { format, text })
-    }
-
-    fn reactions(&mut self) -> Result<Option<Reactions>, Refused> {
-        Ok(None)
+    fn reactions(&mut self) -> Work<Option<Reactions>> {
+        Box::new(|| Ok(None))
     }
 
     fn reset(&mut self) -> Result<(), Refused> {
@@ -97,19 +117,31 @@ impl Running {
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
+            let runtime = runtime.expect("a runtime");
+            let fake = runtime.block_on(async {
                 let mut server = Server::listen(&paths, limits).expect("the paths are free");
                 ready.send(()).expect("the test waits for it");
                 let mut fake = Fake::default();
+                let mut requests = Requests::default();
                 loop {
-                    let order = server.next().await;
-                    if let ControlFlow::Break(stop) = order.carry_out(&mut fake) {
-                        server.close();
-                        stop.done(Ok(())).await;
-                        return fake;
+                    tokio::select! {
+                        order = server.next() => {
+                            if let ControlFlow::Break(stop) = requests.begin(order, &mut fake) {
+                                server.close();
+                                drop(requests);
+                                stop.done(Ok(())).await;
+                                return fake;
+                            }
+                        }
+                        ready = requests.next() => {
+                            requests.finish(ready, &mut fake);
+                        }
                     }
                 }
-            })
+            });
+            // Whatever takes long is not waited for.
+            runtime.shutdown_background();
+            fake
         });
         is_ready.recv().expect("it listens");
         Self {

@@ -311,6 +311,21 @@ impl Response {
         Ok(serde_json::to_string(self)? + "\n")
     }
 
+    /// Whether the line may be so long that it takes its time.
+    pub(super) fn is_long(&self) -> bool {
+        /// Rules that are written in an instant.
+        const FEW: usize = 1000;
+        match &self.outcome {
+            Outcome::Ok(Reply::Report(_)) => true,
+            Outcome::Ok(Reply::Rules(rules)) => rules.len() > FEW,
+            Outcome::Ok(Reply::Status(status)) => {
+                let mut interfaces = status.counters.interfaces.iter();
+                interfaces.any(|interface| interface.rules.len() > FEW)
+            }
+            Outcome::Ok(_) | Outcome::Error(_) => false,
+        }
+    }
+
     /// What was done, or why nothing was.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! The responder's side of the control socket.
 
 use std::io::{self, Write as _};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +9,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::Controlled;
 use super::lines::{CHUNK, Lines, NoLine};
 use super::protocol::{Refused, Reply, Request, Response};
 use super::socket::{ListenError, SocketFile, listen_at, make_directory};
+use super::work::in_a_thread;
 use crate::scenario::FILE_LIMIT;
 
 /// How long no connection is accepted after one could not be: file descriptors may have run out.
@@ -53,17 +52,17 @@ pub struct Server {
 /// A request of a client that waits for its response.
 #[derive(Debug)]
 pub struct Order {
-    request: Request,
-    response: oneshot::Sender<Response>,
-    written: oneshot::Receiver<()>,
+    pub(super) request: Request,
+    pub(super) response: oneshot::Sender<Response>,
+    pub(super) written: oneshot::Receiver<()>,
 }
 
 /// A client that waits for the responder to be stopped.
 #[derive(Debug)]
 #[must_use = "the client waits for its response"]
 pub struct Stop {
-    response: oneshot::Sender<Response>,
-    written: oneshot::Receiver<()>,
+    pub(super) response: oneshot::Sender<Response>,
+    pub(super) written: oneshot::Receiver<()>,
 }
 
 /// What all connections share.
@@ -140,25 +139,6 @@ impl Server {
     }
 }
 
-impl Order {
-    /// Does what is asked for and responds, unless it is to stop: that is up to the caller.
-    pub fn carry_out(self, controlled: &mut impl Controlled) -> ControlFlow<Stop> {
-        let Self {
-            request,
-            response,
-            written,
-        } = self;
-        match request.carry_out(controlled) {
-            ControlFlow::Continue(result) => {
-                // Where the client is gone, nobody wants to know.
-                let _ = response.send(result.into());
-                ControlFlow::Continue(())
-            }
-            ControlFlow::Break(()) => ControlFlow::Break(Stop { response, written }),
-        }
-    }
-}
-
 impl Stop {
     /// Tells the client that nothing is attached any more, or what went wrong, and waits until
     /// it has been told.
@@ -211,7 +191,7 @@ async fn attend(stream: UnixStream, house: House, _seat: OwnedSemaphorePermit) {
             Ok(Some(line)) => (respond(line, &house.orders, written).await, false),
             Err(error) => (Err(Refused::because(error)).into(), true),
         };
-        let is_written = match response.to_line() {
+        let is_written = match to_line(response).await {
             Ok(line) => timeout(patience, write(&stream, line.as_bytes())).await,
             Err(_) => return,
         };
@@ -228,12 +208,10 @@ async fn respond(
     orders: &mpsc::Sender<Order>,
     written: oneshot::Receiver<()>,
 ) -> Response {
-    let request = match Request::from_line(&line) {
+    let request = match from_line(line).await {
         Ok(request) => request,
-        Err(error) => return Err(Refused::because(error)).into(),
+        Err(refused) => return Err(refused).into(),
     };
-    // The request says it all, and the line may be long.
-    drop(line);
     let (response, responded) = oneshot::channel();
     let order = Order {
         request,
@@ -247,6 +225,26 @@ async fn respond(
         None => None,
     };
     responded.unwrap_or_else(|| Err(Refused::because("the responder is ending")).into())
+}
+
+/// What a line asks for. Nobody else waits while a long one is read.
+async fn from_line(line: Vec<u8>) -> Result<Request, Refused> {
+    let is_long = line.len() > CHUNK;
+    let read = move || Request::from_line(&line).map_err(Refused::because);
+    match is_long {
+        true => in_a_thread(read).await,
+        false => read(),
+    }
+}
+
+/// The response as a line. Nobody else waits while a long one is written.
+async fn to_line(response: Response) -> Result<String, Refused> {
+    let is_long = response.is_long();
+    let write = move || response.to_line().map_err(Refused::because);
+    match is_long {
+        true => in_a_thread(write).await,
+        false => write(),
+    }
 }
 
 /// Writes all of it.

@@ -11,6 +11,8 @@ mod names;
 mod pace;
 mod watch;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel,
 };
@@ -40,10 +42,29 @@ const QUESTIONS: usize = 16;
 /// The thread that follows LACs; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Follower {
-    questions: SyncSender<Question>,
+    questions: Questions,
     entered: Sender<Entered>,
     names: Names,
+    ending: Ending,
     thread: JoinHandle<Watch>,
+}
+
+/// Somebody who may ask the thread, from whatever other thread.
+#[derive(Clone, Debug)]
+pub struct Questions {
+    sender: SyncSender<Question>,
+    /// Those that are asked and not answered.
+    open: Arc<AtomicUsize>,
+}
+
+/// Ends the thread when it is dropped, whoever may still ask it.
+#[derive(Debug)]
+struct Ending(Arc<AtomicBool>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Something to be done by the thread.
@@ -83,13 +104,19 @@ impl Follower {
         watch.enter(0, rules, groups, expectations);
         let intake = Intake::new(pace, to_enter, settings.waiting_memory());
         let names = intake.names();
+        let ending = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&ending);
         let thread = std::thread::Builder::new()
             .name("follow".to_owned())
-            .spawn(move || follow(watch, intake, &asked))?;
+            .spawn(move || follow(watch, intake, &asked, &is_over))?;
         Ok(Self {
-            questions,
+            questions: Questions {
+                sender: questions,
+                open: Arc::default(),
+            },
             entered,
             names,
+            ending: Ending(ending),
             thread,
         })
     }
@@ -99,12 +126,19 @@ impl Follower {
         self.names.want();
     }
 
-    /// What LACs called themselves in every SCCRQ that was told before, unless there is too much
-    /// to do.
+    /// What LACs called themselves in every SCCRQ that was told before, unless the thread has
+    /// something else to answer, which may take long, or too much to do.
     pub fn names(&self) -> &Names {
-        // Without them it is only that some are not known.
-        let _ = self.put(|watch, intake| intake.turn(monotonic(), watch));
+        if self.questions.open.load(Ordering::Relaxed) == 0 {
+            // Without them it is only that some are not known.
+            let _ = self.put(|watch, intake| intake.turn(monotonic(), watch));
+        }
         &self.names
+    }
+
+    /// Another one who may ask, and who waits where this one need not.
+    pub fn questions(&self) -> Questions {
+        self.questions.clone()
     }
 
     /// Takes the events of one more interface from now on.
@@ -138,6 +172,25 @@ impl Follower {
         self.entered.send(entered).map_err(|_| FollowError::Gone)
     }
 
+    fn put<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Watch, &mut Intake) -> T + Send + 'static,
+    ) -> Result<T, FollowError> {
+        self.questions.put(question)
+    }
+
+    /// Looks at every event that was told before, and concludes what can be concluded.
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError::Gone`], where there is nobody to do that.
+    pub fn end(self) -> Result<Watch, FollowError> {
+        drop(self.ending);
+        self.thread.join().map_err(|_| FollowError::Gone)
+    }
+}
+
+impl Questions {
     /// Asks what is known, and waits for the answer, though not for ever.
     ///
     /// # Errors
@@ -155,11 +208,14 @@ impl Follower {
         question: impl FnOnce(&mut Watch, &mut Intake) -> T + Send + 'static,
     ) -> Result<T, FollowError> {
         let (answer, answered) = sync_channel(1);
+        let open = Open::new(&self.open);
         let question: Question = Box::new(move |watch, intake| {
+            let answered = question(watch, intake);
+            drop(open);
             // Who asked may have lost patience.
-            let _ = answer.send(question(watch, intake));
+            let _ = answer.send(answered);
         });
-        self.questions
+        self.sender
             .try_send(question)
             .map_err(|error| match error {
                 TrySendError::Full(_) => FollowError::Late,
@@ -172,21 +228,32 @@ impl Follower {
                 RecvTimeoutError::Disconnected => FollowError::Gone,
             })
     }
+}
 
-    /// Looks at every event that was told before, and concludes what can be concluded.
-    ///
-    /// # Errors
-    ///
-    /// [`FollowError::Gone`], where there is nobody to do that.
-    pub fn end(self) -> Result<Watch, FollowError> {
-        drop(self.questions);
-        self.thread.join().map_err(|_| FollowError::Gone)
+/// A question that is not answered.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
     }
 }
 
-/// Takes events and answers questions until nobody can ask any more.
-fn follow(mut watch: Watch, mut intake: Intake, asked: &Receiver<Question>) -> Watch {
-    loop {
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Takes events and answers questions until that is over, or nobody can ask any more.
+fn follow(
+    mut watch: Watch,
+    mut intake: Intake,
+    asked: &Receiver<Question>,
+    is_over: &AtomicBool,
+) -> Watch {
+    while !is_over.load(Ordering::Relaxed) {
         // While there is more to take, a question waits for a batch, and no batch for a question.
         let pause = match intake.turn(monotonic(), &mut watch) {
             true => INTERVAL,

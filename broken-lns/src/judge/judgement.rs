@@ -17,14 +17,46 @@ pub struct Judgements {
     pub left_out: u64,
     /// Attempts that were not judged, since the scenario that they met was left so long ago.
     pub too_late: u64,
+    /// Expectations of former scenarios that had to make room for others, and are not among all.
+    pub former: Left,
+}
+
+/// Expectations that were left out, by how they had ended by then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Those that had passed.
+    pub passed: u64,
+    /// Those that had failed.
+    pub failed: u64,
+    /// Those of which not all was seen.
+    pub not_seen: u64,
+    /// Attempts that were taken back later: what they had come to is in these numbers.
+    pub withdrawn: u64,
+}
+
+impl Left {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.passed + self.failed + self.not_seen
+    }
 }
 
 impl Judgements {
-    /// How many ended so.
+    /// How many ended so, with those that were left out.
     pub fn count(&self, verdict: Verdict) -> u64 {
+        let former = match verdict {
+            Verdict::Passed => self.former.passed,
+            Verdict::Failed => self.former.failed,
+            Verdict::NotSeen => self.former.not_seen,
+        };
         let all = self.all.iter();
-        all.filter(|judgement| judgement.verdict() == verdict)
-            .count() as u64
+        let count = all.filter(|judgement| judgement.verdict() == verdict);
+        count.count() as u64 + former
+    }
+
+    /// How many there are, with those that were left out.
+    pub fn total(&self) -> u64 {
+        self.all.len() as u64 + self.former.count()
     }
 
     /// Fails as a test does, for the command to end with.
@@ -33,7 +65,7 @@ impl Judgements {
     ///
     /// [`Failed`], where one failed.
     pub fn check(&self) -> Result<(), Failed> {
-        let (failed, all) = (self.count(Verdict::Failed), self.all.len() as u64);
+        let (failed, all) = (self.count(Verdict::Failed), self.total());
         match failed {
             0 => Ok(()),
             failed => Err(Failed { failed, all }),
@@ -42,7 +74,7 @@ impl Judgements {
 
     /// Whether nothing was expected.
     pub fn is_empty(&self) -> bool {
-        self.all.is_empty() && self.left_out == 0
+        self.total() == 0 && self.left_out == 0
     }
 }
 

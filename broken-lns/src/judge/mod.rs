@@ -14,31 +14,32 @@
 //! had gone, also where another scenario is in force by then.
 //!
 //! When a scenario is replaced, what came of its expectations stays, and attempts that met it
-//! are still judged by it. An expectation that is in the next one just as before, with the same
+//! are still judged by it, as long as there is room: then those of former scenarios are left out,
+//! and only the number of those that passed or failed is kept. An expectation that is in the next one just as before, with the same
 //! addresses, treatment and terms, is the same and goes on: so `reload` of a file that did not
 //! change begins nothing anew, and a change at one LNS leaves the others alone.
 
 mod judgement;
 mod measure;
+mod room;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use broken_lns_ebpf::maps;
 
 pub use self::judgement::{
-    Attempts, Breach, Breaker, Failed, Judgement, Judgements, Part, Tally, Verdict,
+    Attempts, Breach, Breaker, Failed, Judgement, Judgements, Left, Part, Tally, Verdict,
 };
 use self::measure::Found;
+use self::room::LEFT_OUT;
 use crate::scenario::expect::Terms;
 use crate::scenario::{Expectation, LacName, Place, Prefix, Scenario, Treatment};
 use crate::track::findings::{FaultKey, News, Outcome};
 
 /// Expectations that there is room for: those of the largest scenario.
 const EXPECTATIONS: usize = maps::MAX_RULES as usize;
-/// Octets of what makes them what they are, all together.
-const IDENTITIES: usize = 64 << 20;
 /// Rules of former scenarios whose expectations are known.
 const RULES: usize = 1 << 20;
 /// Former scenarios that are known.
@@ -55,8 +56,9 @@ pub struct Judge {
     judgements: Judgements,
     /// The place of an expectation, by all that makes it what it is.
     places: HashMap<String, u32>,
-    /// The octets of all of that.
-    identities: usize,
+    /// The octets that each expectation takes, and all of them.
+    sizes: Vec<usize>,
+    octets: usize,
     /// The rules that expect something, with the places of what they do, by scenario.
     scenarios: BTreeMap<u32, Rules>,
     /// How many rules that are, those that are shared counted once.
@@ -120,6 +122,27 @@ impl Expectations {
     }
 }
 
+impl Expected {
+    /// The number of its rule, and nothing that was seen of it so far.
+    fn judgement(self, scenario: u32) -> (u32, Judgement) {
+        let judgement = Judgement {
+            scenario,
+            rule: self.rule,
+            place: self.place,
+            lns: self.lns,
+            lac: self.lac,
+            lac_name: self.lac_name,
+            treatment: self.treatment,
+            expectation: self.expectation,
+            attempts: Attempts::default(),
+            parts: [Tally::default(); 5],
+            breakers: Vec::new(),
+            breakers_left_out: 0,
+        };
+        (self.rule, judgement)
+    }
+}
+
 impl Judge {
     /// A judge who has heard nothing. `started` is when the run started, in nanoseconds of the
     /// monotonic clock; breaches are timed from there.
@@ -128,7 +151,8 @@ impl Judge {
             started,
             judgements: Judgements::default(),
             places: HashMap::new(),
-            identities: 0,
+            sizes: Vec::new(),
+            octets: 0,
             scenarios: BTreeMap::new(),
             rules: 0,
             breakers: 0,
@@ -137,10 +161,25 @@ impl Judge {
 
     /// A scenario came into force under that number, which is higher than all before.
     pub fn enter(&mut self, number: u32, expectations: Expectations) {
-        let mut rules = Vec::new();
+        let mut new = Vec::new();
+        let mut wanted = HashSet::new();
+        let mut octets = 0_usize;
         for expected in expectations.0 {
-            let rule = expected.rule;
-            if let Some(place) = self.place(number, expected) {
+            let (rule, judgement) = expected.judgement(number);
+            let identity = judgement.identity();
+            match self.places.get(&identity) {
+                Some(place) => drop(wanted.insert(*place)),
+                None => octets = octets.saturating_add(room::octets(&judgement, &identity)),
+            }
+            new.push((rule, judgement, identity));
+        }
+        if !self.has_room(new.len() - wanted.len().min(new.len()), octets) {
+            let count = new.len() - wanted.len().min(new.len());
+            self.make_room(count, octets, &wanted);
+        }
+        let mut rules = Vec::with_capacity(new.len());
+        for (rule, judgement, identity) in new {
+            if let Some(place) = self.place(judgement, identity) {
                 rules.push((rule, place));
             }
         }
@@ -171,42 +210,19 @@ impl Judge {
     }
 
     /// The place of an expectation, new or not; `None` where there is no room.
-    fn place(&mut self, scenario: u32, expected: Expected) -> Option<u32> {
-        let Expected {
-            rule,
-            place: line,
-            lns,
-            lac,
-            lac_name,
-            treatment,
-            expectation,
-        } = expected;
-        let identity = format!("{lns:?} {lac:?} {lac_name:?} {treatment} {expectation}");
+    fn place(&mut self, judgement: Judgement, identity: String) -> Option<u32> {
         if let Some(place) = self.places.get(&identity) {
             return Some(*place);
         }
-        let all = &mut self.judgements.all;
-        let identities = self.identities + identity.len();
-        if all.len() >= EXPECTATIONS || identities > IDENTITIES {
+        let octets = room::octets(&judgement, &identity);
+        if !self.has_room(1, octets) {
             self.judgements.left_out += 1;
             return None;
         }
-        let place = u32::try_from(all.len()).ok()?;
-        all.push(Judgement {
-            scenario,
-            rule,
-            place: line,
-            lns,
-            lac,
-            lac_name,
-            treatment,
-            expectation,
-            attempts: Attempts::default(),
-            parts: [Tally::default(); 5],
-            breakers: Vec::new(),
-            breakers_left_out: 0,
-        });
-        self.identities = identities;
+        let place = u32::try_from(self.judgements.all.len()).ok()?;
+        self.judgements.all.push(judgement);
+        self.sizes.push(octets);
+        self.octets += octets;
         self.places.insert(identity, place);
         Some(place)
     }
@@ -241,6 +257,14 @@ impl Judge {
         let Some(place) = self.find(fault) else {
             return;
         };
+        if place == LEFT_OUT {
+            let judgements = &mut self.judgements;
+            match change {
+                Change::Count => judgements.too_late += 1,
+                Change::TakeBack => judgements.former.withdrawn += 1,
+            }
+            return;
+        }
         let Some(judgement) = self.judgements.all.get_mut(place as usize) else {
             return;
         };
@@ -308,6 +332,24 @@ impl Change {
 }
 
 impl Judgement {
+    /// All that makes it what it is.
+    fn identity(&self) -> String {
+        let Self {
+            lns,
+            lac,
+            lac_name,
+            treatment,
+            expectation,
+            ..
+        } = self;
+        format!("{lns:?} {lac:?} {lac_name:?} {treatment} {expectation}")
+    }
+
+    /// Whether nothing was seen of it.
+    fn is_untouched(&self) -> bool {
+        self.attempts == Attempts::default() && self.parts == [Tally::default(); 5]
+    }
+
     /// Counts what was found of an attempt, or takes it back.
     fn count(&mut self, expected: &[Part], found: &[Found], change: Change) {
         for part in expected {

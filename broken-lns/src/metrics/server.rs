@@ -18,6 +18,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::Exposition;
@@ -204,9 +205,10 @@ async fn scrape(scrapes: &mpsc::Sender<Scrape>) -> Result<String, String> {
         None => None,
     };
     let exposition = exposition.unwrap_or_else(|| Err("the responder is ending".to_owned()))?;
-    exposition
-        .into_text()
-        .map_err(|_| "the metrics could not be written".to_owned())
+    // Those of many rules take their time, in which nobody else shall wait.
+    let text = spawn_blocking(move || exposition.into_text()).await;
+    let text = text.ok().and_then(Result::ok);
+    text.ok_or_else(|| "the metrics could not be written".to_owned())
 }
 
 /// A response of text.

@@ -8,6 +8,7 @@ use crate::track::findings::Totals;
 /// What the numbers do not have, a sentence each; none if there is nothing to say.
 pub fn caveats(report: &Report) -> Vec<String> {
     let judgements = &report.judgements;
+    let former = &judgements.former;
     let Totals {
         events,
         events_lost,
@@ -80,6 +81,25 @@ pub fn caveats(report: &Report) -> Vec<String> {
             format!(
                 "{} not judged: there is no room for so many.",
                 were(judgements.left_out, "expectation"),
+            ),
+        ),
+        (
+            former.count(),
+            format!(
+                "{} of former scenarios left to make room for others: {} passed, {} failed, \
+                 {} not seen.",
+                counted(former.count(), "expectation"),
+                thousands(former.passed),
+                thousands(former.failed),
+                thousands(former.not_seen),
+            ),
+        ),
+        (
+            former.withdrawn,
+            format!(
+                "{} taken back of expectations that are not listed: what it had come to is \
+                 counted all the same.",
+                were(former.withdrawn, "attempt"),
             ),
         ),
         (

@@ -45,7 +45,7 @@ pub(super) fn tally(judgements: &Judgements) -> String {
     let [passed, failed, not_seen] = [Verdict::Passed, Verdict::Failed, Verdict::NotSeen]
         .map(|verdict| (verdict, judgements.count(verdict)))
         .map(|(verdict, count)| format!("{} {}", thousands(count), said(verdict)));
-    let all = counted(judgements.all.len() as u64, "expectation");
+    let all = counted(judgements.total(), "expectation");
     format!("{all}: {passed}, {failed}, {not_seen}")
 }
 

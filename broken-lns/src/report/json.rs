@@ -16,7 +16,7 @@
 //! | `events` | events that were `seen`, `lost`, `forced` to be looked at while others of an earlier time might still come, or `unmatched` |
 //! | `lacs` | LACs that were `seen` in all, are followed now (`open`), were `closed` at the bound of the memory |
 //! | `attempts` | attempts that were `seen` in all, are not over (`open`), `reused` a tunnel id, were `forgotten` early; `retransmissions` of SCCRQs |
-//! | `left_out` | `faults` that found no room, and `outcomes` that nobody fetched in time |
+//! | `left_out` | `faults` that found no room, `outcomes` that nobody fetched in time, and `expectations` of former scenarios that made room for others, by how they had ended: `passed`, `failed`, `not-seen` |
 //! | `selection` | LACs by how they choose an LNS: `unknown`, `single`, `preference`, `round-robin` |
 //! | `attempts_over_time` | `counts` of attempts in steps of `step_s` each; the first attempt is in the first step |
 //! | `caveats` | what the numbers do not have, a sentence each |
@@ -165,6 +165,15 @@ struct Attempts {
 struct LeftOut {
     faults: u64,
     outcomes: u64,
+    expectations: LeftExpectations,
+}
+
+#[derive(Serialize)]
+struct LeftExpectations {
+    passed: u64,
+    failed: u64,
+    #[serde(rename = "not-seen")]
+    not_seen: u64,
 }
 
 #[derive(Serialize)]
@@ -252,6 +261,11 @@ impl<'r> Document<'r> {
             left_out: LeftOut {
                 faults: faults_left_out,
                 outcomes: outcomes_left_out,
+                expectations: LeftExpectations {
+                    passed: judgements.former.passed,
+                    failed: judgements.former.failed,
+                    not_seen: judgements.former.not_seen,
+                },
             },
             selection: Selection {
                 unknown,

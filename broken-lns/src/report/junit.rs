@@ -7,8 +7,10 @@ use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite,
 
 use super::escape::plain;
 use super::expectation::{Expected, tally};
+use super::quantity::counted;
 use super::{Report, caveats, expectations};
-use crate::judge::Verdict;
+use crate::judge::{Left, Verdict};
+use crate::output::thousands;
 
 /// What stands where others have the class of a test.
 const CLASS: &str = "broken-lns";
@@ -24,6 +26,7 @@ pub fn junit(report: &Report) -> String {
     suite.add_properties(facts.map(|(name, value)| Property::new(name, text(&value))));
     let all = expectations(&report.judgements);
     suite.add_test_cases(all.iter().map(test_case));
+    suite.add_test_cases(former(&report.judgements.former));
     let mut said = vec![tally(&report.judgements)];
     said.extend(caveats(report));
     suite.set_system_out(text(&said.join("\n")));
@@ -62,6 +65,28 @@ fn test_case(expected: &Expected) -> TestCase {
         test_case.set_system_out(text(&message));
     }
     test_case
+}
+
+/// The expectations that are not listed, as one test case; none where all are.
+fn former(left: &Left) -> Option<TestCase> {
+    let name = counted(left.count(), "expectation") + " of former scenarios";
+    let expected = Expected {
+        name,
+        verdict: match left {
+            Left { failed: 1.., .. } => Verdict::Failed,
+            Left { not_seen: 1.., .. } => Verdict::NotSeen,
+            Left { .. } => Verdict::Passed,
+        },
+        clauses: [
+            (left.passed, "passed"),
+            (left.failed, "failed"),
+            (left.not_seen, "not seen"),
+        ]
+        .map(|(count, how)| format!("{} {how}", thousands(count)))
+        .into(),
+        breakers: Vec::new(),
+    };
+    (left.count() > 0).then(|| test_case(&expected))
 }
 
 /// The text as XML can have it: it has no place for these two, which are no characters, either.

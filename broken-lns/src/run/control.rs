@@ -5,20 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::follow::NobodyJudges;
-use super::{Session, capture, follow};
+use super::Session;
+use super::change::{Followed, Origin, Prepared, Ready};
+use crate::capture::RuleName;
 use crate::cli::ControlChoice;
 use crate::compile::{Compiled, rule_name};
 use crate::control::protocol::{
-    Changed, Document, InForce, InterfaceStatus, Load, Reactions, Refused, RuleLine, Set,
-    SetTreatment, Status,
+    Changed, Document, InForce, InterfaceStatus, Reactions, Refused, RuleLine, Status,
 };
-use crate::control::{Controlled, DIRECTORY, Limits, ListenError, Server, socket_of};
+use crate::control::{Change, Controlled, DIRECTORY, Limits, ListenError, Server, Work, socket_of};
 use crate::interface::Interface;
-use crate::judge::Expectations;
-use crate::refusal::Refusal;
 use crate::report::Format;
-use crate::scenario::{Expectation, Fault, Groups, LnsRule, Place, Prefix, Scenario, Treatment};
 
 /// Listens where it was asked for, or else where clients look first. A warning says why nobody
 /// can reach us there.
@@ -55,6 +52,8 @@ pub(super) fn listen(
 }
 
 impl Controlled for Session {
+    type Prepared = Prepared;
+
     fn status(&mut self) -> Result<Status, Refused> {
         let interfaces = self.responders.iter().map(|responder| InterfaceStatus {
             name: responder.interface().to_owned(),
@@ -74,84 +73,38 @@ impl Controlled for Session {
         })
     }
 
-    fn rules(&mut self) -> Result<Vec<RuleLine>, Refused> {
-        Ok(RuleLine::all(&self.scenario, self.hits_since_zero()?))
+    fn rules(&mut self) -> Result<Work<Vec<RuleLine>>, Refused> {
+        let (scenario, hits) = (Arc::clone(&self.scenario), self.hits_since_zero()?);
+        Ok(Box::new(move || Ok(RuleLine::all(&scenario, hits))))
     }
 
-    fn set(&mut self, change: &Set) -> Result<Changed, Refused> {
-        let mut scenario = self.scenario.clone();
-        let (treatment, dropped) = match change.lns {
-            None => {
-                let present = refusal_of(&scenario.default, &self.refusal);
-                scenario.default = change.applied_to(present)?.into();
-                let (expect, treatment) = (&mut scenario.default_expect, &scenario.default);
-                let dropped = drop_unmeetable(expect, treatment, &[], &scenario.groups);
-                (scenario.default.clone(), dropped)
+    fn prepare(&mut self, change: Change) -> Work<Prepared> {
+        self.prepare_change(change)
+    }
+
+    fn put_in_force(&mut self, prepared: Prepared) -> Result<Changed, Refused> {
+        let Prepared { ready, origin } = prepared;
+        self.change_to(ready)?;
+        let (set, dropped) = match origin {
+            Origin::File(file) => {
+                self.file = Some(file);
+                (None, None)
             }
-            Some(prefix) => {
-                let is_for = |rule: &&mut LnsRule| rule.prefixes.contains(&prefix);
-                let rule = match scenario.rules.iter_mut().find(is_for) {
-                    Some(rule) if rule.prefixes.len() > 1 => {
-                        return Err(Refused::because(format_args!(
-                            "the rule at {} is for other addresses besides {prefix}, too: load \
-                             a scenario in which they have rules of their own",
-                            rule.place
-                        )));
-                    }
-                    Some(rule) => rule,
-                    None => scenario.rules.push_mut(LnsRule {
-                        prefixes: vec![prefix],
-                        treatment: None,
-                        expect: None,
-                        lacs: Vec::new(),
-                        place: Place::NOWHERE,
-                    }),
-                };
-                let present = rule.treatment.as_ref().unwrap_or(&scenario.default);
-                let treatment: Treatment = change
-                    .applied_to(refusal_of(present, &self.refusal))?
-                    .into();
-                rule.treatment = Some(treatment.clone());
-                let (expect, lns) = (&mut rule.expect, &rule.prefixes);
-                let dropped = drop_unmeetable(expect, &treatment, lns, &scenario.groups);
-                (treatment, dropped)
-            }
+            Origin::Set { set, dropped } => (Some(set), dropped),
         };
-        self.change_to(scenario)?;
-        self.changed = true;
+        self.changed = set.is_some();
         Ok(Changed {
             scenario: self.in_force(),
-            set: Some(SetTreatment {
-                lns: change.lns,
-                treatment: treatment.to_string(),
-            }),
+            set,
             remarks: remark(&self.compiled).into_iter().chain(dropped).collect(),
         })
     }
 
-    fn load(&mut self, load: &Load) -> Result<Changed, Refused> {
-        let scenario = Scenario::parse(&load.name, &load.text, &self.refusal)?;
-        self.change_to(scenario)?;
-        self.file = Some(load.path.clone());
-        Ok(self.as_read())
-    }
-
-    fn reload(&mut self) -> Result<Changed, Refused> {
-        let Some(file) = &self.file else {
-            return Err(Refused::because(
-                "no scenario file was loaded: what runs is of the command line",
-            ));
-        };
-        let scenario = Scenario::load(file, &self.refusal)?;
-        self.change_to(scenario)?;
-        Ok(self.as_read())
-    }
-
-    fn report(&mut self, format: Format) -> Result<Document, Refused> {
+    fn report(&mut self, format: Format) -> Result<Work<Document>, Refused> {
         self.report_as(format)
     }
 
-    fn reactions(&mut self) -> Result<Option<Reactions>, Refused> {
+    fn reactions(&mut self) -> Work<Option<Reactions>> {
         self.noticed()
     }
 
@@ -173,17 +126,19 @@ impl Session {
     ///
     /// Where one of them cannot, or a reply would not fit its interface; the old one goes on
     /// on all of them then, or the error names those where it does not.
-    fn change_to(&mut self, scenario: Scenario) -> Result<(), Refused> {
-        let expectations = Expectations::of(&scenario);
-        NobodyJudges::check(&expectations, self.follower.is_some()).map_err(Refused::because)?;
-        let compiled = Compiled::new(&scenario).map_err(Refused::because)?;
+    fn change_to(&mut self, ready: Ready) -> Result<(), Refused> {
+        let Ready {
+            scenario,
+            compiled,
+            followed,
+            captured,
+        } = ready;
         for responder in &self.responders {
             let fits = compiled.check_mtu(responder.interface(), responder.mtu());
             fits.map_err(Refused::because)?;
             responder.can_play(&compiled).map_err(Refused::because)?;
         }
-        let compiled = Arc::new(compiled);
-        let number = self.enter(&scenario)?;
+        let number = self.enter(followed, captured)?;
         let mut responders = self.responders.iter_mut().enumerate();
         let failed = responders.find_map(|(at, responder)| {
             let played = responder.set_scenario(Arc::clone(&compiled), number);
@@ -203,17 +158,24 @@ impl Session {
 
     /// Lets everybody know a scenario before anything of it can happen, and returns the number
     /// that it has from now on.
-    fn enter(&mut self, scenario: &Scenario) -> Result<u32, Refused> {
+    fn enter(
+        &mut self,
+        followed: Option<Followed>,
+        captured: Option<Vec<RuleName>>,
+    ) -> Result<u32, Refused> {
         // A number that was tried is used no more, since some of the interfaces may have it.
         self.scenario_number = self.scenario_number.wrapping_add(1);
         let number = self.scenario_number;
-        if let Some(follower) = &self.follower {
-            let expectations = Expectations::of(scenario);
-            let groups = scenario.groups.clone();
-            follower.enter(number, follow::rules(scenario), groups, expectations)?;
+        if let (Some(follower), Some(followed)) = (&self.follower, followed) {
+            let Followed {
+                rules,
+                groups,
+                expectations,
+            } = followed;
+            follower.enter(number, rules, groups, expectations)?;
         }
-        if let Some(capture) = &self.capture {
-            capture.enter(number, capture::rules(scenario));
+        if let (Some(capture), Some(rules)) = (&self.capture, captured) {
+            capture.enter(number, rules);
         }
         Ok(number)
     }
@@ -225,8 +187,8 @@ impl Session {
     ///
     /// Names the interfaces that go on with the other one, all or a part of them.
     fn go_back(&mut self, failed: usize) -> Result<(), Refused> {
-        let scenario = self.scenario.clone();
-        let number = self.enter(&scenario)?;
+        let present = Ready::of(Arc::clone(&self.scenario), self.audience())?;
+        let number = self.enter(present.followed, present.captured)?;
         let mut stuck = Vec::new();
         for responder in self.responders.iter_mut().take(failed + 1) {
             let played = responder.set_scenario(Arc::clone(&self.compiled), number);
@@ -241,16 +203,6 @@ impl Session {
                  either; load one again, or start the responder again",
                 stuck.join(", ")
             ))),
-        }
-    }
-
-    /// What was read just now.
-    fn as_read(&mut self) -> Changed {
-        self.changed = false;
-        Changed {
-            scenario: self.in_force(),
-            set: None,
-            remarks: remark(&self.compiled).into_iter().collect(),
         }
     }
 
@@ -279,15 +231,19 @@ impl Session {
     }
 
     /// The hits of every rule since the last reset.
-    pub(super) fn hits_since_zero(&self) -> Result<impl Iterator<Item = u64>, Refused> {
-        let zero = self.zero_hits.iter().copied().chain(std::iter::repeat(0));
-        let hits = self.hits()?.into_iter().zip(zero);
-        Ok(hits.map(|(count, zero)| count.saturating_sub(zero)))
+    pub(super) fn hits_since_zero(
+        &self,
+    ) -> Result<impl Iterator<Item = u64> + Send + use<>, Refused> {
+        let mut hits = self.hits()?;
+        for (count, zero) in hits.iter_mut().zip(&self.zero_hits) {
+            *count = count.saturating_sub(*zero);
+        }
+        Ok(hits.into_iter())
     }
 
-    /// Reads the scenario once more, and says how that went.
-    pub(super) fn reload_and_tell(&mut self) {
-        let line = match self.reload() {
+    /// Says how it went to read the scenario once more.
+    pub(super) fn tell_of_reload(&mut self, told: Result<Changed, Refused>) {
+        let line = match told {
             Ok(changed) => format!("reloaded: {}", changed.scenario),
             Err(refused) => format!("not reloaded: {refused}"),
         };
@@ -302,54 +258,4 @@ pub(super) fn remark(compiled: &Compiled) -> Option<String> {
         "{rule} takes a worker to come to `pass`, and what a worker has does not come back to the \
          host: such a request is dropped, and passes when the LAC sends it again"
     ))
-}
-
-/// What a change starts from: the refusal of this treatment, or that of the flags.
-fn refusal_of<'a>(treatment: &'a Treatment, flags: &'a Refusal) -> &'a Refusal {
-    match &treatment.fault {
-        Fault::Refuse(refusal) => refusal,
-        _ => flags,
-    }
-}
-
-/// Expects nothing any more where nobody could fulfil it who is treated so, and says why.
-fn drop_unmeetable(
-    expect: &mut Option<Expectation>,
-    treatment: &Treatment,
-    lns: &[Prefix],
-    groups: &Groups,
-) -> Option<String> {
-    let unmeetable = expect.as_ref()?.unmeetable(treatment, lns, groups);
-    let (_, reason) = unmeetable.into_iter().next()?;
-    *expect = None;
-    Some(format!(
-        "nothing is expected there any more, since {reason}"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_nobody_can_do_about_a_change_is_expected_no_more() {
-        let text = "[default]\nfault = \"refuse\"\nresult = 2\nexpect = \"nokia-sros\"\n";
-        let scenario = Scenario::parse("test.toml", text, &Refusal::default());
-        let scenario = scenario.expect("all of this is right");
-        let mut expect = scenario.default_expect.clone();
-        let drop_unmeetable = |expect: &mut _, treatment: &_| {
-            drop_unmeetable(expect, treatment, &[], &Groups::default())
-        };
-        assert_eq!(drop_unmeetable(&mut expect, &scenario.default), None);
-        assert_eq!(expect, scenario.default_expect);
-
-        let text = "[default]\nfault = \"refuse\"\nresult = 3\n";
-        let changed = Scenario::parse("test.toml", text, &Refusal::default());
-        let changed = changed.expect("all of this is right").default;
-        let remark = drop_unmeetable(&mut expect, &changed).expect("it does not say");
-        let begin = "nothing is expected there any more, since profile `nokia-sros`";
-        assert!(remark.starts_with(begin), "{remark}");
-        assert_eq!(expect, None);
-        assert_eq!(drop_unmeetable(&mut expect, &changed), None);
-    }
 }

@@ -6,8 +6,9 @@ use anyhow::Result;
 use broken_lns_ebpf::wire::l2tp;
 
 use super::Session;
+use crate::control::Work;
 use crate::control::protocol::{Document, LacLine, Reacted, Reactions, Refused};
-use crate::follow::{FollowError, Follower, Known, Watch};
+use crate::follow::{FollowError, Follower, Known, Questions};
 use crate::garble::twist;
 use crate::judge::Expectations;
 use crate::metrics::Times;
@@ -75,23 +76,27 @@ impl From<FollowError> for Refused {
 }
 
 impl Session {
-    fn follower(&self) -> Result<&Follower, Refused> {
-        self.follower.as_ref().ok_or_else(|| {
+    fn questions(&self) -> Result<Questions, Refused> {
+        let follower = self.follower.as_ref().ok_or_else(|| {
             Refused::because(
                 "no LAC is followed: the responder was started with --track none; start it with \
                  --track all, or with --track 1/N for one LAC of N",
             )
-        })
+        })?;
+        Ok(follower.questions())
     }
 
-    /// What LACs did so far.
+    /// What LACs did so far. The work fails where nobody answers in time.
     ///
     /// # Errors
     ///
-    /// Where none is followed, or nobody answers in time.
-    pub(super) fn report_so_far(&self) -> Result<Report, Refused> {
-        let known = self.follower()?.ask(|watch| watch.known(REPORTED))?;
-        Ok(self.report_of(known))
+    /// Where none is followed.
+    pub(super) fn report_so_far(&self) -> Result<Work<Report>, Refused> {
+        let (questions, facts) = (self.questions()?, self.facts());
+        Ok(Box::new(move || {
+            let known = questions.ask(|watch| watch.known(REPORTED))?;
+            Ok(report(facts, known))
+        }))
     }
 
     /// What LACs did in all; nothing where none is followed.
@@ -101,56 +106,68 @@ impl Session {
     /// Where whoever followed them is gone.
     pub(super) fn last_report(&mut self) -> Result<Option<Report>, FollowError> {
         let watch = self.follower.take().map(Follower::end).transpose()?;
-        Ok(watch.map(|watch| self.report_of(watch.known(REPORTED))))
+        Ok(watch.map(|watch| report(self.facts(), watch.known(REPORTED))))
     }
 
-    fn report_of(&self, known: Known) -> Report {
-        let facts = Facts {
+    /// The facts of the run until now.
+    fn facts(&self) -> Facts {
+        Facts {
             started: self.started_at,
             duration: self.started.elapsed(),
             interfaces: self.interfaces.clone(),
             scenario: self.in_force().title(),
             sample: self.sample,
-        };
-        Report {
-            facts,
-            findings: known.findings,
-            judgements: known.judgements,
-            lacs: known.lacs,
         }
     }
 
-    pub(super) fn report_as(&self, format: Format) -> Result<Document, Refused> {
-        let text = self.report_so_far()?.render(format);
-        Ok(Document { format, text })
-    }
-
-    /// What single LACs did; nothing where none is followed.
-    pub(super) fn noticed(&self) -> Result<Option<Reactions>, Refused> {
-        let Some(follower) = &self.follower else {
-            return Ok(None);
-        };
-        let noticed = follower.ask(|watch| watch.noticed(NOTICED))?;
-        let start = self.pace.began();
-        let last = noticed.latest.iter();
-        let mut seen = HashSet::new();
-        let lacs = noticed.slowest.iter().chain(&noticed.noisiest);
-        Ok(Some(Reactions {
-            last: last
-                .filter_map(|outcome| Reacted::of(outcome, start))
-                .collect(),
-            lacs: lacs
-                .filter(|lac| seen.insert(lac.lac))
-                .map(LacLine::from)
-                .collect(),
+    pub(super) fn report_as(&self, format: Format) -> Result<Work<Document>, Refused> {
+        let report = self.report_so_far()?;
+        Ok(Box::new(move || {
+            let text = report()?.render(format);
+            Ok(Document { format, text })
         }))
     }
 
+    /// What single LACs did; nothing where none is followed.
+    pub(super) fn noticed(&self) -> Work<Option<Reactions>> {
+        let questions = self.follower.as_ref().map(Follower::questions);
+        let start = self.pace.began();
+        Box::new(move || {
+            let Some(questions) = questions else {
+                return Ok(None);
+            };
+            let noticed = questions.ask(|watch| watch.noticed(NOTICED))?;
+            let last = noticed.latest.iter();
+            let mut seen = HashSet::new();
+            let lacs = noticed.slowest.iter().chain(&noticed.noisiest);
+            Ok(Some(Reactions {
+                last: last
+                    .filter_map(|outcome| Reacted::of(outcome, start))
+                    .collect(),
+                lacs: lacs
+                    .filter(|lac| seen.insert(lac.lac))
+                    .map(LacLine::from)
+                    .collect(),
+            }))
+        })
+    }
+
     /// How long LACs took; nothing where none is followed.
-    pub(super) fn times(&self) -> Result<Option<Times>, Refused> {
-        let follower = self.follower.as_ref();
-        let durations = follower.map(|follower| follower.ask(|watch| Watch::durations(watch)));
-        Ok(durations.transpose()?.as_ref().map(Times::of))
+    pub(super) fn times(&self) -> Work<Option<Times>> {
+        let questions = self.follower.as_ref().map(Follower::questions);
+        Box::new(move || {
+            let durations = questions.map(|questions| questions.ask(|watch| watch.durations()));
+            Ok(durations.transpose()?.as_ref().map(Times::of))
+        })
+    }
+}
+
+fn report(facts: Facts, known: Known) -> Report {
+    Report {
+        facts,
+        findings: known.findings,
+        judgements: known.judgements,
+        lacs: known.lacs,
     }
 }
 

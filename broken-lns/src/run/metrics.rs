@@ -1,9 +1,11 @@
 //! What a running responder shows to Prometheus.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::Session;
 use crate::control::protocol::Refused;
+use crate::control::{Work, in_a_thread};
 use crate::metrics::{Exposition, Limits, ListenError, RuleCount, Scrape, Server};
 
 /// Listens where it was asked for, if it was.
@@ -23,16 +25,25 @@ impl Session {
     /// took goes on over resets. It is left out where nobody tells it in time, and the rest is
     /// shown all the same.
     pub(super) fn expose(&self, scrape: Scrape) {
-        scrape.answer(self.exposition());
+        let exposition = match self.exposition() {
+            Ok(exposition) => exposition,
+            Err(refused) => return scrape.answer(Err(refused)),
+        };
+        tokio::spawn(async move { scrape.answer(in_a_thread(exposition).await) });
     }
 
-    fn exposition(&self) -> Result<Exposition, Refused> {
+    fn exposition(&self) -> Result<Work<Exposition>, Refused> {
         let snapshot = self.snapshot().map_err(Refused::because)?;
-        Ok(Exposition {
-            started: self.started_at,
-            snapshot: snapshot.since(&self.zero),
-            rules: RuleCount::all(&self.scenario, self.hits_since_zero()?),
-            times: self.times().unwrap_or_default(),
-        })
+        let snapshot = snapshot.since(&self.zero);
+        let (started, scenario) = (self.started_at, Arc::clone(&self.scenario));
+        let (hits, times) = (self.hits_since_zero()?, self.times());
+        Ok(Box::new(move || {
+            Ok(Exposition {
+                started,
+                snapshot,
+                rules: RuleCount::all(&scenario, hits),
+                times: times().unwrap_or_default(),
+            })
+        }))
     }
 }

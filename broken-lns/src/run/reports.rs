@@ -1,4 +1,4 @@
-//! The files of reports, which are written while nothing else waits for the disk.
+//! The files of reports, which are made and written while nothing else waits for that.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -10,6 +10,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::cli::Track;
 use crate::output_file::OutputMode;
+use crate::control::Work;
+use crate::control::protocol::Refused;
 use crate::report::{self, Report, WriteError};
 
 /// The files, and when they are written.
@@ -18,7 +20,7 @@ pub(super) struct Reports {
     mode: OutputMode,
     interval: Option<Interval>,
     /// Who writes them at the moment.
-    writing: Option<JoinHandle<Vec<WriteError>>>,
+    writing: Option<JoinHandle<Result<Vec<WriteError>, Refused>>>,
 }
 
 /// What there is to do about reports.
@@ -27,6 +29,8 @@ pub(super) enum Step {
     Due,
     /// They were written, apart from these.
     Written(Vec<WriteError>),
+    /// There was nothing to write.
+    Refused(Refused),
     /// Whoever wrote them panicked, which is a mistake in broken-lns.
     Broken,
 }
@@ -65,7 +69,8 @@ impl Reports {
             let written = writing.await;
             self.writing = None;
             return match written {
-                Ok(errors) => Step::Written(errors),
+                Ok(Ok(errors)) => Step::Written(errors),
+                Ok(Err(refused)) => Step::Refused(refused),
                 Err(_) => Step::Broken,
             };
         }
@@ -78,10 +83,10 @@ impl Reports {
         }
     }
 
-    /// Begins to write them.
-    pub(super) fn begin(&mut self, report: Report) {
+    /// Begins to make and to write them.
+    pub(super) fn begin(&mut self, report: Work<Report>) {
         let (files, mode) = (self.files.clone(), self.mode);
-        self.writing = Some(spawn_blocking(move || write(&report, &files, mode)));
+        self.writing = Some(spawn_blocking(move || Ok(write(&report()?, &files, mode))));
     }
 
     /// Writes them for the last time.

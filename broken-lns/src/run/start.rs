@@ -175,7 +175,7 @@ impl Session {
             status,
             trouble: Trouble::default(),
             json: flags.json.then(|| JsonLines::new(std::io::stdout())),
-            scenario,
+            scenario: Arc::new(scenario),
             compiled,
             scenario_number: 0,
             refusal,

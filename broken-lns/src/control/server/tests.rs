@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use xtask::lab::Scratch;
 
-use super::super::fake::{RULES, Running, lines, say};
+use super::super::fake::{RULES, Running, SLOW, lines, say};
 use super::*;
 
 const STATUS: &[u8] = b"{\"version\":1,\"request\":\"status\"}\n";
@@ -242,6 +242,8 @@ fn a_client_that_does_not_read_is_left() {
     let mut stream = net::UnixStream::connect(&path).expect("it listens");
     stream.write_all(RULES_PLEASE).expect("it reads");
     assert!(is_well(&path));
+    // Its time begins with the first octet.
+    std::io::Read::read_exact(&mut stream, &mut [0]).expect("it responds");
     thread::sleep(2 * impatient().patience);
     let octets: usize = lines(stream).iter().map(String::len).sum();
     let whole = say(&path, RULES_PLEASE)[0].len();
@@ -287,6 +289,74 @@ fn many_clients_are_served_at_once() {
         }
     });
     stop(running, &path);
+}
+
+/// A load that is under way until something is written to the pipe that comes with it. The pipe
+/// is open once it is.
+fn slow_load(path: &Path, pipe: &Path) -> (net::UnixStream, fs::File) {
+    nix::unistd::mkfifo(pipe, nix::sys::stat::Mode::S_IRWXU).expect("room for a pipe");
+    let load = json!({"version": 1, "request": {"load": {
+        "name": pipe.to_str().expect("text"),
+        "path": SLOW,
+        "text": "seed = 1",
+    }}});
+    let mut client = net::UnixStream::connect(path).expect("it listens");
+    let line = format!("{load}\n");
+    client.write_all(line.as_bytes()).expect("it reads");
+    let pipe = fs::OpenOptions::new().write(true).open(pipe);
+    (client, pipe.expect("somebody reads it"))
+}
+
+#[test]
+fn who_asks_is_answered_while_a_scenario_is_read() {
+    let (running, path) = running(Limits::default());
+    let pipe = running.path("pipe");
+    let (client, _pipe) = slow_load(&path, &pipe);
+    assert!(is_well(&path));
+    assert_eq!(say(&path, RULES_PLEASE).len(), 1);
+    let report = b"{\"version\":1,\"request\":{\"report\":{\"format\":\"text\"}}}\n";
+    assert_eq!(say(&path, report).len(), 1);
+    assert_eq!(say(&path, STOP), [r#"{"version":1,"ok":"stopped"}"#]);
+    // It would not end before the pipe does.
+    assert_eq!(running.stopped().changes, Vec::<String>::new());
+    assert_eq!(errors_in(&lines(client)[0]), ["the responder is ending"]);
+}
+
+#[test]
+fn changes_come_into_force_in_their_order() {
+    let (running, path) = running(Limits::default());
+    let pipe = running.path("pipe");
+    let (client, mut writer) = slow_load(&path, &pipe);
+    let mut others = Vec::new();
+    for name in ["second.toml", "third.toml"] {
+        let load = json!({"version": 1, "request": {"load": {
+            "name": name, "path": "/my.toml", "text": "seed = 1",
+        }}});
+        let mut client = net::UnixStream::connect(&path).expect("it listens");
+        let line = format!("{load}\n");
+        client.write_all(line.as_bytes()).expect("it reads");
+        others.push(client);
+        // Asked after it, by one who has to wait for nobody.
+        assert!(is_well(&path));
+    }
+    writer.write_all(b"go on").expect("it is read");
+    drop(writer);
+    for client in [client].into_iter().chain(others) {
+        client
+            .shutdown(std::net::Shutdown::Write)
+            .expect("it is open");
+        let lines = lines(client);
+        assert!(
+            lines[0].starts_with(r#"{"version":1,"ok":{"changed""#),
+            "{lines:?}"
+        );
+    }
+    assert_eq!(say(&path, STOP), [r#"{"version":1,"ok":"stopped"}"#]);
+    let changes = running.stopped().changes;
+    assert_eq!(
+        changes,
+        [pipe.to_str().expect("text"), "second.toml", "third.toml"]
+    );
 }
 
 #[test]

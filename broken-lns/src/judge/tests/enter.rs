@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use super::fixture::*;
-use crate::judge::{BREAKERS, Expectations, IDENTITIES, Judge, Verdict};
+use crate::judge::room::OCTETS;
+use crate::judge::{BREAKERS, Expectations, Judge, Left, Verdict};
+use crate::scenario::Treatment;
 use crate::track::findings::{FaultKey, Outcome};
 
 const FAIL_OVER: &str = r#"{ reaction = "failover" }"#;
@@ -183,11 +185,23 @@ fn there_is_room_for_the_largest_scenario_and_not_for_more() {
     judge.enter(0, rules(0));
     judge.enter(1, rules(1_000_000));
     let judgements = judge.judgements();
-    assert_eq!(judgements.all.len(), super::super::EXPECTATIONS);
-    assert_eq!(
-        judgements.left_out,
-        140_000 - super::super::EXPECTATIONS as u64
-    );
+    // Those in force are all there, and of the others as many as have room.
+    let of = |scenario| {
+        let all = judgements.all.iter();
+        all.filter(|judgement| judgement.scenario == scenario)
+            .count() as u64
+    };
+    assert_eq!((of(1), judgements.left_out), (70_000, 0));
+    assert!(of(0) > 0 && judge.has_room(0, 0), "{}", of(0));
+    let former = Left {
+        not_seen: 70_000 - of(0),
+        ..Left::default()
+    };
+    assert_eq!((judgements.former, judgements.total()), (former, 140_000));
+    judge.enter(2, rules(0));
+    let judgements = judge.judgements();
+    assert_eq!(judgements.left_out, 0);
+    assert!(judgements.all.len() <= super::super::EXPECTATIONS);
 }
 
 #[test]
@@ -220,10 +234,49 @@ fn the_octets_of_expectations_are_bounded_too() {
     };
     let mut judge = Judge::new(0);
     judge.enter(0, of(16, FAIL_OVER));
-    // As if so many others had been there before.
-    judge.identities = IDENTITIES;
-    judge.enter(1, of(16, RETRY_SAME));
-    judge.enter(2, of(16, FAIL_OVER));
+    // As if so many others were in force beside it.
+    judge.octets = OCTETS;
+    judge.enter(1, of(16, FAIL_OVER));
     let judgements = judge.judgements();
-    assert_eq!((judgements.all.len(), judgements.left_out), (1, 1));
+    assert_eq!((judgements.all.len(), judgements.left_out), (1, 0));
+}
+
+/// Former scenarios whose faults take far more memory than their text: what came of them stays
+/// known where it does not have room.
+#[test]
+fn expectations_of_former_scenarios_make_room() {
+    const MEMBERS: usize = 64;
+    let members = vec!["\"silent\""; MEMBERS].join(", ");
+    let of = |number: u32| {
+        let rule = format!(
+            "[[lns]]\naddress = \"192.0.2.1\"\nfault = \"cycle\"\nfaults = [{members}]\n\
+             expect = {FAIL_OVER}\n"
+        );
+        let mut all = scenario(&rule);
+        let rule = all.rules.remove(0);
+        all.rules = (0..400)
+            .map(|at| {
+                let address = std::net::Ipv4Addr::from(number * 400 + at);
+                let mut rule = rule.clone();
+                rule.prefixes = vec![std::net::IpAddr::from(address).into()];
+                rule
+            })
+            .collect();
+        Expectations::of(&all)
+    };
+    let mut judge = Judge::new(0);
+    for number in 0..100 {
+        judge.enter(number, of(number));
+        assert!(judge.octets <= OCTETS, "{}", judge.octets);
+        let sizes: usize = judge.sizes.iter().sum();
+        assert_eq!(judge.octets, sizes);
+        let treatments = judge.judgements.all.len() * MEMBERS * size_of::<Treatment>();
+        assert!(treatments < OCTETS, "they take more than is counted");
+    }
+    let judgements = judge.judgements();
+    assert_eq!((judgements.total(), judgements.left_out), (40_000, 0));
+    assert_eq!(judgements.former.count(), judgements.former.not_seen);
+    assert!(judgements.former.count() > 0);
+    let last = judgements.all.last().map(|judgement| judgement.scenario);
+    assert_eq!(last, Some(99));
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use roxmltree::{Document, Node};
 
 use super::fixture::report;
-use crate::judge::Judgements;
+use crate::judge::{Failed, Judgements, Left};
 use crate::report::{Report, junit};
 
 /// The elements of that name.
@@ -63,6 +63,54 @@ fn there_is_a_test_case_for_each_expectation() {
     );
     let skipped = all(&document, "skipped")[0];
     assert_eq!(skipped.attribute("message"), Some("no attempt met it"));
+}
+
+#[test]
+fn one_test_case_stands_for_all_that_are_not_listed() {
+    for (former, counts_expected) in [
+        (
+            Left {
+                passed: 4,
+                ..Left::default()
+            },
+            ["4", "1", "0", "1"],
+        ),
+        (
+            Left {
+                passed: 4,
+                not_seen: 1,
+                ..Left::default()
+            },
+            ["4", "1", "0", "2"],
+        ),
+        (
+            Left {
+                failed: 2,
+                not_seen: 1,
+                ..Left::default()
+            },
+            ["4", "2", "0", "1"],
+        ),
+    ] {
+        let mut report = report();
+        report.judgements.former = former;
+        let text = junit(&report);
+        let document = Document::parse(&text).expect("XML");
+        assert_eq!(counts(&document.root_element()), counts_expected.map(Some));
+        let name = format!("{} expectations of former scenarios", former.count());
+        let last = all(&document, "testcase").pop().expect("there are some");
+        assert_eq!(last.attribute("name"), Some(&*name));
+    }
+}
+
+#[test]
+fn what_failed_before_it_was_left_out_has_failed() {
+    let mut judgements = Judgements::default();
+    judgements.former.passed = 3;
+    assert_eq!(judgements.check(), Ok(()));
+    assert!(!judgements.is_empty());
+    judgements.former.failed = 1;
+    assert_eq!(judgements.check(), Err(Failed { failed: 1, all: 4 }));
 }
 
 #[test]

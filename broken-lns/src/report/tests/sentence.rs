@@ -4,7 +4,7 @@ use super::fixture::{
     MILLISECOND, SECOND, address, distribution, fault, judgements, reactions, refused, report,
     silent,
 };
-use crate::judge::Judgements;
+use crate::judge::{Judgements, Left};
 use crate::report::{Facts, Report, caveats, sentences};
 use crate::track::findings::{Acknowledged, Doubt, FaultFindings, Findings, Reaction, Totals};
 
@@ -213,10 +213,20 @@ fn what_is_missing_is_said() {
     report.judgements = Judgements {
         left_out: 7,
         too_late: 8,
+        former: Left {
+            passed: 1_000,
+            failed: 2,
+            not_seen: 3,
+            withdrawn: 4,
+        },
         ..judgements()
     };
     expected.extend([
         "7 expectations were not judged: there is no room for so many.",
+        "1,005 expectations of former scenarios left to make room for others: 1,000 passed, 2 \
+         failed, 3 not seen.",
+        "4 attempts were taken back of expectations that are not listed: what it had come to is \
+         counted all the same.",
         "6,008 attempts were not judged, since what is expected of them was no longer known, or \
          they were told too late.",
     ]);
