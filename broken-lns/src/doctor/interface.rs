@@ -7,7 +7,7 @@ use broken_lns_ebpf::maps;
 use super::facts::Machine;
 use super::finding::Finding;
 use crate::cli::DEFAULT_BATCH_SIZE;
-use crate::interface::{AttachedProgram, Interface, InterfaceError};
+use crate::interface::{AttachedProgram, Interface, InterfaceError, VlanTagsNow};
 use crate::mode::{Path, XdpMode};
 use crate::plan::{Attempt, Hazards, plan};
 use crate::queue::{ring_len, umem_len};
@@ -21,6 +21,7 @@ pub(super) fn unusable(error: &impl Display) -> Finding {
 pub(super) fn check(
     interface: &Interface,
     occupants: Result<Vec<AttachedProgram>, InterfaceError>,
+    tags_now: &VlanTagsNow,
     machine: &Machine,
 ) -> Vec<Finding> {
     [
@@ -30,10 +31,10 @@ pub(super) fn check(
         zero_copy(interface),
         queues(interface, machine),
         locked_memory(interface, machine),
-        tags(interface),
         mtu(interface),
     ]
     .into_iter()
+    .chain(tags(tags_now))
     .chain(programs(interface, occupants))
     .collect()
 }
@@ -159,18 +160,22 @@ fn locked_memory(interface: &Interface, machine: &Machine) -> Finding {
     }
 }
 
-fn tags(interface: &Interface) -> Finding {
+fn tags(now: &VlanTagsNow) -> Vec<Finding> {
     const CHECK: &str = "VLAN tags";
-    if interface.strips_vlan_tags {
-        Finding::note(
-            CHECK,
-            "the NIC takes them out of frames before the program sees them: replies to tagged \
-             requests would lack them",
-        )
-        .typing(format!("ethtool -K {} rxvlan off", interface.name))
-    } else {
-        Finding::ok(CHECK, "they stay in the frame")
+    if !now.remarks.is_empty() {
+        let remarks = now.remarks.iter();
+        return remarks.map(|remark| Finding::note(CHECK, remark)).collect();
     }
+    vec![Finding::ok(
+        CHECK,
+        match now.would_switch.as_slice() {
+            [] => "they stay in the frame".to_owned(),
+            switched => format!(
+                "they stay in the frame: a run switches {} off until its end",
+                switched.join(" and ")
+            ),
+        },
+    )]
 }
 
 fn mtu(interface: &Interface) -> Finding {
@@ -245,14 +250,13 @@ mod tests {
                 zero_copy: true,
                 multi_buffer: false,
             }),
-            strips_vlan_tags: false,
             ..Interface::by_name("lo").expect("every network namespace has one")
         }
     }
 
     #[test]
     fn a_good_interface_has_nothing_to_do() {
-        for finding in check(&nic(), Ok(Vec::new()), &machine()) {
+        for finding in check(&nic(), Ok(Vec::new()), &VlanTagsNow::default(), &machine()) {
             assert_eq!((finding.state, finding.command), (State::Ok, None));
         }
     }
@@ -290,15 +294,6 @@ mod tests {
                 None,
             ),
             (
-                Interface {
-                    strips_vlan_tags: true,
-                    ..nic()
-                },
-                tags,
-                State::Note,
-                Some("ethtool -K eth1 rxvlan off"),
-            ),
-            (
                 Interface { mtu: 9000, ..nic() },
                 mtu,
                 State::Note,
@@ -329,6 +324,35 @@ mod tests {
                 ..machine()
             };
             let finding = locked_memory(&nic(), &machine);
+            assert_eq!((finding.state, finding.found.as_str()), (state, found));
+        }
+    }
+
+    #[test]
+    fn what_is_switched_for_tags_is_no_trouble() {
+        let text = |text: &str| vec![text.to_owned()];
+        for (would_switch, remarks, state, found) in [
+            (vec![], vec![], State::Ok, "they stay in the frame"),
+            (
+                text("rx-vlan-filter of eth1"),
+                vec![],
+                State::Ok,
+                "they stay in the frame: a run switches rx-vlan-filter of eth1 off until its end",
+            ),
+            (
+                vec![],
+                text("they may not arrive"),
+                State::Note,
+                "they may not arrive",
+            ),
+        ] {
+            let findings = tags(&VlanTagsNow {
+                would_switch,
+                remarks,
+            });
+            let [finding] = findings.as_slice() else {
+                panic!("{findings:?}");
+            };
             assert_eq!((finding.state, finding.found.as_str()), (state, found));
         }
     }

@@ -59,7 +59,12 @@ fn examine(flags: &Doctor) -> Findings {
             }
         };
         let occupants = interface.attached_programs();
-        findings.about(name, interface::check(&interface, occupants, &machine));
+        // A run is native or has workers unless its flags say otherwise.
+        let tags = interface.vlan_tags_now(true);
+        findings.about(
+            name,
+            interface::check(&interface, occupants, &tags, &machine),
+        );
         for prefix in &flags.lns {
             findings.about(name, lns::check(*prefix, &interface, &hosts_own));
         }

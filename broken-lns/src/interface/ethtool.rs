@@ -112,12 +112,7 @@ pub(super) fn strings(interface: &str, set: u32, count: u32) -> io::Result<Vec<S
 }
 
 /// The same, by that socket.
-fn strings_by(
-    socket: &OwnedFd,
-    interface: &str,
-    set: u32,
-    count: u32,
-) -> io::Result<Vec<String>> {
+fn strings_by(socket: &OwnedFd, interface: &str, set: u32, count: u32) -> io::Result<Vec<String>> {
     let head = [ETHTOOL_GSTRINGS, set, count];
     let strings = list(socket, interface, head, count, ETH_GSTRING_LEN)?;
     Ok(strings.iter().map(|string| text(string)).collect())

@@ -20,10 +20,10 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerTy
 use xdp::nic::{NicIndex, XdpAct};
 
 pub use attached::{AttachMode, AttachedProgram, DetachError};
-pub use presence::Presence;
 pub use keeper::Keeper;
+pub use presence::Presence;
 pub use statistics::DriverStatistics;
-pub use vlan::{VlanTags, loses_vlan_tags};
+pub use vlan::{VlanTags, VlanTagsNow, loses_vlan_tags};
 
 /// A network interface, as it was when it was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]

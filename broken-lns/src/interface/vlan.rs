@@ -35,6 +35,15 @@ pub struct VlanTags {
     pub remarks: Vec<String>,
 }
 
+/// What a run would do for tags, and could not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VlanTagsNow {
+    /// The features of interfaces that it would switch off until its end, in words.
+    pub would_switch: Vec<String>,
+    /// What should be known, each in a sentence.
+    pub remarks: Vec<String>,
+}
+
 /// Features of one interface that are to be off.
 struct Wish {
     features: Features,
@@ -60,15 +69,9 @@ impl Interface {
     /// Sees to it that tags are in the frames, as far as can be. `loses` is whether one that stands
     /// beside the frame may be lost, as [`loses_vlan_tags`] says.
     pub fn keep_vlan_tags(&self, loses: bool) -> VlanTags {
-        let mut wanted = vec![(self.name.clone(), FILTER.to_vec())];
-        if loses && self.is_veth() {
-            // Whatever it says of itself, it takes nothing out.
-            wanted.extend(self.visible_peer().map(|peer| (peer, INSERT.to_vec())));
-        } else if loses {
-            wanted[0].1.extend(STRIP);
-        }
         let mut tags = VlanTags::default();
         let mut wishes = Vec::new();
+        let wanted = self.wanted_off(loses);
         for (interface, names) in &wanted {
             let Some((wish, fixed)) = Wish::new(interface, names) else {
                 continue;
@@ -82,6 +85,35 @@ impl Interface {
             tags.switch_off(&wishes);
         }
         tags
+    }
+
+    /// What [`keep_vlan_tags`](Self::keep_vlan_tags) would do; nothing is switched.
+    pub fn vlan_tags_now(&self, loses: bool) -> VlanTagsNow {
+        let mut now = VlanTagsNow::default();
+        for (interface, names) in self.wanted_off(loses) {
+            let Some((wish, fixed)) = Wish::new(&interface, &names) else {
+                continue;
+            };
+            now.remarks.extend(remark_on_fixed(&interface, &fixed));
+            let names: Vec<_> = wish.off.iter().map(|(name, _)| *name).collect();
+            if !names.is_empty() {
+                now.would_switch
+                    .push(format!("{} of {interface}", names.join(" and ")));
+            }
+        }
+        now
+    }
+
+    /// The features that are to be off, by interface.
+    fn wanted_off(&self, loses: bool) -> Vec<(String, Vec<&'static str>)> {
+        let mut wanted = vec![(self.name.clone(), FILTER.to_vec())];
+        if loses && self.is_veth() {
+            // Whatever it says of itself, it takes nothing out.
+            wanted.extend(self.visible_peer().map(|peer| (peer, INSERT.to_vec())));
+        } else if loses {
+            wanted[0].1.extend(STRIP);
+        }
+        wanted
     }
 
     /// Why tags may stand beside the frame all the same, where the interface is attached in that

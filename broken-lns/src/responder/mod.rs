@@ -22,7 +22,7 @@ use broken_lns_ebpf::wire::ethernet::MacAddress;
 
 use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
-use crate::interface::{AttachMode, DriverStatistics, Interface, Keeper, Presence, loses_vlan_tags};
+use crate::interface::{DriverStatistics, Interface, Keeper, Presence, loses_vlan_tags};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
 use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};

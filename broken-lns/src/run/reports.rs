@@ -9,9 +9,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::cli::Track;
-use crate::output_file::OutputMode;
 use crate::control::Work;
 use crate::control::protocol::Refused;
+use crate::output_file::OutputMode;
 use crate::report::{self, Report, WriteError};
 
 /// The files, and when they are written.
