@@ -19,7 +19,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use nix::unistd::Pid;
 
-use crate::af_xdp::{Binding, SetupError, Umem, XskSocket};
+use crate::af_xdp::{Binding, Packet, SetupError, Umem, XskSocket};
 use crate::clock;
 use crate::mode::Wait;
 use crate::play::Player;
@@ -30,8 +30,9 @@ use crate::tally::Tally;
 
 /// Frames in the umem of a worker, of 4 KiB each: enough to fill the fill ring and the tx ring.
 const FRAMES: u32 = 2 * RING_LEN;
-/// Entries of each ring.
-const RING_LEN: u32 = 2048;
+/// Entries of each ring: the packets that may wait for a worker, which has as many in hand at the
+/// most.
+pub const RING_LEN: u32 = 2048;
 /// How long a worker sleeps at the most before it looks whether to stop, in milliseconds.
 const PATIENCE: u8 = 100;
 /// How long it waits for the kernel to go on sending, at the most.
@@ -116,6 +117,9 @@ pub trait Work: Send + 'static {
 
     /// Notices what was changed from outside; called between receiving a batch and its work.
     fn notice(&mut self) {}
+
+    /// Looks at the replies that are sent next.
+    fn before_sending(&mut self, _umem: &mut Umem, _replies: &[Packet]) {}
 }
 
 impl Work for Player {
@@ -153,6 +157,10 @@ impl Work for Player {
 
     fn notice(&mut self) {
         Self::notice(self);
+    }
+
+    fn before_sending(&mut self, umem: &mut Umem, replies: &[Packet]) {
+        Self::before_sending(self, umem, replies);
     }
 }
 
@@ -291,7 +299,10 @@ impl<W: Work> Worker<W> {
             let now = clock::monotonic();
             let counts = self.work.work(now, &mut self.umem, batch, announce);
             self.tally.add(&counts);
+        } else if limit > 0 {
+            self.tally.add_idle();
         }
+        self.work.before_sending(&mut self.umem, &batch.replies);
         self.work.end_turn();
         let queued = self.socket.send(&mut batch.replies);
         if queued > 0 || *unfinished {

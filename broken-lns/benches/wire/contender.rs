@@ -382,6 +382,7 @@ fn respond(
         any_mac: false,
         verify_checksum: false,
         replace: false,
+        keep_attached: false,
         queues: None,
         batch_size: BATCH,
         wait: waiting,

@@ -56,10 +56,13 @@ pub(super) fn listen(
 
 impl Controlled for Session {
     fn status(&mut self) -> Result<Status, Refused> {
+        // What is told is so now, and not as it was at the last look.
+        self.watch();
         let interfaces = self.responders.iter().map(|responder| InterfaceStatus {
             name: responder.interface().to_owned(),
             attachment: responder.attachment(),
-            remarks: responder.remarks().to_vec(),
+            remarks: responder.remarks(),
+            ended: responder.ended().map(str::to_owned),
         });
         Ok(Status {
             broken_lns: env!("CARGO_PKG_VERSION").to_owned(),
@@ -175,6 +178,9 @@ impl Session {
         NobodyJudges::check(&expectations, self.follower.is_some()).map_err(Refused::because)?;
         let compiled = Compiled::new(&scenario).map_err(Refused::because)?;
         for responder in &self.responders {
+            if responder.ended().is_some() {
+                continue;
+            }
             let fits = compiled.check_mtu(responder.interface(), responder.mtu());
             fits.map_err(Refused::because)?;
             responder.can_play(&compiled).map_err(Refused::because)?;

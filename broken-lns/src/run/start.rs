@@ -33,7 +33,13 @@ pub(super) fn interfaces(flags: &Run) -> Result<Vec<Interface>> {
                 .all(|other| other.index != interface.index),
             "interface `{name}` is given more than once, under another name"
         );
+        for other in &interfaces {
+            interface.check_apart(other)?;
+        }
         interfaces.push(interface);
+    }
+    for interface in &interfaces {
+        interface.check_stack()?;
     }
     Ok(interfaces)
 }
@@ -79,6 +85,7 @@ impl Session {
             any_mac: flags.any_mac,
             verify_checksum: flags.verify_checksum,
             replace: flags.replace,
+            keep_attached: flags.keep_attached,
             queues: flags.queues,
             batch_size: flags.batch_size,
             wait: flags.wait,

@@ -161,6 +161,7 @@ impl KernelHalf {
         let settings = ProgramSettings {
             path,
             mac: policy.mac.map(|_| OWN_MAC),
+            mtu: u32::MAX,
             verify_checksum: policy.verify_checksum,
             sample,
             events_size: EVENTS_SIZE,
