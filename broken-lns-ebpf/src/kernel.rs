@@ -37,11 +37,11 @@ static TEMPLATES: Array<Template> = Array::with_max_entries(2 * maps::MAX_TEMPLA
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(maps::COUNTER_COUNT, 0);
 #[map]
 static SOCKETS: XskMap = XskMap::with_max_entries(maps::MAX_QUEUES, 0);
+#[map]
+static INTERFACE: Array<u64> = Array::with_max_entries(maps::INTERFACE_LEN, 0);
 
 #[unsafe(no_mangle)]
 static PATH: Global<u8> = Global::new(Path::Rewrite as u8);
-#[unsafe(no_mangle)]
-static MAC: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
 static ANY_MAC: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
@@ -88,7 +88,7 @@ fn responder(context: XdpContext) -> u32 {
 fn respond(context: &XdpContext, event: &mut Begun) -> End {
     let active = lookup::active();
     let policy = || Policy {
-        mac: (ANY_MAC.load() == 0).then(|| MacAddress::from_word(MAC.load())),
+        mac: (ANY_MAC.load() == 0).then(|| MacAddress::from_word(interface(maps::OWN_MAC))),
         verify_checksum: VERIFY_CHECKSUM.load() != 0,
         avp_limit: KERNEL_AVP_LIMIT,
     };
@@ -330,8 +330,22 @@ fn rewrite(context: &XdpContext, bank: Bank, sccrq: &Sccrq, answer: &Reply) -> E
     if !limit::may_send(context, sccrq) {
         return End::Verdict(Verdict::RateLimited);
     }
+    // The driver may send it all the same.
+    if len as u64 > interface(maps::OWN_MTU) + u64::from(sccrq.network) {
+        count(maps::OVER_MTU);
+    }
     announce(frame, sccrq, template.twist());
     End::Verdict(Verdict::Answered)
+}
+
+/// What is known now of the interface: an entry of [`maps::INTERFACE`].
+#[inline(always)]
+fn interface(entry: u32) -> u64 {
+    INTERFACE.get_ptr(entry).map_or(0, |word| {
+        // SAFETY: the pointer is that of an entry of the map. Volatile, because user space may
+        // change it; a word is read as a whole.
+        unsafe { word.read_volatile() }
+    })
 }
 
 /// Whether this is the path that SCCRQs take.

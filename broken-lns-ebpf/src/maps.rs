@@ -37,6 +37,9 @@ pub const BUCKETS: &str = "BUCKETS";
 pub const LIMITED: &str = "LIMITED";
 /// Per-CPU array of counters: one for each [`Verdict`], then [`HANDED_OVER`].
 pub const COUNTERS: &str = "COUNTERS";
+/// Array of what may change of the interface while the program runs: one word for [`OWN_MAC`] and
+/// one for [`OWN_MTU`].
+pub const INTERFACE: &str = "INTERFACE";
 /// AF_XDP sockets by receive queue.
 pub const SOCKETS: &str = "SOCKETS";
 /// Ring buffer of [`Answer`](crate::answer::Answer)s, while [`ANNOUNCE`] is set.
@@ -53,8 +56,6 @@ pub const CAPTURED: &str = "CAPTURED";
 
 /// Global: the path that frames take, a [`Path`] as a number.
 pub const PATH: &str = "PATH";
-/// Global: the MAC address that is answered for, as [`MacAddress::to_word`] gives it.
-pub const MAC: &str = "MAC";
 /// Global: 1 to answer for every MAC address.
 pub const ANY_MAC: &str = "ANY_MAC";
 /// Global: 1 to refuse control messages whose UDP checksum is wrong.
@@ -70,14 +71,24 @@ pub const CAPTURE: &str = "CAPTURE";
 /// Global: 1 to announce answers in [`ANSWERS`], and what has none in [`UNANSWERED`].
 pub const ANNOUNCE: &str = "ANNOUNCE";
 
+/// The entry of [`INTERFACE`] with the MAC address that is answered for, as [`MacAddress::to_word`]
+/// gives it.
+pub const OWN_MAC: u32 = 0;
+/// The entry of [`INTERFACE`] with the octets of the largest IP packet that may be sent.
+pub const OWN_MTU: u32 = 1;
+/// How many entries [`INTERFACE`] has.
+pub const INTERFACE_LEN: u32 = OWN_MTU + 1;
+
 /// The counter of frames handed to a worker, which counts the verdict.
 pub const HANDED_OVER: u32 = Verdict::COUNT as u32;
 /// The counter of events for which the ring buffer had no room.
 pub const EVENTS_LOST: u32 = HANDED_OVER + 1;
 /// The counter of frames that were not captured, since the ring buffer had no room.
 pub const CAPTURED_LOST: u32 = EVENTS_LOST + 1;
+/// The counter of replies that were sent though they are longer than the MTU.
+pub const OVER_MTU: u32 = CAPTURED_LOST + 1;
 /// How many counters there are.
-pub const COUNTER_COUNT: u32 = CAPTURED_LOST + 1;
+pub const COUNTER_COUNT: u32 = OVER_MTU + 1;
 /// Rules of a scenario with its default: enough for 65,536 LNSs and as many LACs.
 pub const MAX_RULES: u32 = (1 << 17) + 1;
 /// Entries of [`RULES`] for a bank: a rule with rules for LACs has one more.

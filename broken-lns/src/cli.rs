@@ -103,7 +103,8 @@ pub struct Check {
 const STATUSES: &str = "\
 Exit status:
   0  all went well; an expectation of which too little was seen does not fail
-  1  something went wrong, whatever LACs did; a report that could not be written counts
+  1  something went wrong, whatever LACs did; a report that could not be written counts, and an
+     interface that went away or lost the program, though others were answered on until the end
   2  wrong usage
   3  all went well, and LACs broke an expectation of the scenario";
 
@@ -152,6 +153,11 @@ pub struct Run {
     #[arg(long, help_heading = DATA_PATH)]
     pub replace: bool,
 
+    /// Attach the XDP program again when somebody detaches it; without this the run ends. What has
+    /// its place then is left there, unless there is --replace, too.
+    #[arg(long, help_heading = DATA_PATH)]
+    pub keep_attached: bool,
+
     /// Number of NIC queues that get a worker, from queue 0 on [default: all that the interface
     /// has].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = DATA_PATH)]
@@ -171,7 +177,8 @@ pub struct Run {
     #[arg(long, value_enum, value_name = "HOW", default_value_t, help_heading = DATA_PATH)]
     pub wait: Wait,
 
-    /// Answer frames to any MAC address, as on a mirror port, and not only to the interface's own.
+    /// Answer frames to any MAC address, as on a mirror port, and not only to the interface's own,
+    /// which is in promiscuous mode meanwhile.
     #[arg(long, help_heading = FILTER)]
     pub any_mac: bool,
 

@@ -12,7 +12,10 @@
 //! socket or by native XDP_TX is in a buffer of its own. So generic mode does
 //! not go with the rewrite path where requests may come like that.
 //!
-//! On a veth both hold, and what is left is the redirect path. A worker takes as
+//! On a bond native XDP runs at the ports, and a worker, whose socket is bound to the bond, gets
+//! nothing of them. Generic XDP runs at the bond itself.
+//!
+//! On a veth both of the first two hold, and what is left is the redirect path. A worker takes as
 //! many frames in either mode there. Native mode comes first, since it gets
 //! the frames as they are on a wire: while a native program is attached the
 //! other end of a veth sends no frames that are still to be cut to datagrams.
@@ -54,7 +57,17 @@ pub struct Hazards {
     pub native_transmit: NativeTransmit,
     /// What the checksums are of what generic XDP gets.
     pub checksums: Checksums,
+    /// Whether what native mode hands to a worker is lost.
+    pub starves_workers: bool,
 }
+
+/// The path and the mode that were asked for do not go together here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--path redirect answers nothing in native mode on a bond, since its frames have the queues of \
+     its ports and a worker gets none of them: leave out --xdp-mode"
+)]
+pub struct Impossible;
 
 /// What `--path rewrite --xdp-mode native` comes to on a veth whose peer does not poll.
 pub const LOST_REPLIES: &str = "every reply will be lost: native XDP_TX on a veth reaches the peer \
@@ -74,20 +87,25 @@ pub const SPOILED_CHECKSUMS: &str = "the UDP checksum of a reply may be overwrit
     come here with an unfinished one, and generic mode sends the reply in the buffer of its \
     request, where the system finishes that; leave out --path";
 
+/// Why `auto` did not attach to a bond in native mode.
+pub const GENERIC_ON_BOND: &str =
+    "generic mode, since in native mode a worker gets no frames of a bond";
+/// Why it hands nothing to a worker there.
+pub const REWRITE_ON_BOND: &str = "rewrite path alone, since in native mode a worker gets no \
+    frames of a bond; leave out --xdp-mode to have both";
+
 /// Plans for an interface.
-pub fn plan(path: Path, mode: XdpMode, hazards: Hazards) -> Plan {
+///
+/// # Errors
+///
+/// [`Impossible`], where nothing would be answered.
+pub fn plan(path: Path, mode: XdpMode, hazards: Hazards) -> Result<Plan, Impossible> {
+    if hazards.starves_workers {
+        return plan_without_native_workers(path, mode, hazards);
+    }
     let may_lose = hazards.native_transmit != NativeTransmit::Works;
-    let may_spoil = hazards.checksums == Checksums::MayBeUnfinished;
-    let way = |mode, is_rewriting_safe| Attempt {
-        mode,
-        path: match path {
-            Path::Auto if is_rewriting_safe => maps::Path::RewriteElseRedirect,
-            Path::Auto | Path::Redirect => maps::Path::Redirect,
-            Path::Rewrite => maps::Path::Rewrite,
-        },
-    };
-    let native = way(AttachMode::Native, !may_lose);
-    let generic = way(AttachMode::Generic, !may_spoil);
+    let native = way(path, AttachMode::Native, !may_lose);
+    let generic = generic(path, hazards);
     let (first, fallback) = match mode {
         XdpMode::Generic => (generic, None),
         XdpMode::Native => (native, None),
@@ -95,7 +113,43 @@ pub fn plan(path: Path, mode: XdpMode, hazards: Hazards) -> Plan {
         XdpMode::Auto if may_lose && path == Path::Rewrite => (generic, None),
         XdpMode::Auto => (native, Some(generic)),
     };
-    Plan { first, fallback }
+    Ok(Plan { first, fallback })
+}
+
+/// The same where a worker gets nothing in native mode.
+fn plan_without_native_workers(
+    path: Path,
+    mode: XdpMode,
+    hazards: Hazards,
+) -> Result<Plan, Impossible> {
+    let first = match (mode, path) {
+        (XdpMode::Native, Path::Redirect) => return Err(Impossible),
+        (XdpMode::Native, Path::Auto | Path::Rewrite) => Attempt {
+            mode: AttachMode::Native,
+            path: maps::Path::Rewrite,
+        },
+        (XdpMode::Auto | XdpMode::Generic, _) => generic(path, hazards),
+    };
+    Ok(Plan {
+        first,
+        fallback: None,
+    })
+}
+
+fn generic(path: Path, hazards: Hazards) -> Attempt {
+    let may_spoil = hazards.checksums == Checksums::MayBeUnfinished;
+    way(path, AttachMode::Generic, !may_spoil)
+}
+
+fn way(path: Path, mode: AttachMode, is_rewriting_safe: bool) -> Attempt {
+    Attempt {
+        mode,
+        path: match path {
+            Path::Auto if is_rewriting_safe => maps::Path::RewriteElseRedirect,
+            Path::Auto | Path::Redirect => maps::Path::Redirect,
+            Path::Rewrite => maps::Path::Rewrite,
+        },
+    }
 }
 
 /// What the user should know of the attempt that was made for that path and mode.
@@ -109,6 +163,7 @@ pub fn remarks(
     let Hazards {
         native_transmit,
         checksums,
+        starves_workers,
     } = hazards;
     let native = attempt.mode == AttachMode::Native;
     let redirects = attempt.path == maps::Path::Redirect;
@@ -126,6 +181,14 @@ pub fn remarks(
         ),
         (native && chosen, REDIRECT_ON_VETH),
         (!native && gives_way, GENERIC_ON_VETH),
+        (
+            !native && mode == XdpMode::Auto && starves_workers,
+            GENERIC_ON_BOND,
+        ),
+        (
+            native && path == Path::Auto && starves_workers,
+            REWRITE_ON_BOND,
+        ),
         (!native && chosen, REDIRECT_IN_GENERIC),
         (!native && may_spoil, SPOILED_CHECKSUMS),
     ]
@@ -141,25 +204,91 @@ mod tests {
     use NativeTransmit::{Lost, Unsure, Works};
     use maps::Path::{Redirect, Rewrite, RewriteElseRedirect};
 
+    /// A way to attach, with what is said of it.
+    type Said = (AttachMode, maps::Path, Vec<&'static str>);
+
     /// Each attempt that may be made, with what is said of it.
     fn attempts(
         path: Path,
         mode: XdpMode,
         native_transmit: NativeTransmit,
         checksums: Checksums,
-    ) -> Vec<(AttachMode, maps::Path, Vec<&'static str>)> {
+    ) -> Vec<Said> {
         let hazards = Hazards {
             native_transmit,
             checksums,
+            starves_workers: false,
         };
-        let plan = plan(path, mode, hazards);
+        said(path, mode, hazards).expect("there is always a way without a bond")
+    }
+
+    fn said(path: Path, mode: XdpMode, hazards: Hazards) -> Result<Vec<Said>, Impossible> {
+        let plan = plan(path, mode, hazards)?;
         let attempts = [Some(plan.first), plan.fallback].into_iter().flatten();
-        attempts
-            .map(|attempt| {
-                let remarks = remarks(path, mode, hazards, attempt).collect();
-                (attempt.mode, attempt.path, remarks)
-            })
-            .collect()
+        let said = attempts.map(|attempt| {
+            let remarks = remarks(path, mode, hazards, attempt).collect();
+            (attempt.mode, attempt.path, remarks)
+        });
+        Ok(said.collect())
+    }
+
+    #[test]
+    fn on_a_bond_no_worker_is_fed_by_native_mode() {
+        let on_bond = |path, mode, checksums| {
+            let hazards = Hazards {
+                native_transmit: Works,
+                checksums,
+                starves_workers: true,
+            };
+            said(path, mode, hazards)
+        };
+        for (path, mode, checksums, expected) in [
+            (
+                Path::Auto,
+                XdpMode::Auto,
+                MayBeUnfinished,
+                (
+                    Generic,
+                    Redirect,
+                    vec![GENERIC_ON_BOND, REDIRECT_IN_GENERIC],
+                ),
+            ),
+            (
+                Path::Auto,
+                XdpMode::Auto,
+                Finished,
+                (Generic, RewriteElseRedirect, vec![GENERIC_ON_BOND]),
+            ),
+            (
+                Path::Redirect,
+                XdpMode::Auto,
+                MayBeUnfinished,
+                (Generic, Redirect, vec![GENERIC_ON_BOND]),
+            ),
+            (
+                Path::Redirect,
+                XdpMode::Generic,
+                MayBeUnfinished,
+                (Generic, Redirect, vec![]),
+            ),
+            (
+                Path::Rewrite,
+                XdpMode::Native,
+                MayBeUnfinished,
+                (Native, Rewrite, vec![]),
+            ),
+            (
+                Path::Auto,
+                XdpMode::Native,
+                MayBeUnfinished,
+                (Native, Rewrite, vec![REWRITE_ON_BOND]),
+            ),
+        ] {
+            let attempts = on_bond(path, mode, checksums);
+            assert_eq!(attempts, Ok(vec![expected]), "{path:?} {mode:?}");
+        }
+        let redirect = on_bond(Path::Redirect, XdpMode::Native, Finished);
+        assert_eq!(redirect, Err(Impossible));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The capabilities that the responder needs, checked before anything is done.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
 use caps::{CapSet, Capability, CapsHashSet};
 
 /// What is needed, and what for.
@@ -24,6 +27,14 @@ pub enum PrivilegeError {
     )]
     Missing(Vec<Capability>),
 
+    /// The capabilities are those of a user namespace.
+    #[error(
+        "not enough privilege: this is a user namespace, and to BPF no capability counts that is \
+         of one; run outside of it: with sudo on the host itself, or in a container of root's \
+         without user namespaces"
+    )]
+    UserNamespace,
+
     /// The system would not tell.
     #[error("cannot read the capabilities of this process")]
     Unreadable(#[from] caps::errors::CapsError),
@@ -35,12 +46,25 @@ pub enum PrivilegeError {
 ///
 /// [`PrivilegeError`], which names the missing ones.
 pub fn check() -> Result<(), PrivilegeError> {
+    if is_user_namespace() {
+        return Err(PrivilegeError::UserNamespace);
+    }
     let missing = missing(&caps::read(None, CapSet::Effective)?);
     if missing.is_empty() {
         Ok(())
     } else {
         Err(PrivilegeError::Missing(missing))
     }
+}
+
+/// Whether the process is in another user namespace than that of the system. `capable()` of the
+/// kernel, by which it lets BPF programs be loaded, looks there alone.
+fn is_user_namespace() -> bool {
+    /// `PROC_USER_INIT_INO`: the inode of the system's own, on every machine.
+    const INITIAL: u64 = 0xEFFF_FFFD;
+
+    // Without /proc the kernel will tell.
+    fs::metadata("/proc/self/ns/user").is_ok_and(|namespace| namespace.ino() != INITIAL)
 }
 
 /// The capabilities that are needed and not there.

@@ -10,11 +10,10 @@ mod rings;
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd as _, AsRawFd};
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
 
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf, XskMap};
-use aya::programs::links::FdLink;
-use aya::programs::{ProgramError, Xdp, XdpMode};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf, XskMap};
+use aya::programs::{ProgramError, Xdp};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod, include_bytes_aligned};
 use aya_log::EbpfLogger;
@@ -27,7 +26,7 @@ use nix::errno::Errno;
 
 use crate::banks::Banks;
 use crate::compile::Compiled;
-use crate::interface::{AttachMode, AttachedProgram, Interface};
+use crate::interface::{AttachMode, AttachRefused, Interface};
 use crate::rate_limit::RateLimit;
 use crate::snapshot::VerdictCounts;
 
@@ -46,13 +45,15 @@ const OLDEST_KERNEL: KernelVersion = KernelVersion::new(5, 18, 0);
 /// Octets of a ring buffer that nothing goes to: a page of any architecture.
 pub const UNUSED_RING: u32 = 1 << 16;
 
-/// What the program is loaded with; none of it changes afterwards.
+/// What the program is loaded with; only MAC address and MTU may change afterwards.
 #[derive(Clone, Copy, Debug)]
 pub struct ProgramSettings {
     /// The path of SCCRQs.
     pub path: Path,
     /// The MAC address that is answered for, or `None` for any.
     pub mac: Option<[u8; 6]>,
+    /// Octets of the largest IP packet that the interface may send.
+    pub mtu: u32,
     /// Whether control messages must have a right UDP checksum.
     pub verify_checksum: bool,
     /// How often a source is replied to.
@@ -80,7 +81,18 @@ pub enum LoadError {
     OldKernel(String),
     /// The kernel or the loader refused it.
     #[error("cannot load the XDP program: {0}")]
-    Refused(#[from] EbpfError),
+    Refused(EbpfError),
+    /// A map could not be made.
+    #[error(
+        "cannot make the map `{map}` of the XDP program: {cause}{}",
+        way_out(cause)
+    )]
+    NoMap {
+        /// The name of the map.
+        map: String,
+        /// What the kernel said.
+        cause: io::Error,
+    },
     /// The verifier refused the program.
     #[error(
         "the verifier of kernel {kernel} refuses the XDP program: {cause}; its last words: {words}"
@@ -110,26 +122,27 @@ pub enum LoadError {
 /// Why a program could not be attached.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
-    /// There is another program.
-    #[error("another XDP program is attached")]
-    Busy,
+    /// There is another program, here or on an interface above.
+    #[error("{0}")]
+    Busy(AttachRefused),
     /// The driver cannot do it; generic mode may be possible.
     #[error("{0}")]
-    NotSupported(String),
-    /// The kernel made an attachment that would outlive this process.
-    #[error(
-        "the kernel makes no BPF link for this interface, and without one the program would stay attached after a crash"
-    )]
-    NoLink,
+    NotSupported(AttachRefused),
     /// Anything else.
     #[error("{0}")]
-    Other(#[from] ProgramError),
+    Refused(AttachRefused),
+    /// The program is not loaded, or of another build.
+    #[error("{0}")]
+    Program(#[from] LoadError),
 }
 
 /// A loaded program with its maps.
 pub struct Program {
     ebpf: Ebpf,
-    link: Option<FdLink>,
+    /// The BPF link, which holds the program on its interface.
+    link: Option<OwnedFd>,
+    id: u32,
+    interface: Array<MapData, u64>,
     banks: Banks,
     marks: MapData,
     awaited: MapData,
@@ -147,6 +160,8 @@ pub struct KernelCounts {
     pub verdicts: VerdictCounts,
     /// The frames handed to a worker.
     pub handed_over: u64,
+    /// The replies that were sent though they are longer than the MTU.
+    pub over_mtu: u64,
     /// The events for which their ring buffer had no room.
     pub events_lost: u64,
 }
@@ -194,7 +209,6 @@ impl Program {
     pub fn load(settings: &ProgramSettings, compiled: &Compiled) -> Result<Self, LoadError> {
         check_kernel()?;
         let path = settings.path as u8;
-        let mac = MacAddress::new(settings.mac.unwrap_or_default()).to_word();
         let any_mac = u8::from(settings.mac.is_none());
         let verify_checksum = u8::from(settings.verify_checksum);
         let announce = u8::from(settings.announce);
@@ -210,7 +224,6 @@ impl Program {
             .map_max_entries(maps::CAPTURED, settings.capture.unwrap_or(UNUSED_RING))
             .override_global(maps::CAPTURE, &capture, true)
             .override_global(maps::PATH, &path, true)
-            .override_global(maps::MAC, &mac, true)
             .override_global(maps::ANY_MAC, &any_mac, true)
             .override_global(maps::VERIFY_CHECKSUM, &verify_checksum, true)
             .map_max_entries(maps::BUCKETS, buckets)
@@ -219,7 +232,8 @@ impl Program {
             .override_global(maps::SAMPLE, &sample, true)
             .override_global(maps::ANNOUNCE, &announce, true)
             .override_global(aya_log::LEVEL, &log_level, true)
-            .load(OBJECT)?;
+            .load(OBJECT)
+            .map_err(refused)?;
 
         let mut banks = Banks::new(&mut ebpf, settings.path)?;
         banks.install(compiled, 0)?;
@@ -237,9 +251,12 @@ impl Program {
         };
         let limited = take(&mut ebpf, maps::LIMITED)?;
         let sockets = take(&mut ebpf, maps::SOCKETS)?;
+        let interface = take(&mut ebpf, maps::INTERFACE)?;
         let mut program = Self {
             ebpf,
             link: None,
+            id: 0,
+            interface,
             banks,
             marks,
             awaited,
@@ -249,8 +266,35 @@ impl Program {
             counters: CounterArray::new(counters)?,
             sockets,
         };
+        program.set_mac(settings.mac.unwrap_or_default())?;
+        program.set_mtu(settings.mtu)?;
         program.xdp()?.load()?;
+        program.id = program.xdp()?.info()?.id();
         Ok(program)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Answers for that MAC address from now on, unless it does for any.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn set_mac(&mut self, mac: [u8; 6]) -> Result<(), MapError> {
+        let word = MacAddress::new(mac).to_word();
+        self.interface.set(maps::OWN_MAC, word, 0)
+    }
+
+    /// Counts replies that are longer than that from now on: octets of an IP packet.
+    ///
+    /// # Errors
+    ///
+    /// Those of the kernel.
+    pub fn set_mtu(&mut self, mtu: u32) -> Result<(), MapError> {
+        self.interface.set(maps::OWN_MTU, u64::from(mtu), 0)
     }
 
     /// Puts the rules of another scenario in force at one instant: every frame finds the old
@@ -331,38 +375,18 @@ impl Program {
         self.sockets.set(queue, socket.as_raw_fd(), 0)
     }
 
-    /// Attaches the program.
+    /// Attaches the program, anew where it was detached from outside.
     ///
     /// # Errors
     ///
     /// [`AttachError`]; nothing of ours is attached then.
     pub fn attach(&mut self, interface: &Interface, mode: AttachMode) -> Result<(), AttachError> {
-        let xdp_mode = match mode {
-            AttachMode::Native => XdpMode::Driver,
-            AttachMode::Generic => XdpMode::Skb,
-            AttachMode::Offload => XdpMode::Hardware,
-        };
-        let xdp = self.xdp().map_err(|_| AttachError::NoLink)?;
-        let id = xdp.info()?.id();
-        let link = xdp
-            .attach_to_if_index(interface.index, xdp_mode)
-            .map_err(attach_error)?;
-        let link = xdp.take_link(link)?;
-        match FdLink::try_from(link) {
-            Ok(link) => {
-                self.link = Some(link);
-                Ok(())
-            }
-            Err(_) => {
-                // The loader fell back to netlink, whose attachment would outlive us.
-                let _ = interface.detach(&AttachedProgram {
-                    id,
-                    name: None,
-                    mode,
-                });
-                Err(AttachError::NoLink)
-            }
-        }
+        self.link = None;
+        let xdp = self.xdp()?;
+        let program = xdp.fd().map_err(LoadError::from)?;
+        let link = interface.attach(program.as_fd(), mode);
+        self.link = Some(link.map_err(attach_error)?);
+        Ok(())
     }
 
     /// Detaches the program, if it is attached; frames reach the host again.
@@ -381,6 +405,7 @@ impl Program {
         Ok(KernelCounts {
             verdicts: std::array::from_fn(|verdict| count(verdict as u32)),
             handed_over: count(maps::HANDED_OVER),
+            over_mtu: count(maps::OVER_MTU),
             events_lost: count(maps::EVENTS_LOST),
         })
     }
@@ -517,20 +542,90 @@ fn second(map: &MapData) -> Result<MapData, MapError> {
     MapData::from_fd(fd.map_err(MapError::IoError)?)
 }
 
-fn attach_error(error: ProgramError) -> AttachError {
-    let ProgramError::SyscallError(refused) = &error else {
-        return AttachError::Other(error);
-    };
-    match refused.io_error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EBUSY | Errno::EEXIST) => AttachError::Busy,
-        Some(Errno::EPERM | Errno::ENODEV) | None => AttachError::Other(error),
-        Some(_) => AttachError::NotSupported(refused.io_error.to_string()),
+fn attach_error(refused: AttachRefused) -> AttachError {
+    match refused.error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EBUSY | Errno::EEXIST) => AttachError::Busy(refused),
+        Some(Errno::EPERM | Errno::ENODEV) | None => AttachError::Refused(refused),
+        Some(_) => AttachError::NotSupported(refused),
+    }
+}
+
+/// Why the loader could not load the object.
+fn refused(error: EbpfError) -> LoadError {
+    match error {
+        EbpfError::MapError(MapError::CreateError { name, io_error }) => LoadError::NoMap {
+            map: name,
+            cause: io_error,
+        },
+        error => LoadError::Refused(error),
+    }
+}
+
+/// What helps where the kernel makes no map.
+fn way_out(cause: &io::Error) -> &'static str {
+    match cause.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EMFILE) => "; raise the limit of open files: ulimit -n 1024",
+        Some(Errno::ENFILE) => "; raise the limit of the system: sysctl fs.file-max",
+        Some(Errno::ENOMEM) => {
+            "; the maps take 100 MB for each interface, and 2 MB for each CPU: free memory, or \
+             raise the limit of the container or the service"
+        }
+        Some(Errno::EPERM) => "; run with sudo, or grant CAP_BPF and raise `ulimit -l`",
+        _ => "",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_a_driver_cannot_do_may_be_possible_in_generic_mode() {
+        let error = |errno: Errno| {
+            attach_error(AttachRefused {
+                error: errno.into(),
+                words: Some("MTU 9000 too large for XDP".to_owned()),
+            })
+        };
+        // As a driver says it of a jumbo MTU, by a link, and of what it does not know at all.
+        for errno in [
+            Errno::EINVAL,
+            Errno::EOPNOTSUPP,
+            Errno::ENOSPC,
+            Errno::ERANGE,
+        ] {
+            let error = error(errno);
+            assert!(matches!(error, AttachError::NotSupported(_)), "{errno}");
+            let said = error.to_string();
+            assert!(said.starts_with("MTU 9000 too large for XDP: "), "{said}");
+        }
+        for errno in [Errno::EBUSY, Errno::EEXIST] {
+            assert!(matches!(error(errno), AttachError::Busy(_)), "{errno}");
+        }
+        for errno in [Errno::EPERM, Errno::ENODEV] {
+            assert!(matches!(error(errno), AttachError::Refused(_)), "{errno}");
+        }
+    }
+
+    #[test]
+    fn a_map_that_cannot_be_made_says_why() {
+        for (errno, words) in [
+            (Errno::EMFILE, "Too many open files (os error 24); raise"),
+            (
+                Errno::ENOMEM,
+                "Cannot allocate memory (os error 12); the maps take",
+            ),
+            (Errno::EINVAL, "Invalid argument (os error 22)"),
+        ] {
+            let error = refused(EbpfError::MapError(MapError::CreateError {
+                name: "RULES".to_owned(),
+                io_error: errno.into(),
+            }));
+            let said = error.to_string();
+            assert!(said.contains("the map `RULES`"), "{said}");
+            assert!(said.contains(words), "{said}");
+        }
+    }
 
     #[test]
     fn of_a_verifier_log_its_verdict_is_shown() {

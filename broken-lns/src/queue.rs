@@ -21,7 +21,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use nix::unistd::Pid;
 
-use crate::af_xdp::{Binding, SetupError, Umem, XskSocket};
+use crate::af_xdp::{Binding, Packet, SetupError, Umem, XskSocket};
 use crate::clock;
 use crate::mode::Wait;
 use crate::play::Player;
@@ -31,7 +31,7 @@ use crate::socket_option;
 use crate::tally::Tally;
 use memory::frames;
 
-pub use memory::{ring_len, umem_len};
+pub use memory::{RING_LEN_MAX, ring_len, umem_len};
 
 /// How long a worker sleeps at the most before it looks whether to stop, in milliseconds.
 const PATIENCE: u8 = 100;
@@ -119,6 +119,9 @@ pub trait Work: Send + 'static {
 
     /// Notices what was changed from outside; called between receiving a batch and its work.
     fn notice(&mut self) {}
+
+    /// Looks at the replies that are sent next.
+    fn before_sending(&mut self, _umem: &mut Umem, _replies: &[Packet]) {}
 }
 
 impl Work for Player {
@@ -156,6 +159,10 @@ impl Work for Player {
 
     fn notice(&mut self) {
         Self::notice(self);
+    }
+
+    fn before_sending(&mut self, umem: &mut Umem, replies: &[Packet]) {
+        Self::before_sending(self, umem, replies);
     }
 }
 
@@ -295,7 +302,10 @@ impl<W: Work> Worker<W> {
             let now = clock::monotonic();
             let counts = self.work.work(now, &mut self.umem, batch, announce);
             self.tally.add(&counts);
+        } else if limit > 0 {
+            self.tally.add_idle();
         }
+        self.work.before_sending(&mut self.umem, &batch.replies);
         self.work.end_turn();
         let queued = self.socket.send(&mut batch.replies);
         if queued > 0 || *unfinished {

@@ -184,7 +184,11 @@ async fn run_within(flags: &Run) -> Result<()> {
                 session.fetch();
                 Ok(())
             }
-            _ = show.tick() => session.show(),
+            _ = show.tick() => {
+                let shown = session.show();
+                metrics.set_troubles(&session.troubles());
+                shown
+            }
         };
         if step.is_err() {
             break (step, None);
@@ -193,6 +197,7 @@ async fn run_within(flags: &Run) -> Result<()> {
     control.close();
     // What is not in force by now never will be.
     drop(requests);
+    let ended_early = session.ended_early();
     // What was counted is shown, whatever ended the run.
     let (report, shown) = session.end(reports.is_empty());
     let written = match &report {
@@ -211,6 +216,9 @@ async fn run_within(flags: &Run) -> Result<()> {
         eprintln!("broken-lns: {error:#}");
     }
     result.and(end)?;
+    if let Some(reason) = ended_early {
+        anyhow::bail!(reason);
+    }
     // Whatever else may have gone wrong is worse than what LACs did.
     report.map_or(Ok(()), |report| Ok(report.judgements.check()?))
 }
@@ -254,9 +262,73 @@ impl Session {
         self.tell_of_capture();
     }
 
+    /// Looks after every interface. The others go on where one has come to its end.
+    ///
+    /// # Errors
+    ///
+    /// Where one could not be looked after for now.
+    fn watch(&mut self) -> Result<(), ResponderError> {
+        let mut ended = Vec::new();
+        let mut passing = None;
+        for responder in &mut self.responders {
+            if responder.ended().is_some() {
+                continue;
+            }
+            match responder.check() {
+                Ok(said) => {
+                    for line in said {
+                        self.status
+                            .line(format!("{}: {line}", responder.interface()));
+                    }
+                }
+                Err(error) if error.is_passing() => passing = Some(error),
+                Err(error) => {
+                    responder.end(&error);
+                    ended.push(error);
+                }
+            }
+        }
+        // The reasons for an end of all are told at the end.
+        if !self.is_over() {
+            for error in ended {
+                self.status.line(format!(
+                    "{error}; what came there is counted, and the rest goes on"
+                ));
+            }
+        }
+        passing.map_or(Ok(()), Err)
+    }
+
+    /// Whether nothing is answered anywhere any more.
+    fn is_over(&self) -> bool {
+        let mut responders = self.responders.iter();
+        responders.all(|responder| responder.ended().is_some())
+    }
+
+    /// What keeps requests from being answered, each with its interface.
+    fn troubles(&self) -> Vec<String> {
+        let responders = self.responders.iter();
+        let troubles = responders.flat_map(|responder| {
+            let troubles = responder.troubles().into_iter();
+            troubles.map(move |trouble| format!("{}: {trouble}", responder.interface()))
+        });
+        troubles.collect()
+    }
+
+    /// What came to an end before the run did, if anything.
+    fn ended_early(&self) -> Option<String> {
+        let ended = self.responders.iter().filter_map(Responder::ended);
+        let ended: Vec<_> = ended.collect();
+        (!ended.is_empty()).then(|| ended.join("; "))
+    }
+
     /// Shows the counters, unless they cannot be read for now.
     fn show(&mut self) -> Result<()> {
-        let snapshot = match self.look() {
+        let snapshot = self.look();
+        if self.is_over() {
+            anyhow::bail!(self.ended_early().unwrap_or_default());
+        }
+        let snapshot = match snapshot {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 if let Some(warning) = self.trouble.came(error)? {
@@ -278,9 +350,7 @@ impl Session {
 
     /// Sees whether everything still runs, and what it counted.
     fn look(&mut self) -> Result<Snapshot, ResponderError> {
-        for responder in &mut self.responders {
-            responder.check()?;
-        }
+        self.watch()?;
         self.tell_of_limit()?;
         match self.json {
             Some(_) => self.snapshot_with_rules(),

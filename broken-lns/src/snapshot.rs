@@ -45,6 +45,10 @@ pub struct InterfaceSnapshot {
     pub sent: SentCounts,
     /// What was heard of LACs that are followed, and found no room on its way to whoever follows.
     pub events_lost: u64,
+    /// The frames that the program handed to a worker and that never arrived there.
+    pub undelivered: u64,
+    /// Why nothing is answered here any more, if so.
+    pub ended: Option<String>,
     /// The rules that requests met on a worker, in their order.
     pub rules: Vec<RuleSnapshot>,
     /// The queues that have a worker.
@@ -163,6 +167,12 @@ impl Snapshot {
         interfaces.map(|interface| interface.events_lost).sum()
     }
 
+    /// The frames that did not arrive at the worker that they were handed to, over all interfaces.
+    pub fn undelivered(&self) -> u64 {
+        let interfaces = self.interfaces.iter();
+        interfaces.map(|interface| interface.undelivered).sum()
+    }
+
     /// The answers that the workers wrote, over all interfaces.
     pub fn redirected(&self) -> u64 {
         self.interfaces
@@ -234,6 +244,8 @@ impl InterfaceSnapshot {
             redirected: self.redirected.saturating_sub(earlier.redirected),
             sent,
             events_lost: self.events_lost.saturating_sub(earlier.events_lost),
+            undelivered: self.undelivered.saturating_sub(earlier.undelivered),
+            ended: self.ended.clone(),
             rules: rules.collect(),
             queues: queues.collect(),
             driver: driver.collect(),
@@ -305,6 +317,8 @@ mod tests {
             redirected: 4,
             sent: [0; Sent::COUNT],
             events_lost: 0,
+            undelivered: 0,
+            ended: None,
             rules: Vec::new(),
             queues: Vec::new(),
             driver: Vec::new(),

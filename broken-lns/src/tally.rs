@@ -11,17 +11,24 @@ use crate::snapshot::VerdictCounts;
 /// It has cache lines of its own, so that workers do not slow each other down.
 #[derive(Debug)]
 #[repr(align(128))]
-pub struct Tally([AtomicU64; Verdict::COUNT]);
+pub struct Tally {
+    verdicts: [AtomicU64; Verdict::COUNT],
+    /// How often it looked for packets and found none.
+    idle: AtomicU64,
+}
 
 impl Tally {
     /// A tally with nothing counted.
     pub const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; Verdict::COUNT])
+        Self {
+            verdicts: [const { AtomicU64::new(0) }; Verdict::COUNT],
+            idle: AtomicU64::new(0),
+        }
     }
 
     /// Adds what the worker counted over a batch.
     pub fn add(&self, counts: &VerdictCounts) {
-        for (total, count) in self.0.iter().zip(counts) {
+        for (total, count) in self.verdicts.iter().zip(counts) {
             if *count != 0 {
                 // There is one writer, so that nothing is lost between the two.
                 let sum = total.load(Ordering::Relaxed).wrapping_add(*count);
@@ -30,9 +37,21 @@ impl Tally {
         }
     }
 
+    /// Notes that there was no packet to take. Whatever had come before is counted.
+    pub fn add_idle(&self) {
+        let count = self.idle.load(Ordering::Relaxed).wrapping_add(1);
+        self.idle.store(count, Ordering::Release);
+    }
+
+    /// How often there was no packet to take. What is counted, and read after this, holds all that
+    /// had come by then.
+    pub fn idle(&self) -> u64 {
+        self.idle.load(Ordering::Acquire)
+    }
+
     /// The counts so far.
     pub fn counts(&self) -> VerdictCounts {
-        std::array::from_fn(|verdict| self.0[verdict].load(Ordering::Relaxed))
+        std::array::from_fn(|verdict| self.verdicts[verdict].load(Ordering::Relaxed))
     }
 }
 
@@ -58,5 +77,14 @@ mod tests {
         expected[Verdict::Answered as usize] = 6;
         expected[Verdict::Zlb as usize] = 1;
         assert_eq!(tally.counts(), expected);
+    }
+
+    #[test]
+    fn moments_without_packets_are_counted_apart() {
+        let tally = Tally::new();
+        tally.add_idle();
+        tally.add_idle();
+        assert_eq!(tally.idle(), 2);
+        assert_eq!(tally.counts(), [0; Verdict::COUNT]);
     }
 }

@@ -392,6 +392,7 @@ fn respond(
         verify_checksum: false,
         limit: NO_HINDRANCE,
         replace: false,
+        keep_attached: false,
         queues: None,
         batch_size: BATCH,
         wait: waiting,

@@ -142,8 +142,11 @@ pub struct InterfaceStatus {
     /// How the responder is attached to it.
     #[serde(flatten)]
     pub attachment: Attachment,
-    /// What was worth a remark about it.
+    /// What is worth a remark about it now.
     pub remarks: Vec<String>,
+    /// Why nothing is answered on it any more, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
 }
 
 /// The scenario in force.

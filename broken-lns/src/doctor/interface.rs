@@ -7,7 +7,7 @@ use broken_lns_ebpf::maps;
 use super::facts::Machine;
 use super::finding::Finding;
 use crate::cli::DEFAULT_BATCH_SIZE;
-use crate::interface::{AttachedProgram, Interface, InterfaceError, VlanTagsNow};
+use crate::interface::{AttachedProgram, Interface, InterfaceError, VlanTagsNow, mac_text};
 use crate::mode::{Path, XdpMode};
 use crate::plan::{Attempt, Hazards, plan};
 use crate::queue::{ring_len, umem_len};
@@ -27,6 +27,7 @@ pub(super) fn check(
     [
         link(interface),
         driver(interface),
+        stack(interface),
         mode(interface),
         zero_copy(interface),
         queues(interface, machine),
@@ -51,7 +52,7 @@ fn link(interface: &Interface) -> Finding {
         )
         .typing(format!("ethtool {name}"))
     } else {
-        let mac = interface.mac_text();
+        let mac = mac_text(interface.mac);
         Finding::ok(
             CHECK,
             format!("it is up, has a carrier, and its MAC address is {mac}"),
@@ -65,6 +66,16 @@ fn driver(interface: &Interface) -> Finding {
     Finding::ok("driver", format!("{driver}{}", kind.unwrap_or_default()))
 }
 
+/// Whether other interfaces stand above or below it.
+fn stack(interface: &Interface) -> Finding {
+    const CHECK: &str = "stack";
+    match (interface.check_stack(), interface.stack_remark()) {
+        (Err(error), _) => Finding::problem(CHECK, error.to_string()),
+        (Ok(()), Some(remark)) => Finding::note(CHECK, remark),
+        (Ok(()), None) => Finding::ok(CHECK, "no bond, bridge or team takes its frames"),
+    }
+}
+
 /// The way in which `run` would attach without --path and --xdp-mode.
 fn mode(interface: &Interface) -> Finding {
     const CHECK: &str = "XDP mode";
@@ -74,9 +85,13 @@ fn mode(interface: &Interface) -> Finding {
         Hazards {
             native_transmit: interface.native_transmit(),
             checksums: interface.checksums(),
+            starves_workers: interface.starves_workers(),
         },
     );
-    let Attempt { mode, path } = chosen.first;
+    let Attempt { mode, path } = match chosen {
+        Ok(plan) => plan.first,
+        Err(cause) => return Finding::problem(CHECK, cause.to_string()),
+    };
     let path = match path {
         maps::Path::Redirect => "redirect",
         maps::Path::Rewrite | maps::Path::RewriteElseRedirect => "rewrite",

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::finding::Finding;
-use crate::interface::Interface;
+use crate::interface::{Interface, mac_text};
 use crate::scenario::Prefix;
 
 /// An address of this host.
@@ -65,7 +65,7 @@ fn way_here(prefix: Prefix, interface: &Interface, own: &[OwnAddress]) -> Findin
         .filter(|own| own.interface == interface.name)
         .filter(|own| own.address.is_ipv4() == prefix.address().is_ipv4())
         .collect();
-    let mac = interface.mac_text();
+    let mac = mac_text(interface.mac);
     if let Some(own) = here.iter().find(|own| prefix.contains(own.address)) {
         let own = own.address;
         return if prefix.is_single() {

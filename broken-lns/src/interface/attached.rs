@@ -1,9 +1,10 @@
 //! XDP programs that are attached to an interface already.
 
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::{fmt, io};
 
 use aya::programs::loaded_programs;
-use netlink_packet_route::link::{LinkAttribute, LinkXdp, XdpAttached};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
 use serde::{Deserialize, Serialize};
 
 use super::{Interface, InterfaceError, bpf_link, link};
@@ -29,6 +30,16 @@ pub struct AttachedProgram {
     pub name: Option<String>,
     /// How it is attached.
     pub mode: AttachMode,
+}
+
+/// Why a program could not be attached.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{error}", words.as_ref().map(|words| format!("{words}: ")).unwrap_or_default())]
+pub struct AttachRefused {
+    /// What the system said.
+    pub error: io::Error,
+    /// The words of the kernel or the driver, where they have any.
+    pub words: Option<String>,
 }
 
 /// A foreign program that could not be detached.
@@ -64,25 +75,38 @@ impl Interface {
     ///
     /// [`InterfaceError::Query`], if the kernel does not tell.
     pub fn attached_programs(&self) -> Result<Vec<AttachedProgram>, InterfaceError> {
-        let message = link::by_index(self.index).map_err(|source| InterfaceError::Query {
-            name: self.name.clone(),
-            source,
-        })?;
-        let attributes = message
-            .map(|message| message.attributes)
-            .unwrap_or_default();
-        let xdp = attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::Xdp(xdp) => Some(xdp.as_slice()),
-            _ => None,
-        });
-        Ok(ids(xdp.unwrap_or_default())
-            .into_iter()
-            .map(|(id, mode)| AttachedProgram {
-                id,
-                name: name(id),
-                mode,
-            })
-            .collect())
+        let message = self.ask()?;
+        let programs = message.map(|message| Self::programs_of(&message));
+        let programs = programs.unwrap_or_default().into_iter();
+        Ok(programs.map(AttachedProgram::of).collect())
+    }
+
+    /// The ids and modes of the programs that are attached.
+    pub(super) fn programs_of(message: &LinkMessage) -> Vec<(u32, AttachMode)> {
+        let xdp = message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                LinkAttribute::Xdp(xdp) => Some(xdp.as_slice()),
+                _ => None,
+            });
+        ids(xdp.unwrap_or_default())
+    }
+
+    /// Attaches a program, for as long as the descriptor is held.
+    ///
+    /// # Errors
+    ///
+    /// [`AttachRefused`], with the driver's own words where it has any.
+    pub fn attach(
+        &self,
+        program: BorrowedFd<'_>,
+        mode: AttachMode,
+    ) -> Result<OwnedFd, AttachRefused> {
+        bpf_link::create(program, self.index, mode.flags()).map_err(|error| AttachRefused {
+            words: link::refusal_to_attach(self.index, program, mode.flags()),
+            error,
+        })
     }
 
     /// Detaches a program that somebody else attached.
@@ -138,6 +162,17 @@ impl AttachMode {
             Self::Native => link::XDP_FLAGS_DRV_MODE,
             Self::Generic => link::XDP_FLAGS_SKB_MODE,
             Self::Offload => link::XDP_FLAGS_HW_MODE,
+        }
+    }
+}
+
+impl AttachedProgram {
+    /// The program of this id, which is attached so.
+    pub fn of((id, mode): (u32, AttachMode)) -> Self {
+        Self {
+            id,
+            name: name(id),
+            mode,
         }
     }
 }

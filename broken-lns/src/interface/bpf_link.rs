@@ -1,11 +1,12 @@
-//! BPF links that hold an XDP program on an interface: find them, detach them.
+//! BPF links that hold an XDP program on an interface: make one, find them, detach them.
 //!
-//! These are bpf system calls by hand, since aya neither tells which interface
-//! a link belongs to nor detaches a link that it did not make itself.
+//! These are bpf system calls by hand. aya neither tells which interface a link belongs to nor
+//! detaches a link that it did not make itself, and where the kernel refuses a link it tries an
+//! attachment by netlink, which would outlive the process.
 
 use std::{
     io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
 };
 
 use aya::programs::{links::LinkType, loaded_links};
@@ -13,8 +14,21 @@ use aya::programs::{links::LinkType, loaded_links};
 use crate::bpf::bpf;
 
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_LINK_GET_FD_BY_ID: libc::c_long = 30;
 const BPF_LINK_DETACH: libc::c_long = 34;
+
+/// The attach type of XDP programs on an interface.
+const BPF_XDP: u32 = 37;
+
+/// The part of `union bpf_attr` for BPF_LINK_CREATE, as an XDP link needs it.
+#[repr(C)]
+struct LinkCreate {
+    program: RawFd,
+    interface: u32,
+    attach_type: u32,
+    flags: u32,
+}
 
 /// The part of `union bpf_attr` for BPF_LINK_GET_FD_BY_ID.
 #[repr(C)]
@@ -48,6 +62,20 @@ struct XdpLinkInfo {
     padding: u32,
     interface: u32,
     padding_at_the_end: u32,
+}
+
+/// Attaches a program in the mode of `flags`, for as long as the link is held.
+pub(super) fn create(program: BorrowedFd<'_>, interface: u32, flags: u32) -> io::Result<OwnedFd> {
+    let mut attributes = LinkCreate {
+        program: program.as_raw_fd(),
+        interface,
+        attach_type: BPF_XDP,
+        flags,
+    };
+    // SAFETY: BPF_LINK_CREATE takes these attributes and writes nowhere.
+    let fd = unsafe { bpf(BPF_LINK_CREATE, &mut attributes)? };
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The ids of the links that hold this program on an interface of this index, in any namespace.
@@ -108,6 +136,7 @@ mod tests {
 
     #[test]
     fn the_structures_are_as_long_as_the_kernels() {
+        assert_eq!(size_of::<LinkCreate>(), 16);
         assert_eq!(size_of::<GetFdById>(), 12);
         assert_eq!(size_of::<GetInfoByFd>(), 16);
         assert_eq!(size_of::<XdpLinkInfo>(), 24);

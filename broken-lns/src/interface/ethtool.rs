@@ -16,6 +16,7 @@ const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GTXCSUM: u32 = 0x16;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GSTATS: u32 = 0x1d;
+const ETHTOOL_GFLAGS: u32 = 0x25;
 const ETHTOOL_GCHANNELS: u32 = 0x3c;
 
 /// The string set of the names of the statistics.
@@ -23,6 +24,12 @@ const ETH_SS_STATS: u32 = 1;
 
 /// The longest string of a string set.
 const ETH_GSTRING_LEN: usize = 32;
+
+/// The flag that says that the NIC makes one large frame of several.
+const ETH_FLAG_LRO: u32 = 1 << 15;
+
+/// The flag that says that the interface takes VLAN tags out of received frames.
+const ETH_FLAG_RXVLAN: u32 = 1 << 8;
 
 nix::ioctl_readwrite_bad!(
     /// Hands one ethtool structure to the kernel.
@@ -75,6 +82,24 @@ pub(super) fn driver(interface: &str) -> io::Result<String> {
     driver_info(&socket()?, interface).map(|info| text(&info.driver))
 }
 
+/// What a NIC does to received frames before anybody sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Offloads {
+    /// It takes VLAN tags out of them.
+    pub(super) strips_vlan_tags: bool,
+    /// It makes one large frame of several.
+    pub(super) merges_frames: bool,
+}
+
+/// What the interface does to received frames.
+pub(super) fn offloads(interface: &str) -> io::Result<Offloads> {
+    let flags = value(interface, ETHTOOL_GFLAGS)?;
+    Ok(Offloads {
+        strips_vlan_tags: flags & ETH_FLAG_RXVLAN != 0,
+        merges_frames: flags & ETH_FLAG_LRO != 0,
+    })
+}
+
 /// Whether the interface takes it over from the system to finish checksums of what it sends.
 pub(super) fn takes_checksums(interface: &str) -> io::Result<bool> {
     Ok(value(interface, ETHTOOL_GTXCSUM)? != 0)
@@ -82,13 +107,25 @@ pub(super) fn takes_checksums(interface: &str) -> io::Result<bool> {
 
 /// The number of receive queues in use.
 pub(super) fn rx_queues(interface: &str) -> io::Result<u32> {
+    let channels = channels(interface)?;
+    Ok(channels.rx + channels.combined)
+}
+
+/// The number of transmit queues in use, and the most there can be.
+pub(super) fn tx_queues(interface: &str) -> io::Result<(u32, u32)> {
+    let channels = channels(interface)?;
+    let most = channels.tx_max.max(channels.combined_max);
+    Ok((channels.tx + channels.combined, most))
+}
+
+fn channels(interface: &str) -> io::Result<Channels> {
     let mut channels = Channels {
         command: ETHTOOL_GCHANNELS,
         ..Channels::default()
     };
     // SAFETY: ETHTOOL_GCHANNELS takes a `struct ethtool_channels`, and this is one.
     unsafe { request(interface, (&raw mut channels).cast())? };
-    Ok(channels.rx + channels.combined)
+    Ok(channels)
 }
 
 /// The statistics of the driver, under its own names; none if it has none.

@@ -1,12 +1,14 @@
-//! The route netlink messages about interfaces: ask for one or all, detach XDP.
+//! The route netlink messages about interfaces: ask for one or all, attach and detach XDP.
 //!
 //! A [`Connection`] speaks to the network namespace of the thread that opened it, and every
 //! function opens its own. All errors are the system's, and the callers say what they were about.
 
 use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    DefaultNla, ErrorMessage, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, NlasIterator,
 };
 use netlink_packet_route::{
     RouteNetlinkMessage,
@@ -19,18 +21,54 @@ pub(super) const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 pub(super) const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 pub(super) const XDP_FLAGS_HW_MODE: u32 = 1 << 3;
 
+/// The flag that makes an attachment fail where there is a program already.
+const XDP_FLAGS_UPDATE_IF_NOEXIST: u32 = 1;
+
 /// The longest interface name, in octets.
 const NAME_LEN_MAX: usize = libc::IFNAMSIZ - 1;
+/// The longest alternative name: `ALTIFNAMSIZ` without the zero behind it.
+const ALT_NAME_LEN_MAX: usize = 127;
+/// The attribute that asks for an interface by an alternative name.
+const IFLA_ALT_IFNAME: u16 = 53;
 
-/// The interface of this name, or none.
+/// The attribute of an error with its reason in words.
+const NLMSGERR_ATTR_MSG: u16 = 1;
+
+/// Why the system refused something.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// The error.
+    pub(super) error: io::Error,
+    /// The words of the kernel or of a driver, where there are any.
+    pub(super) words: Option<String>,
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self { error, words: None }
+    }
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
+
+/// The interface of this name or alternative name, or none.
 pub(super) fn by_name(name: &str) -> io::Result<Option<LinkMessage>> {
-    if name.is_empty() || name.len() > NAME_LEN_MAX || name.contains('\0') {
+    if name.is_empty() || name.len() > ALT_NAME_LEN_MAX || name.contains('\0') {
         return Ok(None);
     }
     let mut message = LinkMessage::default();
-    message
-        .attributes
-        .push(LinkAttribute::IfName(name.to_owned()));
+    message.attributes.push(match name.len() {
+        // The kernel looks for alternative names here, too.
+        ..=NAME_LEN_MAX => LinkAttribute::IfName(name.to_owned()),
+        _ => {
+            let value = [name.as_bytes(), &[0]].concat();
+            LinkAttribute::Other(DefaultNla::new(IFLA_ALT_IFNAME, value))
+        }
+    });
     Connection::open()?.get(message)
 }
 
@@ -76,10 +114,28 @@ pub(super) fn detach_xdp(index: u32, flags: u32) -> io::Result<()> {
     /// The file descriptor that stands for "no program".
     const NO_PROGRAM: i32 = -1;
 
+    Ok(set_xdp(index, NO_PROGRAM, flags)?)
+}
+
+/// The words in which the kernel or the driver refuses to attach a program in the mode of `flags`.
+/// A BPF link tells only a number. Nothing is attached afterwards.
+pub(super) fn refusal_to_attach(index: u32, program: BorrowedFd<'_>, flags: u32) -> Option<String> {
+    let program = program.as_raw_fd();
+    match set_xdp(index, program, flags | XDP_FLAGS_UPDATE_IF_NOEXIST) {
+        Err(refused) => refused.words,
+        Ok(()) => {
+            // What was in the way is gone, and this attachment would outlive the process.
+            let _ = detach_xdp(index, flags);
+            None
+        }
+    }
+}
+
+fn set_xdp(index: u32, program: i32, flags: u32) -> Result<(), Refused> {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.attributes.push(LinkAttribute::Xdp(vec![
-        LinkXdp::Fd(NO_PROGRAM),
+        LinkXdp::Fd(program),
         LinkXdp::Flags(flags),
     ]));
     let request = RouteNetlinkMessage::SetLink(message);
@@ -95,6 +151,9 @@ impl Connection {
     /// One to the network namespace of the calling thread.
     pub(super) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
+        // For an error's words, and without the request repeated before them.
+        socket.set_ext_ack(true)?;
+        socket.set_cap_ack(true)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
         Ok(Self(socket))
@@ -111,8 +170,8 @@ impl Connection {
     fn get(&mut self, message: LinkMessage) -> io::Result<Option<LinkMessage>> {
         match self.exchange(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST) {
             Ok(links) => Ok(links.into_iter().next()),
-            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-            Err(error) => Err(error),
+            Err(refused) if refused.error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+            Err(refused) => Err(refused.error),
         }
     }
 
@@ -121,7 +180,7 @@ impl Connection {
         &mut self,
         request: RouteNetlinkMessage,
         flags: u16,
-    ) -> io::Result<Vec<LinkMessage>> {
+    ) -> Result<Vec<LinkMessage>, Refused> {
         let mut header = NetlinkHeader::default();
         header.flags = flags;
         let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
@@ -141,7 +200,7 @@ impl Connection {
 }
 
 /// Reads one datagram of an answer, and says whether it was the last.
-fn read_answer(datagram: &[u8], flags: u16, links: &mut Vec<LinkMessage>) -> io::Result<bool> {
+fn read_answer(datagram: &[u8], flags: u16, links: &mut Vec<LinkMessage>) -> Result<bool, Refused> {
     let mut rest = datagram;
     while !rest.is_empty() {
         let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
@@ -149,7 +208,12 @@ fn read_answer(datagram: &[u8], flags: u16, links: &mut Vec<LinkMessage>) -> io:
         let padded_len = (message.header.length as usize).next_multiple_of(4);
         rest = rest.get(padded_len..).unwrap_or_default();
         match message.payload {
-            NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
+            NetlinkPayload::Error(error) if error.code.is_some() => {
+                return Err(Refused {
+                    words: words(&error),
+                    error: error.to_io(),
+                });
+            }
             NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => return Ok(true),
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => links.push(link),
             _ => {}
@@ -157,4 +221,40 @@ fn read_answer(datagram: &[u8], flags: u16, links: &mut Vec<LinkMessage>) -> io:
     }
     // Neither a dump nor an acknowledged request ends without a word.
     Ok(flags & (NLM_F_DUMP | NLM_F_ACK) == 0)
+}
+
+/// The reason in words that comes with an error.
+fn words(error: &ErrorMessage) -> Option<String> {
+    /// Octets of the header of the request, which stands before the attributes.
+    const HEADER_LEN: usize = 16;
+
+    let attributes = error.header.get(HEADER_LEN..)?;
+    let mut attributes = NlasIterator::new(attributes).filter_map(Result::ok);
+    let words = attributes.find(|attribute| attribute.kind() == NLMSGERR_ATTR_MSG)?;
+    let words = String::from_utf8_lossy(words.value());
+    let words = words.trim_end_matches('\0').trim();
+    (!words.is_empty()).then(|| words.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_its_reason_in_words() {
+        let header = [0; 16];
+        // An attribute of another type, of 8 octets, and then the words with their zero.
+        let other = [8, 0, 2, 0, 9, 9, 9, 9];
+        let reason = *b"\x0b\0\x01\0MTU 9k\0\0";
+        for (attributes, expected) in [
+            (vec![], None),
+            (other.to_vec(), None),
+            ([&other[..], &reason].concat(), Some("MTU 9k")),
+        ] {
+            let mut error = ErrorMessage::default();
+            error.header = [&header[..], &attributes].concat();
+            assert_eq!(words(&error).as_deref(), expected, "{attributes:?}");
+        }
+        assert_eq!(words(&ErrorMessage::default()), None);
+    }
 }

@@ -6,22 +6,27 @@
 
 mod attached;
 mod bpf_link;
+mod condition;
 mod ethtool;
 mod features;
 mod keeper;
 mod link;
-mod presence;
+mod promiscuous;
+mod stack;
 mod statistics;
 mod vlan;
 
 use std::io;
 
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkInfo, LinkLayerType, LinkMessage};
 use xdp::nic::{NicIndex, XdpAct};
 
-pub use attached::{AttachMode, AttachedProgram, DetachError};
+pub use attached::{AttachMode, AttachRefused, AttachedProgram, DetachError};
+pub use condition::Condition;
 pub use keeper::Keeper;
-pub use presence::Presence;
+pub use promiscuous::Promiscuous;
+pub(crate) use stack::mac_text;
+pub use stack::{Neighbour, StackError};
 pub use statistics::DriverStatistics;
 pub use vlan::{VlanTags, VlanTagsNow, loses_vlan_tags};
 
@@ -48,9 +53,15 @@ pub struct Interface {
     pub rx_queues: u32,
     /// What its driver can do for XDP; none if the kernel does not tell.
     pub xdp: Option<XdpFeatures>,
+    /// Whether the NIC makes one large frame of several (LRO), as which drivers run no native XDP.
+    pub merges_frames: bool,
     /// Whether the other end of a veth finishes the checksums of what it sends; none if it is in
     /// another namespace, where it cannot be asked.
     pub peer_finishes_checksums: Option<bool>,
+    /// What it is a port of, such as a bond or a bridge.
+    pub controller: Option<Neighbour>,
+    /// What it lies on, as a VLAN or a macvlan does; none if that is in another namespace.
+    pub lower: Option<Neighbour>,
 }
 
 /// What a driver can do for XDP.
@@ -141,9 +152,16 @@ impl Interface {
         }
     }
 
-    /// The MAC address as people write it.
-    pub fn mac_text(&self) -> String {
-        self.mac.map(|octet| format!("{octet:02x}")).join(":")
+    /// What netlink says of it now; none where it is gone from this namespace.
+    fn ask(&self) -> Result<Option<LinkMessage>, InterfaceError> {
+        link::by_index(self.index).map_err(|source| self.query_error(source))
+    }
+
+    fn query_error(&self, source: io::Error) -> InterfaceError {
+        InterfaceError::Query {
+            name: self.name.clone(),
+            source,
+        }
     }
 
     /// What becomes of replies that native XDP_TX sends on this interface.
@@ -181,44 +199,52 @@ impl Interface {
         }
     }
 
+    /// Whether what native mode hands to a worker is lost.
+    ///
+    /// On a bond the program runs at its ports, and the kernel gives a worker no frame of another
+    /// interface than the one that its socket is bound to.
+    pub fn starves_workers(&self) -> bool {
+        self.kind.as_deref() == Some("bond")
+    }
+
+    /// The transmit queues in use and the most there can be, if the driver tells.
+    pub fn tx_queues(&self) -> Option<(u32, u32)> {
+        ethtool::tx_queues(&self.name).ok()
+    }
+
     /// Reads what netlink said, and asks for the rest.
     fn from_link(asked: &str, message: &LinkMessage) -> Result<Self, InterfaceError> {
-        let name = link::name_of(message).unwrap_or_else(|| asked.to_owned());
-        let mut mac = None;
-        let mut mtu = 0;
-        let mut kind = None;
-        let mut allocated_queues = 1;
-        for attribute in &message.attributes {
-            match attribute {
-                LinkAttribute::Address(address) => mac = address.as_slice().try_into().ok(),
-                LinkAttribute::Mtu(value) => mtu = *value,
-                LinkAttribute::NumRxQueues(count) => allocated_queues = *count,
-                LinkAttribute::LinkInfo(info) => kind = info.iter().find_map(kind_of),
-                _ => {}
-            }
-        }
+        let condition = Condition::of(message).map_err(|source| InterfaceError::Query {
+            name: asked.to_owned(),
+            source,
+        })?;
+        let name = condition.name;
         let ethernet = matches!(
             message.header.link_layer_type,
             LinkLayerType::Ether | LinkLayerType::Loopback
         );
-        let Some(mac) = mac.filter(|_| ethernet) else {
+        let Some(mac) = condition.mac.filter(|_| ethernet) else {
             return Err(InterfaceError::NotEthernet { name });
         };
+        let kind = info_of(message).find_map(kind_of);
         Ok(Self {
             index: message.header.index,
             mac,
-            mtu,
-            up: message.header.flags.contains(LinkFlags::Up),
-            carrier: message.header.flags.contains(LinkFlags::LowerUp),
+            mtu: condition.mtu,
+            up: condition.up,
+            carrier: condition.carrier,
             driver: ethtool::driver(&name)
                 .ok()
                 .filter(|driver| !driver.is_empty()),
-            rx_queues: ethtool::rx_queues(&name).unwrap_or(allocated_queues).max(1),
+            rx_queues: condition.rx_queues,
             xdp: XdpFeatures::of(message.header.index),
+            merges_frames: condition.merges_frames,
             peer_finishes_checksums: match kind.as_deref() {
                 Some("veth") => peer_finishes_checksums(message),
                 _ => None,
             },
+            controller: Neighbour::above(condition.controller, message),
+            lower: Neighbour::below(kind.as_deref(), message),
             kind,
             name,
         })
@@ -245,6 +271,15 @@ fn peer_finishes_checksums(veth: &LinkMessage) -> Option<bool> {
     let peer = link::by_index(link::peer_of(veth)?).ok().flatten()?;
     let takes = ethtool::takes_checksums(&link::name_of(&peer)?);
     takes.ok().map(|takes| !takes)
+}
+
+/// What netlink says of the kind of an interface.
+fn info_of(message: &LinkMessage) -> impl Iterator<Item = &LinkInfo> {
+    let attributes = message.attributes.iter();
+    attributes.flat_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(info) => info.as_slice(),
+        _ => &[],
+    })
 }
 
 /// The kind of a virtual interface.
@@ -276,8 +311,8 @@ mod tests {
 
     #[test]
     fn an_unknown_interface_is_told_which_there_are() {
-        let too_long = "a-name-longer-than-any";
-        for name in ["no-such-thing", "", too_long] {
+        let too_long = "x".repeat(128);
+        for name in ["no-such-thing", "", "an-alternative-name", &too_long] {
             let error = Interface::by_name(name).expect_err("nobody has it");
             let message = error.to_string();
             let start = format!("there is no interface `{name}`; there are: ");

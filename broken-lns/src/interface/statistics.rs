@@ -33,6 +33,11 @@ impl DriverStatistics {
         }
     }
 
+    /// The interface is called so from now on.
+    pub fn rename(&mut self, interface: &str) {
+        interface.clone_into(&mut self.interface);
+    }
+
     /// The counters that have grown since the start, and by how much.
     ///
     /// An interface that is gone, or whose driver has no statistics, has none.
@@ -51,9 +56,30 @@ impl DriverStatistics {
 /// The counters of the driver that count errors.
 fn errors(socket: Option<&OwnedFd>, interface: &str) -> Vec<(String, u64)> {
     let statistics = socket.and_then(|socket| ethtool::statistics(socket, interface).ok());
-    let mut statistics = statistics.unwrap_or_default();
-    statistics.retain(|(name, _)| counts_errors(name));
-    statistics
+    let statistics = statistics.unwrap_or_default();
+    added_up(statistics.into_iter())
+}
+
+/// The error counters among these, in their order. Some drivers have the same names for each queue,
+/// which tell one number together.
+fn added_up(statistics: impl Iterator<Item = (String, u64)>) -> Vec<(String, u64)> {
+    let mut sums: Vec<(String, u64)> = Vec::new();
+    let mut places = HashMap::new();
+    for (name, value) in statistics.filter(|(name, _)| counts_errors(name)) {
+        // Spaces before a name lay out the lists of ethtool.
+        let name = name.trim();
+        match places
+            .get(name)
+            .and_then(|place: &usize| sums.get_mut(*place))
+        {
+            Some((_, sum)) => *sum += value,
+            None => {
+                places.insert(name.to_owned(), sums.len());
+                sums.push((name.to_owned(), value));
+            }
+        }
+    }
+    sums
 }
 
 /// Whether a counter of this name counts frames that were lost.
@@ -95,6 +121,24 @@ mod tests {
         ] {
             assert!(counts_errors(name), "{name}");
         }
+    }
+
+    #[test]
+    fn counters_of_equal_name_are_one() {
+        // As vmxnet3 has them, with each queue's under the same names.
+        let statistics = [
+            ("Rx Queue#", 0),
+            ("     xdp drops", 5),
+            ("     xdp tx err", 1),
+            ("Rx Queue#", 1),
+            ("     xdp drops", 7),
+            ("     xdp tx err", 2),
+        ];
+        let statistics = statistics.map(|(name, value)| (name.to_owned(), value));
+        assert_eq!(
+            added_up(statistics.into_iter()),
+            [("xdp drops".to_owned(), 12), ("xdp tx err".to_owned(), 3)]
+        );
     }
 
     #[test]

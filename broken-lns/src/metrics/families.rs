@@ -75,6 +75,22 @@ impl Collector for Exposition {
             }),
         )?;
         families.counters(
+            "broken_lns_undelivered",
+            "Frames that did not arrive at the worker that they were handed to",
+            interfaces().map(|interface| {
+                let labels = [("interface", interface.name.as_str())];
+                (labels, interface.undelivered)
+            }),
+        )?;
+        families.gauges(
+            "broken_lns_attached",
+            "Whether the XDP program is attached to the interface: 1 or 0",
+            interfaces().map(|interface| {
+                let labels = [("interface", interface.name.as_str())];
+                (labels, f64::from(u8::from(interface.ended.is_none())))
+            }),
+        )?;
+        families.counters(
             "broken_lns_captured_frames",
             "Frames by what became of them: written, lost for want of room, or not to be written",
             self.snapshot.capture.iter().flat_map(|counts| {
@@ -165,6 +181,22 @@ impl Families<'_> {
             .0
             .encode_descriptor(name, help, None, MetricType::Gauge)?;
         family.encode_family(labels)?.encode_gauge(&value)
+    }
+
+    /// A family of gauges.
+    fn gauges<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        gauges: impl Iterator<Item = (L, f64)>,
+    ) -> fmt::Result {
+        let mut family = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in gauges {
+            family.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
     }
 
     /// A family of counters, to whose name `_total` is added; it is left out where it is empty.

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -67,7 +67,12 @@ pub struct ListenError {
 pub struct Server {
     scrapes: mpsc::Receiver<Scrape>,
     address: Option<SocketAddr>,
+    health: Health,
 }
+
+/// What keeps the responder from answering, a line each; nothing while it is well.
+#[derive(Clone, Debug, Default)]
+struct Health(Arc<Mutex<String>>);
 
 /// A client that waits for the metrics.
 #[derive(Debug)]
@@ -81,6 +86,7 @@ impl Server {
         Self {
             scrapes,
             address: None,
+            health: Health::default(),
         }
     }
 
@@ -96,10 +102,12 @@ impl Server {
         let listener = TcpListener::from_std(listener).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (sender, scrapes) = mpsc::channel(1);
-        tokio::spawn(accept(listener, sender, limits));
+        let health = Health::default();
+        tokio::spawn(accept(listener, sender, health.clone(), limits));
         Ok(Self {
             scrapes,
             address: Some(address),
+            health,
         })
     }
 
@@ -109,11 +117,34 @@ impl Server {
         self.address
     }
 
+    /// Says what keeps the responder from answering, each in a line; nothing where it is well.
+    pub fn set_troubles(&self, troubles: &[String]) {
+        let mut lines = troubles.join("\n");
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        *self.health.lock() = lines;
+    }
+
     /// The next client; it never comes if nobody can reach us.
     pub async fn next(&mut self) -> Scrape {
         match self.scrapes.recv().await {
             Some(scrape) => scrape,
             None => std::future::pending().await,
+        }
+    }
+}
+
+impl Health {
+    fn lock(&self) -> std::sync::MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn response(&self) -> Response<Full<Bytes>> {
+        let troubles = self.lock().clone();
+        match troubles.is_empty() {
+            true => plain(StatusCode::OK, "ok\n"),
+            false => plain(StatusCode::SERVICE_UNAVAILABLE, troubles),
         }
     }
 }
@@ -127,7 +158,12 @@ impl Scrape {
 }
 
 /// Accepts connections for ever, as many at a time as may be.
-async fn accept(listener: TcpListener, scrapes: mpsc::Sender<Scrape>, limits: Limits) {
+async fn accept(
+    listener: TcpListener,
+    scrapes: mpsc::Sender<Scrape>,
+    health: Health,
+    limits: Limits,
+) {
     let seats = Arc::new(Semaphore::new(limits.connections));
     loop {
         // The semaphore is never closed.
@@ -136,10 +172,10 @@ async fn accept(listener: TcpListener, scrapes: mpsc::Sender<Scrape>, limits: Li
         };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let scrapes = scrapes.clone();
+                let (scrapes, health) = (scrapes.clone(), health.clone());
                 tokio::spawn(async move {
                     // Too late or broken is the client's affair, and ends with the connection.
-                    let _ = timeout(limits.patience, attend(stream, scrapes)).await;
+                    let _ = timeout(limits.patience, attend(stream, scrapes, health)).await;
                     drop(seat);
                 });
             }
@@ -149,10 +185,14 @@ async fn accept(listener: TcpListener, scrapes: mpsc::Sender<Scrape>, limits: Li
 }
 
 /// Responds to the one request of a connection.
-async fn attend(stream: TcpStream, scrapes: mpsc::Sender<Scrape>) -> Result<(), hyper::Error> {
+async fn attend(
+    stream: TcpStream,
+    scrapes: mpsc::Sender<Scrape>,
+    health: Health,
+) -> Result<(), hyper::Error> {
     let service = service_fn(|request: Request<Incoming>| {
-        let scrapes = scrapes.clone();
-        async move { Ok::<_, Infallible>(respond(&request, &scrapes).await) }
+        let (scrapes, health) = (scrapes.clone(), health.clone());
+        async move { Ok::<_, Infallible>(respond(&request, &scrapes, &health).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -169,6 +209,7 @@ async fn attend(stream: TcpStream, scrapes: mpsc::Sender<Scrape>) -> Result<(), 
 async fn respond(
     request: &Request<Incoming>,
     scrapes: &mpsc::Sender<Scrape>,
+    health: &Health,
 ) -> Response<Full<Bytes>> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
@@ -187,7 +228,7 @@ async fn respond(
             }
             Err(reason) => plain(StatusCode::INTERNAL_SERVER_ERROR, reason + "\n"),
         },
-        "/healthz" => plain(StatusCode::OK, "ok\n"),
+        "/healthz" => health.response(),
         _ => plain(
             StatusCode::NOT_FOUND,
             "there are /metrics for Prometheus and /healthz\n",

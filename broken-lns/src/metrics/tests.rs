@@ -55,6 +55,8 @@ fn counters_have_names_and_labels_by_the_conventions() {
         "broken_lns_answers_total{interface=\"eth1\",path=\"redirect\"} 345",
         "broken_lns_sent_total{interface=\"eth1\",kind=\"sent-again\"} 0",
         "broken_lns_events_lost_total{interface=\"eth1\"} 0",
+        "broken_lns_undelivered_total{interface=\"eth1\"} 0",
+        "broken_lns_attached{interface=\"eth1\"} 1.0",
         "broken_lns_captured_frames_total{result=\"written\"} 12345",
         "broken_lns_captured_frames_total{result=\"lost\"} 7",
         "broken_lns_captured_frames_total{result=\"failed\"} 3",
@@ -101,7 +103,7 @@ fn every_family_says_what_it_is_and_has_no_series_twice() {
             }
         }
     }
-    assert_eq!(families.len(), 14);
+    assert_eq!(families.len(), 16);
 }
 
 #[test]

@@ -34,6 +34,10 @@ struct Interface {
     /// Which earlier versions do not count.
     #[serde(default)]
     events_lost: u64,
+    #[serde(default)]
+    undelivered: u64,
+    #[serde(default)]
+    ended: Option<String>,
     queues: Vec<QueueSnapshot>,
     driver: BTreeMap<String, u64>,
 }
@@ -79,6 +83,8 @@ impl From<Interface> for InterfaceSnapshot {
             redirected: interface.redirected,
             sent,
             events_lost: interface.events_lost,
+            undelivered: interface.undelivered,
+            ended: interface.ended,
             // Rules have a reply of their own, with all that there is to say of them.
             rules: Vec::new(),
             queues: interface.queues,
@@ -113,6 +119,8 @@ mod tests {
     fn what_is_written_is_read_again() {
         let mut snapshot = one_interface();
         snapshot.interfaces[0].events_lost = 7;
+        snapshot.interfaces[0].undelivered = 8;
+        snapshot.interfaces[0].ended = Some("it went away".to_owned());
         let held = Held(snapshot);
         let text = serde_json::to_string(&held).expect("an object");
         assert_eq!(serde_json::from_str::<Held>(&text).expect(&text), held);

@@ -28,6 +28,8 @@ pub(super) struct Line<'a> {
     /// The answers a second since the line before; over the whole run in the last line.
     per_second: f64,
     events_lost: u64,
+    /// The frames that did not arrive at the worker that they were handed to.
+    undelivered: u64,
     verdicts: Verdicts,
     interfaces: Vec<Interface<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +49,9 @@ struct Interface<'a> {
     verdicts: Verdicts,
     sent: Frames<'a>,
     events_lost: u64,
+    undelivered: u64,
+    /// Why nothing is answered here any more; `null` while it is.
+    ended: Option<&'a str>,
     rules: Vec<RuleHits>,
     queues: &'a [QueueSnapshot],
     driver: Driver<'a>,
@@ -114,6 +119,7 @@ impl<'a> Line<'a> {
             redirected: snapshot.redirected(),
             per_second: rounded(per_second),
             events_lost: snapshot.events_lost(),
+            undelivered: snapshot.undelivered(),
             verdicts: Verdicts(snapshot.verdicts()),
             interfaces: snapshot.interfaces.iter().map(Interface::of).collect(),
             capture: snapshot.capture,
@@ -133,6 +139,8 @@ impl<'a> Interface<'a> {
             verdicts: Verdicts(interface.verdicts),
             sent: Frames(&interface.sent),
             events_lost: interface.events_lost,
+            undelivered: interface.undelivered,
+            ended: interface.ended.as_deref(),
             rules: interface.rules.iter().map(RuleHits::of).collect(),
             queues: &interface.queues,
             driver: Driver(&interface.driver),
@@ -213,6 +221,9 @@ mod tests {
         assert_eq!(line["final"], json!(false));
         assert_eq!(line["events_lost"], json!(0));
         assert_eq!(line["interfaces"][0]["events_lost"], json!(0));
+        assert_eq!(line["undelivered"], json!(0));
+        assert_eq!(line["interfaces"][0]["undelivered"], json!(0));
+        assert_eq!(line["interfaces"][0]["ended"], json!(null));
         for verdicts in [&line["verdicts"], &line["interfaces"][0]["verdicts"]] {
             assert_eq!(
                 verdicts.as_object().map(|map| map.len()),

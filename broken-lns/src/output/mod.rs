@@ -110,10 +110,11 @@ impl Progress {
     }
 }
 
-/// What whoever follows and captures LACs lost, as far as anything.
+/// What workers, and whoever follows and captures LACs, did not get, as far as anything.
 pub(crate) fn losses(snapshot: &Snapshot) -> impl Iterator<Item = String> {
     let capture = snapshot.capture.unwrap_or_default();
     let losses = [
+        ("undelivered", snapshot.undelivered()),
         ("events lost", snapshot.events_lost()),
         ("captured frames lost", capture.lost),
         ("captured frames failed", capture.failed),
@@ -189,6 +190,8 @@ pub(crate) mod tests {
                 redirected: 345,
                 sent: [0; Sent::COUNT],
                 events_lost: 0,
+                undelivered: 0,
+                ended: None,
                 rules: Vec::new(),
                 queues: vec![QueueSnapshot {
                     queue: 0,

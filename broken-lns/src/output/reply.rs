@@ -27,6 +27,10 @@ fn status(status: &Status, palette: &Palette) -> String {
     let mut text = String::new();
     for interface in &status.interfaces {
         let name = &interface.name;
+        if let Some(reason) = &interface.ended {
+            let _ = writeln!(text, "{name}: {}", palette.alarming(reason));
+            continue;
+        }
         let _ = writeln!(text, "{name}: {}", interface.attachment);
         for remark in &interface.remarks {
             let _ = writeln!(text, "{name}: {remark}");

@@ -43,17 +43,36 @@ fn headline(snapshot: &Snapshot, palette: &Palette) -> String {
         thousands(snapshot.redirected()),
     );
     let headline = styled(&headline, palette.strong);
-    match snapshot.events_lost() {
-        0 => format!("{headline}\n{paths}\n"),
-        lost => {
-            let lost = format!(
-                "{} events of LACs were lost, and what became of those LACs is not all known: \
-                 follow fewer of them with --track 1/N",
-                thousands(lost)
-            );
-            format!("{headline}\n{paths}\n{}\n", palette.alarming(&lost))
+    let mut text = format!("{headline}\n{paths}\n");
+    let mut alarm = |line: String| {
+        text.push_str(&palette.alarming(&line));
+        text.push('\n');
+    };
+    for interface in &snapshot.interfaces {
+        if let Some(reason) = &interface.ended {
+            alarm(format!(
+                "{}: nothing is answered there: {reason}",
+                interface.name
+            ));
         }
     }
+    match snapshot.undelivered() {
+        0 => {}
+        undelivered => alarm(format!(
+            "{} requests did not arrive at the worker that they were handed to, and were not \
+             answered",
+            thousands(undelivered)
+        )),
+    }
+    match snapshot.events_lost() {
+        0 => {}
+        lost => alarm(format!(
+            "{} events of LACs were lost, and what became of those LACs is not all known: \
+             follow fewer of them with --track 1/N",
+            thousands(lost)
+        )),
+    }
+    text
 }
 
 /// The table of all verdicts, with a column for each interface if there are several.
@@ -100,7 +119,8 @@ fn played(interface: &InterfaceSnapshot, palette: &Palette) -> String {
             | Sent::Forgotten
             | Sent::NoFrame
             | Sent::NotWritten
-            | Sent::NotPassed => palette.alarming,
+            | Sent::NotPassed
+            | Sent::OverMtu => palette.alarming,
             Sent::Later | Sent::Again | Sent::Copies | Sent::Lost | Sent::PassesNext => {
                 Style::new()
             }

@@ -10,8 +10,10 @@ use broken_lns_ebpf::frame::Frame;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::parties::Parties;
 use broken_lns_ebpf::sccrq;
+use broken_lns_ebpf::wire::ethernet::MacAddress;
 
 use super::owed::Owed;
+use super::own::Own;
 use super::record::WorkerFrames;
 use super::sent::{Hits, SentCounts, SentTally};
 use super::tell::WorkerEvents;
@@ -217,6 +219,7 @@ impl Mailbox {
 #[derive(Debug)]
 pub struct Remote {
     pub(super) mailbox: Arc<Mailbox>,
+    pub(super) own: Arc<Own>,
     pub(super) hits: Arc<Hits>,
     pub(super) sent: Arc<SentTally>,
     pub(super) events: Option<WorkerEvents>,
@@ -234,6 +237,16 @@ impl Remote {
         let act = Act::new(compiled, scenario, PENDING);
         self.hits = Arc::clone(&act.hits);
         self.mailbox.put(act);
+    }
+
+    /// Has the player answer for that MAC address from its next batch on, unless it does for any.
+    pub fn set_mac(&self, mac: [u8; 6]) {
+        self.own.set_mac(MacAddress::new(mac));
+    }
+
+    /// Has the player count what is longer than that from now on: octets of an IP packet.
+    pub fn set_mtu(&self, mtu: u32) {
+        self.own.set_mtu(mtu);
     }
 
     /// The requests that met each rule of the scenario that was set last, in the order of the rules.

@@ -8,6 +8,7 @@
 mod act;
 mod later;
 mod owed;
+mod own;
 mod progress;
 mod record;
 mod sent;
@@ -34,6 +35,7 @@ use crate::retransmission::Acknowledgements;
 use crate::snapshot::VerdictCounts;
 use act::{Acts, Mailbox};
 use owed::{Owed, Source};
+use own::Own;
 use tell::{Teller, Told};
 
 pub use act::{Act, PENDING, Remote};
@@ -82,6 +84,7 @@ pub struct Player {
     policy: Policy,
     acts: Acts,
     mailbox: Arc<Mailbox>,
+    own: Arc<Own>,
     sent: Arc<SentTally>,
     kernel_half: Option<KernelHalf>,
     rate_limit: Option<RateLimit>,
@@ -110,6 +113,7 @@ impl Player {
         kernel_half: Option<KernelHalf>,
     ) -> (Self, Remote) {
         let mailbox = Arc::default();
+        let own = Arc::new(Own::new(policy.mac));
         let sent = Arc::default();
         let events_lost = Arc::default();
         let (teller, told) = Teller::new(follow, &events_lost).unzip();
@@ -119,6 +123,7 @@ impl Player {
         };
         let remote = Remote {
             mailbox: Arc::clone(&mailbox),
+            own: Arc::clone(&own),
             hits: Arc::clone(&act.hits),
             sent: Arc::clone(&sent),
             events,
@@ -129,6 +134,7 @@ impl Player {
             policy,
             acts: Acts::new(act),
             mailbox,
+            own,
             sent,
             kernel_half,
             rate_limit: None,
@@ -155,9 +161,12 @@ impl Player {
         }
     }
 
-    /// Goes on to another scenario, if one was set.
+    /// Goes on to another scenario, if one was set, and to the MAC address of the interface.
     #[inline]
     pub fn notice(&mut self) {
+        if let Some(mac) = &mut self.policy.mac {
+            *mac = self.own.mac();
+        }
         if let Some(act) = self.mailbox.take() {
             self.acts.next(act);
         }
@@ -197,6 +206,21 @@ impl Player {
                 self.count_at_bounds();
                 counts
             }
+        }
+    }
+
+    /// Counts replies that are longer than the MTU, and are sent all the same.
+    #[inline]
+    pub fn before_sending(&mut self, umem: &mut Umem, replies: &[Packet]) {
+        let mtu = self.own.mtu();
+        let longer = replies.iter().filter(|reply| reply.len as usize > mtu);
+        let over = longer.filter(|reply| {
+            let octets = umem.room(reply.address).get_mut(..reply.len as usize);
+            octets.is_some_and(|octets| own::is_over(mtu, octets))
+        });
+        let over = over.count();
+        if over > 0 {
+            self.sent.add(Sent::OverMtu, over as u64);
         }
     }
 

@@ -49,6 +49,7 @@ sent! {
     NotWritten, "not-written", "deferred answers that could not be written";
     PassesNext, "passes-next", "requests dropped because a worker had them, and left to the host when they come again";
     NotPassed, "not-passed", "requests dropped because a worker had them, though a rule leaves them to the host";
+    OverMtu, "over-mtu", "replies of either path that are longer than the MTU of the interface, and may be lost";
 }
 
 /// One counter for each, indexed by it.

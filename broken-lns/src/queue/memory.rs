@@ -2,8 +2,9 @@
 
 use crate::af_xdp::FRAME_LEN;
 
-/// Entries of each ring of a worker, where few workers share the memory.
-const RING_LEN_MAX: u32 = 2048;
+/// Entries of each ring of a worker, where few workers share the memory: the packets that may wait
+/// for it, which has as many in hand at the most.
+pub const RING_LEN_MAX: u32 = 2048;
 /// Entries of each ring that a worker has in any case.
 const RING_LEN_MIN: u32 = 256;
 /// Entries of a ring over all workers of an interface, beyond which each gets fewer. The frames of

@@ -1,39 +1,39 @@
 //! One interface that is answered on: its program, its workers, its counters.
 
 mod attachment;
+mod delivery;
 mod error;
+mod start;
+mod watch;
 mod workers;
 
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
-use std::thread::JoinHandle;
 
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
-use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::maps;
 use broken_lns_ebpf::rate_limit::Limit;
 use broken_lns_ebpf::sample::Sample;
-use broken_lns_ebpf::sccrq::Policy;
 use broken_lns_ebpf::verdict::Verdict;
-use broken_lns_ebpf::wire::ethernet::MacAddress;
 
 use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
-use crate::interface::{DriverStatistics, Interface, Keeper, Presence, loses_vlan_tags};
+use crate::interface::{DriverStatistics, Interface, Keeper, Promiscuous};
 use crate::mode::{Path, Wait, XdpMode};
-use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
-use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};
-use crate::program::{AttachError, Events, Program, ProgramSettings};
+use crate::plan::Attempt;
+use crate::play::{Remote, Sent, WorkerEvents};
+use crate::program::{Events, KernelCounts, Program};
 use crate::queue::Socket;
 use crate::rate_limit::RateLimit;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot};
+use delivery::Delivery;
+use watch::Watch;
+use workers::Workers;
 
 pub use attachment::Attachment;
 pub use error::ResponderError;
-use workers::{WorkerOrder, Workers};
 
 /// How an interface is answered on.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,8 @@ pub struct ResponderOptions {
     pub limit: Limit,
     /// Whether to take the place of another XDP program.
     pub replace: bool,
+    /// Whether the program is attached again that was detached by somebody else.
+    pub keep_attached: bool,
     /// The number of queues with a worker; all of the interface where none is given.
     pub queues: Option<u32>,
     /// Most frames that a worker answers at a time.
@@ -74,11 +76,19 @@ pub struct ResponderOptions {
 pub struct Responder {
     interface: Interface,
     attempt: Attempt,
+    any_mac: bool,
+    replace: bool,
+    keep_attached: bool,
+    /// What is so from the start on.
     remarks: Vec<String>,
     program: Program,
     workers: Workers,
     driver: DriverStatistics,
-    presence: Presence,
+    watch: Watch,
+    delivery: Delivery,
+    /// Why nothing is answered here any more.
+    ended: Option<String>,
+    promiscuous: Option<Promiscuous>,
     /// Puts back what was switched for VLAN tags, after the program is gone.
     _keeper: Option<Keeper>,
     /// The scenario, and behind it those that a worker may still owe replies of: they are
@@ -87,63 +97,6 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Starts the workers, then attaches the program.
-    ///
-    /// # Errors
-    ///
-    /// [`ResponderError`]; nothing stays attached then.
-    pub fn start(
-        interface: Interface,
-        compiled: &Arc<Compiled>,
-        options: &ResponderOptions,
-        announcements: Option<&SyncSender<Answer>>,
-    ) -> Result<Self, ResponderError> {
-        if options.path == Path::Rewrite {
-            check_rewritable(compiled)?;
-        }
-        let (path, mode) = (options.path, options.xdp_mode);
-        let hazards = Hazards {
-            native_transmit: interface.native_transmit(),
-            checksums: interface.checksums(),
-        };
-        let Plan { first, fallback } = plan(path, mode, hazards);
-        let driver = DriverStatistics::start(&interface);
-        let presence = Presence::of(&interface)?;
-        // Before anything is there that another process should not have.
-        let mut attempts = [first].into_iter().chain(fallback);
-        let loses = attempts.any(|attempt| loses_vlan_tags(attempt.mode, attempt.has_workers()));
-        let tags = interface.keep_vlan_tags(loses);
-
-        let start = |attempt| attach(&interface, compiled, options, attempt, announcements);
-        let mut failed = None;
-        let (attempt, (program, workers)) = match (start(first), fallback) {
-            (Err(ResponderError::NotNative { cause, .. }), Some(fallback)) => {
-                failed = Some(format!("generic mode, since native mode fails: {cause}"));
-                (fallback, start(fallback)?)
-            }
-            (result, _) => (first, result?),
-        };
-        let of_attempt = remarks(path, mode, hazards, attempt).map(str::to_owned);
-        let mut remarks: Vec<String> = failed.into_iter().chain(of_attempt).collect();
-        if !interface.up {
-            let name = &interface.name;
-            remarks.push(format!("it is down: ip link set {name} up"));
-        }
-        remarks.extend(tags.remarks);
-        remarks.extend(interface.vlan_tags_beside(attempt.mode, attempt.has_workers()));
-        Ok(Self {
-            interface,
-            attempt,
-            remarks,
-            program,
-            workers,
-            driver,
-            presence,
-            _keeper: tags.keeper,
-            scenarios: vec![Arc::clone(compiled)],
-        })
-    }
-
     /// Puts another scenario in force, by whose number what is told of a frame is known; that of
     /// the first one is 0. Attempts and the hits of rules are counted anew; what is owed of the
     /// old one is still sent.
@@ -160,6 +113,11 @@ impl Responder {
         compiled: Arc<Compiled>,
         number: u32,
     ) -> Result<(), ResponderError> {
+        if self.ended.is_some() {
+            // What was met of the old one is of no rule of this one.
+            self.scenarios.clear();
+            return Ok(());
+        }
         self.can_play(&compiled)?;
         let refused = |cause| ResponderError::Install {
             interface: self.interface.name.clone(),
@@ -186,6 +144,7 @@ impl Responder {
     /// [`ResponderError::NeedsRedirect`], where there are no workers and it needs one.
     pub fn can_play(&self, compiled: &Compiled) -> Result<(), ResponderError> {
         match self.attempt.path {
+            _ if self.ended.is_some() => Ok(()),
             maps::Path::Rewrite => check_rewritable(compiled),
             maps::Path::Redirect | maps::Path::RewriteElseRedirect => Ok(()),
         }
@@ -201,9 +160,23 @@ impl Responder {
         &self.interface.name
     }
 
-    /// What its user should know, each in a sentence.
-    pub fn remarks(&self) -> &[String] {
-        &self.remarks
+    /// What its user should know now, each in a sentence.
+    pub fn remarks(&self) -> Vec<String> {
+        let condition = &self.watch.condition;
+        let name = &condition.name;
+        let mut remarks = self.remarks.clone();
+        if !condition.up {
+            remarks.push(format!("it is down: ip link set {name} up"));
+        } else if !condition.carrier {
+            remarks.push("it has no carrier: is its other end connected, and up?".to_owned());
+        }
+        remarks.extend(self.left_queues(name, condition.rx_queues));
+        remarks
+    }
+
+    /// Why nothing is answered here any more, if so.
+    pub fn ended(&self) -> Option<&str> {
+        self.ended.as_deref()
     }
 
     /// How it is attached.
@@ -302,8 +275,7 @@ impl Responder {
     ///
     /// [`ResponderError::Counters`], where the kernel does not tell.
     pub fn snapshot(&self) -> Result<InterfaceSnapshot, ResponderError> {
-        let kernel = self.program.counts();
-        let kernel = kernel.map_err(|error| self.uncounted(io::Error::other(error)))?;
+        let kernel = self.kernel_counts()?;
         let mut snapshot = InterfaceSnapshot {
             name: self.interface.name.clone(),
             verdicts: kernel.verdicts,
@@ -311,10 +283,13 @@ impl Responder {
             redirected: 0,
             sent: [0; Sent::COUNT],
             events_lost: kernel.events_lost,
+            undelivered: self.delivery.undelivered(),
+            ended: self.ended.clone(),
             rules: Vec::new(),
             queues: Vec::with_capacity(self.workers.sockets.len()),
             driver: self.driver.since_start(),
         };
+        snapshot.sent[Sent::OverMtu as usize] = kernel.over_mtu;
         for player in &self.workers.players {
             for (sum, count) in snapshot.sent.iter_mut().zip(player.sent()) {
                 *sum += count;
@@ -360,6 +335,9 @@ impl Responder {
     ///
     /// [`ResponderError::Counters`], where the kernel does not tell.
     pub fn hits(&self) -> Result<Vec<u64>, ResponderError> {
+        if self.scenarios.is_empty() {
+            return Ok(Vec::new());
+        }
         let hits = self.program.hits();
         let mut hits = hits.map_err(|error| self.uncounted(io::Error::other(error)))?;
         for player in &self.workers.players {
@@ -388,31 +366,15 @@ impl Responder {
         }
     }
 
-    /// Sees whether the interface and every worker are still there.
-    ///
-    /// # Errors
-    ///
-    /// [`ResponderError::Gone`] or [`ResponderError::WorkerEnded`].
-    pub fn check(&mut self) -> Result<(), ResponderError> {
-        if !self.presence.is_there()? {
-            return Err(ResponderError::Gone(self.interface.name.clone()));
-        }
-        let Workers {
-            sockets, threads, ..
-        } = &mut self.workers;
-        let Some(ended) = threads.iter().position(JoinHandle::is_finished) else {
-            return Ok(());
-        };
-        let cause = match threads.swap_remove(ended).join() {
-            Ok(Ok(())) => io::Error::other("it was told to"),
-            Ok(Err(error)) => error,
-            Err(_) => io::Error::other("it panicked"),
-        };
-        Err(ResponderError::WorkerEnded {
-            interface: self.interface.name.clone(),
-            queue: sockets.get(ended).map_or(0, Socket::queue),
-            cause,
-        })
+    fn kernel_counts(&self) -> Result<KernelCounts, ResponderError> {
+        let counts = self.program.counts();
+        counts.map_err(|error| self.uncounted(io::Error::other(error)))
+    }
+
+    /// Answers nothing any more, for that reason. What was counted stays.
+    pub fn end(&mut self, reason: &ResponderError) {
+        self.detach();
+        self.ended = Some(reason.to_string());
     }
 
     /// Detaches the program, lets the workers answer what was handed over, and
@@ -422,9 +384,21 @@ impl Responder {
     ///
     /// [`ResponderError::Counters`], where the kernel does not tell.
     pub fn stop(mut self) -> Result<InterfaceSnapshot, ResponderError> {
-        self.program.detach();
-        self.workers.end();
+        if self.ended.is_none() {
+            self.detach();
+        }
         self.snapshot_with_rules()
+    }
+
+    /// Detaches the program, and lets the workers answer what was handed over.
+    fn detach(&mut self) {
+        self.program.detach();
+        self.promiscuous = None;
+        self.workers.end();
+        // Where they do not tell, what was missed before is all that is known.
+        if let (Ok(counts), Ok(arrived)) = (self.kernel_counts(), self.arrived()) {
+            self.delivery.end(counts.handed_over, arrived);
+        }
     }
 }
 
@@ -436,79 +410,5 @@ fn check_rewritable(compiled: &Compiled) -> Result<(), ResponderError> {
             what,
         }),
         None => Ok(()),
-    }
-}
-
-/// Loads the program, starts the workers, and attaches.
-fn attach(
-    interface: &Interface,
-    compiled: &Arc<Compiled>,
-    options: &ResponderOptions,
-    attempt: Attempt,
-    announcements: Option<&SyncSender<Answer>>,
-) -> Result<(Program, Workers), ResponderError> {
-    let mac = (!options.any_mac).then_some(interface.mac);
-    let settings = ProgramSettings {
-        path: attempt.path,
-        mac,
-        verify_checksum: options.verify_checksum,
-        limit: options.limit,
-        sample: options.sample,
-        events_size: options.events_size,
-        capture: options.capture,
-        announce: options.announce,
-        log_level: options.log_level,
-    };
-    let occupants = interface.attached_programs()?;
-    if let Some(program) = occupants.first().filter(|_| !options.replace) {
-        return Err(ResponderError::occupied(interface, program));
-    }
-    let mut program = Program::load(&settings, compiled)
-        .map_err(|cause| ResponderError::load(interface, cause))?;
-    let workers = match attempt.path {
-        maps::Path::Rewrite => Workers::default(),
-        maps::Path::Redirect | maps::Path::RewriteElseRedirect => {
-            let orders = Orders {
-                policy: Policy {
-                    mac: mac.map(MacAddress::new),
-                    verify_checksum: options.verify_checksum,
-                    avp_limit: u32::MAX,
-                },
-                compiled: Arc::clone(compiled),
-                scenario: 0,
-                rate_limit: program
-                    .rate_limit()
-                    .map_err(|cause| ResponderError::Limit {
-                        interface: interface.name.clone(),
-                        cause,
-                    })?,
-                follow: Follow {
-                    sample: options.sample,
-                    capture: options.capture,
-                },
-            };
-            let order = WorkerOrder {
-                orders,
-                options,
-                mode: attempt.mode,
-                announcements,
-            };
-            Workers::start(interface, &mut program, &order)?
-        }
-    };
-    for occupant in &occupants {
-        interface.detach(occupant)?;
-    }
-    match program.attach(interface, attempt.mode) {
-        Ok(()) => Ok((program, workers)),
-        Err(AttachError::Busy) => match interface.attached_programs()?.first() {
-            Some(program) => Err(ResponderError::occupied(interface, program)),
-            None => Err(ResponderError::attach(
-                interface,
-                attempt.mode,
-                AttachError::Busy,
-            )),
-        },
-        Err(cause) => Err(ResponderError::attach(interface, attempt.mode, cause)),
     }
 }

@@ -35,6 +35,7 @@ pub(super) struct Workers {
 
 /// What all workers of an interface are told.
 pub(super) struct WorkerOrder<'o> {
+    pub(super) interface: &'o Interface,
     pub(super) orders: Orders,
     pub(super) options: &'o ResponderOptions,
     pub(super) mode: AttachMode,
@@ -42,24 +43,28 @@ pub(super) struct WorkerOrder<'o> {
 }
 
 impl Workers {
-    /// Starts a worker for each queue, and gives the program their sockets.
+    /// Starts a worker for each of so many queues that has none, and gives the program their
+    /// sockets.
     pub(super) fn start(
-        interface: &Interface,
+        &mut self,
         program: &mut Program,
         order: &WorkerOrder<'_>,
-    ) -> Result<Self, ResponderError> {
+        rx_queues: u32,
+    ) -> Result<(), ResponderError> {
         let WorkerOrder {
+            interface,
             orders,
             options,
             mode,
             announcements,
         } = order;
-        let has = interface.rx_queues.min(maps::MAX_QUEUES);
-        let queues = options.queues.unwrap_or(has);
-        if queues > has {
+        let most = rx_queues.min(maps::MAX_QUEUES);
+        let queues = options.queues.unwrap_or(most);
+        if queues > most {
             return Err(ResponderError::TooManyQueues {
                 interface: interface.name.clone(),
-                has,
+                has: rx_queues,
+                most,
             });
         }
         let worker_options = WorkerOptions {
@@ -69,9 +74,8 @@ impl Workers {
             ring_len: ring_len(queues, options.batch_size),
         };
         let cpus = cpus();
-        let mut workers = Self::default();
-        workers.rate_limit.clone_from(&orders.rate_limit);
-        for queue in 0..queues {
+        self.rate_limit.clone_from(&orders.rate_limit);
+        for queue in self.sockets.len() as u32..queues {
             let bind = || {
                 let (player, remote) = Player::new(orders.clone(), kernel_half(program));
                 let (worker, socket) = Worker::bind(
@@ -95,12 +99,12 @@ impl Workers {
                 .map_err(|error| failed(io::Error::other(error)))?;
             let cpu = cpus.get(queue as usize % cpus.len().max(1)).copied();
             let name = format!("{}-{queue}", interface.name);
-            let thread = worker.spawn(name, cpu, Arc::clone(&workers.stop));
-            workers.threads.push(thread.map_err(failed)?);
-            workers.sockets.push(socket);
-            workers.players.push(player);
+            let thread = worker.spawn(name, cpu, Arc::clone(&self.stop));
+            self.threads.push(thread.map_err(failed)?);
+            self.sockets.push(socket);
+            self.players.push(player);
         }
-        Ok(workers)
+        Ok(())
     }
 
     /// Has the workers answer what was handed over to them, and end.

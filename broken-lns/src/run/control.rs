@@ -55,10 +55,14 @@ impl Controlled for Session {
     type Prepared = Prepared;
 
     fn status(&mut self) -> Result<Status, Refused> {
+        // What is told is so now, and not as it was at the last look.
+        // The loop warns of what cannot be looked after for now.
+        let _ = self.watch();
         let interfaces = self.responders.iter().map(|responder| InterfaceStatus {
             name: responder.interface().to_owned(),
             attachment: responder.attachment(),
-            remarks: responder.remarks().to_vec(),
+            remarks: responder.remarks(),
+            ended: responder.ended().map(str::to_owned),
         });
         Ok(Status {
             broken_lns: env!("CARGO_PKG_VERSION").to_owned(),
@@ -134,6 +138,9 @@ impl Session {
             captured,
         } = ready;
         for responder in &self.responders {
+            if responder.ended().is_some() {
+                continue;
+            }
             let fits = compiled.check_mtu(responder.interface(), responder.mtu());
             fits.map_err(Refused::because)?;
             responder.can_play(&compiled).map_err(Refused::because)?;

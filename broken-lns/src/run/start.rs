@@ -35,7 +35,13 @@ pub(super) fn interfaces(flags: &Run) -> Result<Vec<Interface>> {
                 .all(|other| other.index != interface.index),
             "interface `{name}` is given more than once, under another name"
         );
+        for other in &interfaces {
+            interface.check_apart(other)?;
+        }
         interfaces.push(interface);
+    }
+    for interface in &interfaces {
+        interface.check_stack()?;
     }
     Ok(interfaces)
 }
@@ -82,6 +88,7 @@ impl Session {
             verify_checksum: flags.verify_checksum,
             limit: rate_limit::limit(flags.max_reply_rate.0),
             replace: flags.replace,
+            keep_attached: flags.keep_attached,
             queues: flags.queues,
             batch_size: flags.batch_size,
             wait: flags.wait,

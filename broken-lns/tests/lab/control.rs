@@ -107,7 +107,7 @@ const fn refusal(result: u16, error: u16, message: &'static str) -> Refusal {
 pub(crate) struct Controlled {
     pub(crate) responder: Responder,
     pub(crate) port: RawPort,
-    lab: Lab,
+    pub(crate) lab: Lab,
     files: Scratch,
 }
 
@@ -215,7 +215,7 @@ impl Controlled {
     }
 
     /// The reply to a command, as JSON.
-    fn reply(&self, name: &str) -> Result<Value> {
+    pub(crate) fn reply(&self, name: &str) -> Result<Value> {
         let out = self.told(&[name, "--json"])?;
         let [line] = out.as_slice() else {
             anyhow::bail!("{name}: {out:?}");

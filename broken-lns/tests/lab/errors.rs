@@ -239,7 +239,8 @@ fn an_occupied_interface() -> Result<()> {
         "generic",
     )?;
     take_place(&["--path", "redirect", "--xdp-mode", "native"])?;
-    first.finish()?;
+    // Whose place was taken has nothing to answer any more.
+    assert_eq!(first.end()?.status.code(), Some(1));
 
     // The program of another interface, attached by netlink in each mode.
     let spare = &lab.responder;

@@ -4,7 +4,7 @@
 //! What is expected of it is written here, or decoded by the lab and by tshark, and never taken
 //! from the product's own code.
 
-use std::{env, process::ExitCode};
+use std::{env, fmt, process::ExitCode};
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Trial};
@@ -43,6 +43,8 @@ mod request;
 mod responder;
 mod retransmitted;
 mod scenarios;
+mod stacked;
+mod surroundings;
 mod tags;
 mod top;
 mod traffic;
@@ -50,6 +52,7 @@ mod troubles;
 mod unanswerable;
 mod verbose;
 mod verdicts;
+mod watched;
 mod way;
 
 use way::Way;
@@ -99,6 +102,9 @@ fn main() -> ExitCode {
         ("dialled", dialled::trials()),
         ("metrics", metrics::trials()),
         ("top", top::trials()),
+        ("watched", watched::trials()),
+        ("stacked", stacked::trials()),
+        ("surroundings", surroundings::trials()),
     ];
     let trials = trials.into_iter().flat_map(|(kind, trials)| {
         let trials = trials.into_iter();
@@ -106,6 +112,19 @@ fn main() -> ExitCode {
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
+
+/// Why a test cannot run on this kernel, though all that can be installed is there: it returns this
+/// as its error, and is ignored.
+#[derive(Debug)]
+struct Skip(String);
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
 
 /// A test that runs on one way after the other, with its name.
 type Test = (&'static str, fn(Way) -> Result<()>);
@@ -138,6 +157,11 @@ fn trial(
         }
         match body() {
             Ok(()) => Ok(Completion::Completed),
+            Err(error) if error.is::<Skip>() => {
+                let reason = error.to_string();
+                lab::skip(&reason).map_err(|error| format!("{error:#}"))?;
+                Ok(Completion::ignored_with(reason))
+            }
             Err(error) => Err(format!("{error:#}").into()),
         }
     })

@@ -48,7 +48,7 @@ fault = "silent"
 "#;
 
 /// Where a responder says that its metrics are.
-fn address(responder: &mut Responder) -> Result<SocketAddr> {
+pub(crate) fn address(responder: &mut Responder) -> Result<SocketAddr> {
     let said = responder.process().wait_for_line("metrics at ", LIMIT)?;
     let address = said.text.strip_prefix("metrics at http://");
     let address = address.and_then(|text| text.strip_suffix("/metrics"));
@@ -56,7 +56,7 @@ fn address(responder: &mut Responder) -> Result<SocketAddr> {
 }
 
 /// The status line and the body of the response to a GET within the lab.
-fn get(lab: &Lab, address: SocketAddr, path: &str) -> Result<(String, String)> {
+pub(crate) fn get(lab: &Lab, address: SocketAddr, path: &str) -> Result<(String, String)> {
     lab.responder.enter(|| -> Result<_> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(LIMIT))?;

@@ -122,6 +122,13 @@ fn a_queue_without_a_worker_passes_its_requests() -> Result<()> {
         "{answered} answered, {passed} passed"
     );
     let report = responder.finish()?;
+    let left = "eth1: queue 1 has no worker, and requests for one that come there go to the host";
+    assert!(report.said(left), "{:?}", report.said);
+    assert!(
+        report.said("ethtool -L eth1 combined 1"),
+        "{:?}",
+        report.said
+    );
     let expected = verdicts([("answered", answered), ("no-socket", passed)]);
     assert_eq!(report.verdicts()?, expected);
     assert_eq!(answered + passed, u64::from(FLOWS));

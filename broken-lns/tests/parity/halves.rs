@@ -173,6 +173,7 @@ impl KernelHalf {
         let settings = ProgramSettings {
             path,
             mac: policy.mac.map(|_| OWN_MAC),
+            mtu: u32::MAX,
             verify_checksum: policy.verify_checksum,
             limit,
             sample,

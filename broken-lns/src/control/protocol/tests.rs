@@ -42,6 +42,7 @@ pub(crate) fn status() -> Status {
             remarks: vec![
                 "redirect path, since native XDP_TX on a veth may lose replies".to_owned(),
             ],
+            ended: None,
         }],
         scenario: in_force(),
         counters: one_interface(),

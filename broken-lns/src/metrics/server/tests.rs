@@ -131,6 +131,42 @@ fn a_reason_is_told_instead_of_metrics() {
 }
 
 #[test]
+fn ill_health_says_what_is_wrong() {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime without threads");
+    let _guard = runtime.enter();
+    let server = Server::listen((Ipv4Addr::LOCALHOST, 0).into(), LIMITS).expect("a free port");
+    let address = server.address().expect("it listens");
+    let ask = || {
+        let asked = thread::spawn(move || get(address, "/healthz"));
+        runtime.block_on(async {
+            while !asked.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        });
+        asked.join().expect("it does not panic")
+    };
+    for (troubles, status, body) in [
+        (&[][..], "200 OK", "ok\n"),
+        (
+            &["eth1: it is down", "eth2: it is gone"],
+            "503 Service Unavailable",
+            "eth1: it is down\neth2: it is gone\n",
+        ),
+        (&[], "200 OK", "ok\n"),
+    ] {
+        let troubles: Vec<_> = troubles.iter().map(|&text| text.to_owned()).collect();
+        server.set_troubles(&troubles);
+        let response = ask();
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{response}"
+        );
+        assert!(response.ends_with(&format!("\r\n\r\n{body}")), "{response}");
+    }
+}
+
+#[test]
 fn what_is_no_http_is_refused() {
     let responses = serve(Ok(()), |address| {
         let endless = [b"GET /".to_vec(), vec![b'a'; 1 << 20]].concat();
