@@ -316,6 +316,15 @@ impl Program {
         }
     }
 
+    /// By which number the kernel knows the program.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`], where the program cannot be asked.
+    pub fn id(&mut self) -> Result<u32, LoadError> {
+        Ok(self.xdp()?.info()?.id())
+    }
+
     /// Detaches the program, if it is attached; frames reach the host again.
     pub fn detach(&mut self) {
         self.link = None;

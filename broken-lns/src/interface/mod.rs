@@ -7,6 +7,7 @@
 mod attached;
 mod bpf_link;
 mod ethtool;
+mod exceptions;
 mod link;
 mod statistics;
 
@@ -16,6 +17,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerTy
 use xdp::nic::{NicIndex, XdpAct};
 
 pub use attached::{AttachMode, AttachedProgram, DetachError};
+pub use exceptions::{Exceptions, TRANSMIT_EXCEPTIONS};
 pub use statistics::DriverStatistics;
 
 /// A network interface, as it was when it was looked up.

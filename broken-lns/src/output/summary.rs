@@ -43,6 +43,18 @@ fn headline(snapshot: &Snapshot, palette: &Palette) -> String {
         thousands(snapshot.redirected()),
     );
     let headline = styled(&headline, palette.strong);
+    let interfaces = snapshot.interfaces.iter();
+    let untransmitted: u64 = interfaces.map(InterfaceSnapshot::lost_by_transmit).sum();
+    let paths = match untransmitted {
+        0 => paths,
+        lost => {
+            let lost = format!(
+                "{} of those rewritten did not leave: the driver had no room to transmit them",
+                thousands(lost)
+            );
+            format!("{paths}\n{}", palette.alarming(&lost))
+        }
+    };
     match snapshot.events_lost() {
         0 => format!("{headline}\n{paths}\n"),
         lost => {
@@ -208,6 +220,7 @@ fn list(
 mod tests {
     use super::*;
     use crate::capture::CaptureCounts;
+    use crate::interface::TRANSMIT_EXCEPTIONS;
     use crate::output::tests::one_interface;
     use crate::scenario::Place;
     use crate::snapshot::RuleSnapshot;
@@ -255,6 +268,21 @@ queue 0 rx_ring_full  9
         let lost = "1,234 events of LACs were lost, and what became of those LACs is not all \
                     known: follow fewer of them with --track 1/N";
         assert_eq!(text.lines().nth(2), Some(lost));
+    }
+
+    #[test]
+    fn answers_that_did_not_leave_stand_beside_those_rewritten() {
+        let mut snapshot = one_interface();
+        let lost = (TRANSMIT_EXCEPTIONS.to_owned(), 8_064);
+        snapshot.interfaces[0].driver.push(lost);
+        let text = summary(&snapshot, &Palette::default());
+        let said =
+            "8,064 of those rewritten did not leave: the driver had no room to transmit them";
+        assert_eq!(text.lines().nth(2), Some(said));
+        assert!(
+            text.contains("\nxdp_exception_tx          8,064\n"),
+            "{text}"
+        );
     }
 
     #[test]

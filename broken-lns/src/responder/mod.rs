@@ -20,7 +20,7 @@ use broken_lns_ebpf::wire::ethernet::MacAddress;
 
 use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
-use crate::interface::{AttachMode, DriverStatistics, Interface};
+use crate::interface::{AttachMode, DriverStatistics, Exceptions, Interface, TRANSMIT_EXCEPTIONS};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
 use crate::play::{Follow, Orders, Remote, Sent, WorkerEvents};
@@ -73,6 +73,8 @@ pub struct Responder {
     program: Program,
     workers: Workers,
     driver: DriverStatistics,
+    /// What XDP_TX loses; none where the kernel does not tell, or nothing goes that way.
+    exceptions: Option<Exceptions>,
     /// The scenario, and behind it those that a worker may still owe replies of: they are
     /// given up here, and not where a worker would have to give the memory back.
     scenarios: Vec<Arc<Compiled>>,
@@ -103,7 +105,7 @@ impl Responder {
 
         let start = |attempt| attach(&interface, compiled, options, attempt, announcements);
         let mut failed = None;
-        let (attempt, (program, workers)) = match (start(first), fallback) {
+        let (attempt, (mut program, workers)) = match (start(first), fallback) {
             (Err(ResponderError::NotNative { cause, .. }), Some(fallback)) => {
                 failed = Some(format!("generic mode, since native mode fails: {cause}"));
                 (fallback, start(fallback)?)
@@ -112,6 +114,21 @@ impl Responder {
         };
         let of_attempt = remarks(path, mode, hazards, attempt).map(str::to_owned);
         let mut remarks: Vec<String> = failed.into_iter().chain(of_attempt).collect();
+        let mut exceptions = None;
+        if attempt.path != maps::Path::Redirect {
+            let count = |id| Exceptions::of_program(id).map_err(|error| error.to_string());
+            match program
+                .id()
+                .map_err(|error| error.to_string())
+                .and_then(count)
+            {
+                Ok(counting) => exceptions = Some(counting),
+                Err(cause) => remarks.push(format!(
+                    "replies that XDP_TX loses are counted by the driver alone, if at all, since \
+                     the tracepoint xdp:xdp_exception cannot be read: {cause}"
+                )),
+            }
+        }
         if !interface.up {
             let name = &interface.name;
             remarks.push(format!("it is down: ip link set {name} up"));
@@ -132,6 +149,7 @@ impl Responder {
             program,
             workers,
             driver,
+            exceptions,
             scenarios: vec![Arc::clone(compiled)],
         })
     }
@@ -295,6 +313,13 @@ impl Responder {
             queues: Vec::with_capacity(self.workers.sockets.len()),
             driver: self.driver.since_start(),
         };
+        if let Some(exceptions) = &self.exceptions {
+            let lost = exceptions.count().map_err(|cause| self.uncounted(cause))?;
+            if lost > 0 {
+                let name = TRANSMIT_EXCEPTIONS.to_owned();
+                snapshot.driver.push((name, lost));
+            }
+        }
         for player in &self.workers.players {
             for (sum, count) in snapshot.sent.iter_mut().zip(player.sent()) {
                 *sum += count;
@@ -449,7 +474,7 @@ fn attach(
             let order = WorkerOrder {
                 orders,
                 options,
-                mode: attempt.mode,
+                attempt,
                 announcements,
             };
             Workers::start(interface, &mut program, &order)?

@@ -11,7 +11,8 @@ use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::maps;
 
 use super::{ResponderError, ResponderOptions};
-use crate::interface::{AttachMode, Interface};
+use crate::interface::Interface;
+use crate::plan::Attempt;
 use crate::play::{KernelHalf, Orders, Player, Remote};
 use crate::program::Program;
 use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus};
@@ -34,7 +35,7 @@ pub(super) struct Workers {
 pub(super) struct WorkerOrder<'o> {
     pub(super) orders: Orders,
     pub(super) options: &'o ResponderOptions,
-    pub(super) mode: AttachMode,
+    pub(super) attempt: Attempt,
     pub(super) announcements: Option<&'o SyncSender<Answer>>,
 }
 
@@ -48,7 +49,7 @@ impl Workers {
         let WorkerOrder {
             orders,
             options,
-            mode,
+            attempt,
             announcements,
         } = order;
         let has = interface.rx_queues.min(maps::MAX_QUEUES);
@@ -62,7 +63,7 @@ impl Workers {
         let worker_options = WorkerOptions {
             batch_size: options.batch_size,
             wait: options.wait,
-            force_copy: *mode == AttachMode::Generic,
+            force_copy: attempt.needs_copies(),
         };
         let cpus = cpus();
         let mut workers = Self::default();

@@ -68,7 +68,7 @@ pub const CORE: [(&str, &[Way]); 3] = [
     // What it transmits of a worker's own memory has to leave by another interrupt.
     ("igb/newest", &[Way::Auto, Way::Spin]),
     // It cannot send back a frame that lies in a worker's memory.
-    ("virtio-zc/newest", &[Way::Auto, Way::Spin]),
+    ("virtio-zc/newest", &[Way::Auto, Way::Held, Way::Spin]),
 ];
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ mount -t tracefs trace /sys/kernel/tracing
 while read -r module; do
     insmod "/modules/$module.ko" || echo "no module $module" >/dev/console
 done </modules/order
+# The guest has nothing of its own to say.
+echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
 ip link set lo up
 ip link set eth0 up
 if grep -q console_shell /proc/cmdline; then

@@ -27,7 +27,7 @@ const SUITES: [&str; 5] = [
 const TRIES: usize = 4;
 
 /// The parts that a kernel comes in: all in the first, or also in the others.
-const PARTS: [&str; 3] = ["linux-image", "linux-binary", "linux-modules"];
+const PARTS: [&str; 4] = ["linux-image", "linux-base", "linux-binary", "linux-modules"];
 
 /// A series of kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +66,11 @@ impl fmt::Display for Series {
     }
 }
 
+/// What a kernel of this series is called in the cache.
+pub(super) fn name(series: Series) -> String {
+    format!("linux-{series}")
+}
+
 /// A kernel that was fetched.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -78,7 +83,7 @@ pub struct Kernel {
 impl Kernel {
     /// The kernel of `series` in the folder `cache`, if it was fetched.
     pub fn find(cache: &Path, series: Series) -> Option<Self> {
-        let folder = cache.join(format!("linux-{series}"));
+        let folder = cache.join(name(series));
         let release = fs::read_to_string(folder.join("release")).ok()?;
         Some(Self { folder, release })
     }
@@ -89,9 +94,9 @@ impl Kernel {
             return Ok(kernel);
         }
         eprintln!("fetching Linux {series} of Debian into {}", cache.display());
-        let work = cache.join(format!("linux-{series}.part"));
+        let work = cache.join(format!("{}.part", name(series)));
         let outcome = try_fetch(series, &work).and_then(|unpacked| {
-            fs::rename(&unpacked, cache.join(format!("linux-{series}")))?;
+            fs::rename(&unpacked, cache.join(name(series)))?;
             Self::find(cache, series).context("the kernel is not where it was put")
         });
         ignore_missing(fs::remove_dir_all(&work))?;

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     lab::{Scratch, interrupt, pause},
@@ -50,81 +50,109 @@ pub use self::{
 /// The suite of the guest's programs.
 const SUITE: &str = "trixie";
 
+/// What the emulator is called in the cache.
+const QEMU: &str = "qemu";
+/// What the guest's programs are called there.
+const BUSYBOX: &str = "busybox-static";
+
 /// The folder of what is fetched.
 pub fn cache() -> PathBuf {
     root().join("target/vm")
 }
 
-/// Fetches what every guest is made of, and the kernels of these series; returns those that cannot
-/// be had, and why. What was fetched before is left as it is.
-///
-/// # Errors
-///
-/// Where what every guest is made of cannot be had.
-pub fn fetch(series: &[Series]) -> Result<Vec<(Series, String)>> {
+/// Fetches what every guest is made of, and the kernels of these series. What was fetched before is
+/// left as it is; what cannot be had is told, and named by [`obstacle`] from then on.
+pub fn fetch(series: &[Series]) -> Result<()> {
     let cache = cache();
     fs::create_dir_all(&cache)?;
-    Qemu::fetch(&cache)?;
-    fetch_busybox(&cache)?;
-    let mut unavailable = Vec::new();
+    note(QEMU, Qemu::fetch(&cache).map(drop))?;
+    note(BUSYBOX, fetch_busybox(&cache))?;
     for series in series {
-        if let Err(error) = Kernel::fetch(&cache, *series) {
-            eprintln!("going on without Linux {series}: {error:#}");
-            unavailable.push((*series, format!("{error:#}").replace('\n', " ")));
+        let name = kernel::name(*series);
+        note(&name, Kernel::fetch(&cache, *series).map(drop))?;
+    }
+    Ok(())
+}
+
+/// Notes why something could not be fetched, if it could not.
+fn note(name: &str, outcome: Result<()>) -> Result<()> {
+    match outcome {
+        Ok(()) => Ok(ignore_missing(fs::remove_file(reason(name)))?),
+        Err(error) => {
+            let error = format!("{error:#}").replace('\n', " ");
+            eprintln!("going on without {name}: {error}");
+            Ok(fs::write(reason(name), error)?)
         }
     }
-    Ok(unavailable)
+}
+
+/// The file that says why something could not be fetched.
+fn reason(name: &str) -> PathBuf {
+    cache().join(format!("{name}.reason"))
+}
+
+/// Why no cell with this series can run, if so: what it needs could not be had.
+pub fn obstacle(series: Series) -> Option<String> {
+    let cache = cache();
+    let kernel = kernel::name(series);
+    let missing = [
+        (QEMU, Qemu::find(&cache).is_none()),
+        (BUSYBOX, !busybox(&cache).exists()),
+        (&kernel, Kernel::find(&cache, series).is_none()),
+    ];
+    let (name, _) = missing.into_iter().find(|(_, is_missing)| *is_missing)?;
+    let why = fs::read_to_string(reason(name));
+    let why = why.unwrap_or_else(|_| "nobody fetched it, as `cargo xtask test` does".to_owned());
+    Some(format!("no {name}: {why}"))
 }
 
 /// What a guest with this responder is made of, where that was fetched. The responder goes without
 /// its symbols where that can be, since they are most of it; what is left is put into `scratch`.
 pub fn parts(responder: &Path, scratch: &Scratch) -> Result<Parts> {
     let cache = cache();
-    let qemu = Qemu::find(&cache).context("there is no QEMU: nobody fetched it")?;
-    let busybox = busybox(&cache);
-    ensure!(busybox.exists(), "there is no busybox: nobody fetched it");
+    let qemu = Qemu::find(&cache).context("QEMU was not fetched")?;
     let stripped = scratch.file("broken-lns");
     let mut strip = Command::new("strip");
-    let is_stripped = process::run_quietly(strip.arg("-o").arg(&stripped).arg(responder)).is_ok();
-    let responder = if is_stripped {
-        stripped
-    } else {
-        responder.to_owned()
+    let strip = strip.arg("-o").arg(&stripped).arg(responder);
+    let responder = match process::run_quietly(strip) {
+        Ok(()) => stripped,
+        Err(_) => responder.to_owned(),
     };
     Ok(Parts {
         qemu,
-        busybox,
+        busybox: busybox(&cache),
         responder,
     })
 }
 
 /// Fetches what the cells that were asked for need, and runs them.
 pub fn run(options: &Options, responder: &Path) -> Result<()> {
-    let cells = options.cells()?;
+    let (cells, ways) = (options.cells()?, options.ways()?);
     let mut series: Vec<Series> = cells.iter().map(|cell| cell.series).collect();
     series.sort();
     series.dedup();
-    let unavailable = fetch(&series)?;
+    fetch(&series)?;
     let scratch = Scratch::new("vm-parts")?;
-    let parts = parts(responder, &scratch)?;
     if options.shell {
         let [cell] = cells.as_slice() else {
             bail!("--shell is in one cell: name it, such as --only igb/6.12");
         };
-        return shell(&parts, *cell);
+        if let Some(why) = obstacle(cell.series) {
+            bail!("{why}");
+        }
+        return shell(&parts(responder, &scratch)?, *cell);
     }
     let mut table = Table::default();
     for cell in cells {
-        if let Some((_, why)) = unavailable
-            .iter()
-            .find(|(series, _)| *series == cell.series)
-        {
-            table.skip(cell, why);
+        if let Some(why) = obstacle(cell.series) {
+            eprintln!("{cell} skipped: {why}");
+            table.skip(cell, &why);
             continue;
         }
+        let parts = parts(responder, &scratch)?;
         let kernel = Kernel::find(&cache(), cell.series).context("a kernel that is gone")?;
         eprintln!("{cell}: Linux {}", kernel.release);
-        let outcome = cell.run(&parts, &kernel, &Way::ALL, |outcome| {
+        let outcome = cell.run(&parts, &kernel, &ways, |outcome| {
             eprintln!("  {outcome}");
         });
         if let Err(error) = &outcome {
@@ -156,7 +184,7 @@ fn shell(parts: &Parts, cell: Cell) -> Result<()> {
 }
 
 fn busybox(cache: &Path) -> PathBuf {
-    cache.join("busybox-static/usr/bin/busybox")
+    cache.join(BUSYBOX).join("usr/bin/busybox")
 }
 
 fn fetch_busybox(cache: &Path) -> Result<()> {
@@ -167,11 +195,11 @@ fn fetch_busybox(cache: &Path) -> Result<()> {
         "fetching busybox of Debian's {SUITE} into {}",
         cache.display()
     );
-    let work = cache.join("busybox-static.part");
+    let work = cache.join(format!("{BUSYBOX}.part"));
     let unpacked = work.join("unpacked");
     let outcome = PrivateApt::new(&work, Content::Binary, &[SUITE])
-        .and_then(|apt| apt.unpack("busybox-static", &unpacked))
-        .and_then(|()| Ok(fs::rename(&unpacked, cache.join("busybox-static"))?));
+        .and_then(|apt| apt.unpack(BUSYBOX, &unpacked))
+        .and_then(|()| Ok(fs::rename(&unpacked, cache.join(BUSYBOX))?));
     ignore_missing(fs::remove_dir_all(&work))?;
     outcome.context("cannot fetch busybox")
 }

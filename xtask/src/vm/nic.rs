@@ -13,6 +13,8 @@ pub struct Nic {
     pub modules: &'static [&'static str],
     /// How many CPUs its guest has, on which the number of its queues depends.
     pub cpus: u32,
+    /// Whether replies that the wire does not take stay in its ring, so that it fills up.
+    pub fills_up: bool,
     /// Pairs of queues of the wire. More than one come by a tap only.
     pub pairs: u32,
 }
@@ -26,6 +28,7 @@ impl Nic {
             device: "virtio-net-pci",
             modules: VIRTIO,
             cpus: 2,
+            fills_up: true,
             pairs: 1,
         },
         Self {
@@ -34,6 +37,7 @@ impl Nic {
             device: "virtio-net-pci,mq=on,vectors=20",
             modules: VIRTIO,
             cpus: 4,
+            fills_up: false,
             pairs: 8,
         },
         Self {
@@ -42,6 +46,7 @@ impl Nic {
             device: "virtio-net-pci,iommu_platform=on,disable-legacy=on",
             modules: VIRTIO,
             cpus: 2,
+            fills_up: true,
             pairs: 1,
         },
         Self {
@@ -50,6 +55,7 @@ impl Nic {
             device: "igb",
             modules: &["igb"],
             cpus: 4,
+            fills_up: false,
             pairs: 1,
         },
         Self {
@@ -58,6 +64,7 @@ impl Nic {
             device: "vmxnet3",
             modules: &["vmxnet3"],
             cpus: 2,
+            fills_up: false,
             pairs: 1,
         },
         Self {
@@ -66,6 +73,7 @@ impl Nic {
             device: "e1000e",
             modules: &["e1000e"],
             cpus: 2,
+            fills_up: false,
             pairs: 1,
         },
     ];

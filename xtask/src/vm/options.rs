@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::{cell::Cell, kernel::Series, nic::Nic};
+use super::{cell::Cell, kernel::Series, nic::Nic, way::Way};
 
 /// Which cells run, and how.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -16,6 +16,9 @@ pub struct Options {
     /// Run the cells with this NIC only
     #[arg(long, value_name = "NIC")]
     nic: Option<String>,
+    /// Run the responder in this way only
+    #[arg(long, value_name = "WAY")]
+    way: Option<String>,
     /// Open a shell in a cell instead, with the responder at hand
     #[arg(long)]
     pub shell: bool,
@@ -46,6 +49,20 @@ impl Options {
             );
         }
         Ok(cells)
+    }
+}
+
+impl Options {
+    /// The ways that were asked for.
+    pub fn ways(&self) -> Result<Vec<Way>> {
+        let ways: Vec<Way> = Way::ALL
+            .into_iter()
+            .filter(|way| is(self.way.as_deref(), way.name()))
+            .collect();
+        if ways.is_empty() {
+            bail!("a way is one of {}", Way::ALL.map(Way::name).join(", "));
+        }
+        Ok(ways)
     }
 }
 

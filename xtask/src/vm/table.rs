@@ -33,7 +33,8 @@ impl Table {
             }
             Err(error) => {
                 self.failures += 1;
-                self.notes.push(format!("{cell}: {error:#}"));
+                // The rest was told at once.
+                self.notes.push(format!("{cell}: {}", error.root_cause()));
                 "failed".to_owned()
             }
         };
@@ -149,6 +150,7 @@ mod tests {
             },
             answered: 8,
             acknowledgements: 0,
+            untransmitted: 0,
             lost: String::new(),
         }
     }

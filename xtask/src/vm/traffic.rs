@@ -1,7 +1,7 @@
 //! What LACs send to a guest, and what must come back.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -10,14 +10,18 @@ use anyhow::Result;
 
 use super::{guest::MAC, wire::Wire};
 use crate::lab::{
-    Avp, Checksum, ControlMessage, Datagram, Mac, Sccrq, StopCcn, Tag, attribute, interrupt, is_udp,
+    Avp, Checksum, ControlMessage, Datagram, Mac, Sccrq, StopCcn, Tag, attribute, interrupt,
+    is_udp, until,
 };
 
 /// The MAC address at the other end of the wire.
 const LAC_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 1]);
 
-/// How many requests of each kind are sent.
-const OF_EACH: u16 = 64;
+/// How many requests of each kind are sent where nothing else is said.
+pub(super) const USUAL: u16 = 64;
+
+/// How many are more than a ring and a wire hold together.
+pub(super) const MANY: u16 = 400;
 
 /// How many requests wait for an answer at most: fewer than the shortest ring of a NIC holds.
 const WINDOW: usize = 64;
@@ -73,10 +77,10 @@ pub(super) fn refusal(tunnel_id: u16) -> StopCcn {
     }
 }
 
-/// Requests of every kind, each of a LAC and to an LNS of its own among 64: over IPv4 and IPv6, long
+/// So many requests of every kind, each of a LAC and to an LNS of its own among 64: over IPv4 and IPv6, long
 /// ones, with one VLAN tag and two, and acknowledgements among them. Every second one is to an LNS
 /// of the upper half of the prefix.
-pub(super) fn requests() -> Vec<Request> {
+pub(super) fn requests(of_each: u16) -> Vec<Request> {
     let (none, vlan): (&[Tag], &[Tag]) = (&[], &[Tag::c(7)]);
     let qinq: &[Tag] = &[Tag::s(100), Tag::c(7)];
     let kinds = [
@@ -88,7 +92,7 @@ pub(super) fn requests() -> Vec<Request> {
         (false, qinq, false),
     ];
     let mut requests = Vec::new();
-    for number in 1..=OF_EACH {
+    for number in 1..=of_each {
         for (kind, (v6, tags, long)) in (1..).zip(kinds) {
             let tunnel_id = kind * 1000 + number;
             let mut sccrq = Sccrq::new(tunnel_id);
@@ -201,6 +205,49 @@ pub(super) fn exchange(wire: &Wire, requests: &[Request]) -> Result<Tally> {
     Ok(tally)
 }
 
+/// Sends requests without a look at what comes back.
+pub(super) fn send(wire: &Wire, requests: &[Request]) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for request in requests {
+        until("the guest to take a frame", LOST_AFTER, || {
+            Ok(wire.send(&request.frame)?.then_some(()))
+        })?;
+        match request.reply {
+            Some(_) => tally.sent += 1,
+            None => tally.acknowledgements += 1,
+        }
+    }
+    Ok(tally)
+}
+
+/// Takes the replies to such requests, all but so many that were `lost`.
+pub(super) fn collect(
+    wire: &Wire,
+    requests: &[Request],
+    lost: u64,
+    tally: &mut Tally,
+) -> Result<()> {
+    let replies = requests
+        .iter()
+        .filter_map(|request| request.reply.as_deref());
+    let mut due: HashSet<&[u8]> = replies.collect();
+    let mut last = Instant::now();
+    while tally.received + lost < tally.sent && last.elapsed() < LOST_AFTER {
+        interrupt::check()?;
+        let Some(frame) = wire.receive(GLANCE)? else {
+            continue;
+        };
+        if due.remove(frame.as_slice()) {
+            tally.received += 1;
+            last = Instant::now();
+        } else if is_udp(&frame) {
+            tally.wrong += 1;
+            tally.example.get_or_insert(frame);
+        }
+    }
+    Ok(())
+}
+
 /// Takes what waits on the wire, and forgets it.
 pub(super) fn drain(wire: &Wire) -> Result<()> {
     while wire.receive(Duration::ZERO)?.is_some() {}
@@ -213,7 +260,7 @@ mod tests {
 
     #[test]
     fn every_reply_is_asked_for_once_and_reads_as_a_refusal() {
-        let requests = requests();
+        let requests = requests(USUAL);
         let mut seen = HashMap::new();
         for reply in requests.iter().filter_map(|request| request.reply.as_ref()) {
             *seen.entry(reply).or_insert(0) += 1;
@@ -221,7 +268,7 @@ mod tests {
             let stop = StopCcn::parse(&datagram.payload).unwrap();
             assert_eq!(stop, refusal(stop.tunnel_id));
         }
-        assert_eq!(seen.len(), 6 * usize::from(OF_EACH));
+        assert_eq!(seen.len(), 6 * usize::from(USUAL));
         assert!(seen.values().all(|count| *count == 1));
     }
 

@@ -5,8 +5,10 @@ use std::fmt;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use crate::lab::until;
+
 use super::{
-    guest::Guest,
+    guest::{Guest, LIMIT},
     image::{INTERFACE, RESPONDER},
     traffic::{self, Tally},
     way::Way,
@@ -45,6 +47,8 @@ pub struct Outcome {
     pub answered: u64,
     /// What it counted as acknowledgements.
     pub acknowledgements: u64,
+    /// Replies that it says XDP_TX lost.
+    pub untransmitted: u64,
     /// What its driver counted as lost, with what was dropped on purpose.
     pub lost: String,
 }
@@ -59,7 +63,8 @@ pub struct Attachment {
 }
 
 impl Outcome {
-    /// Whether all that was sent was answered and came back, every octet as it should be.
+    /// Whether all that was sent was answered and came back, every octet as it should be; or did not
+    /// come back and is known as lost, where the wire is held.
     pub fn is_exact(&self) -> bool {
         let Tally {
             sent,
@@ -68,9 +73,13 @@ impl Outcome {
             wrong,
             ..
         } = self.tally;
+        let lost = match self.way {
+            Way::Held => self.untransmitted,
+            _ => 0,
+        };
         sent > 0
             && self.answered == sent
-            && received == sent
+            && received + lost == sent
             && wrong == 0
             && self.acknowledgements == acknowledgements
     }
@@ -105,6 +114,9 @@ impl fmt::Display for Outcome {
             self.answered,
             self.acknowledgements
         )?;
+        if self.untransmitted > 0 {
+            write!(f, "; not transmitted {}", self.untransmitted)?;
+        }
         if !self.is_exact() && !self.lost.is_empty() {
             write!(f, "; the driver lost {}", self.lost)?;
         }
@@ -124,8 +136,13 @@ pub(super) fn run(guest: &mut Guest, way: Way) -> Result<Outcome> {
     let pid = start(guest, way)?;
     // Attaching resets some NICs.
     guest.wait_for_carrier(true)?;
-    let requests = traffic::requests();
     traffic::drain(guest.wire())?;
+    if way == Way::Held {
+        let outcome = held(guest)?;
+        end(guest, &pid, way)?;
+        return Ok(outcome);
+    }
+    let requests = traffic::requests(traffic::USUAL);
     let mut tally = traffic::exchange(guest.wire(), &requests)?;
     if way.has_link_events() && tally.received == tally.sent {
         guest.plug(false)?;
@@ -138,6 +155,23 @@ pub(super) fn run(guest: &mut Guest, way: Way) -> Result<Outcome> {
     }
     let outcome = outcome(guest, way, tally)?;
     end(guest, &pid, way)?;
+    Ok(outcome)
+}
+
+/// Has requests answered while the wire takes nothing, and then takes what is left of the replies.
+fn held(guest: &mut Guest) -> Result<Outcome> {
+    let requests = traffic::requests(traffic::MANY);
+    guest.wire().hold(true);
+    let tally = traffic::send(guest.wire(), &requests)?;
+    let mut outcome = until("every request to be answered", LIMIT, || {
+        let outcome = outcome(guest, Way::Held, tally.clone())?;
+        let counted = outcome.answered + outcome.acknowledgements;
+        let is_all = counted >= tally.sent + tally.acknowledgements;
+        Ok(is_all.then_some(outcome))
+    })?;
+    guest.wire().hold(false);
+    let lost = outcome.untransmitted;
+    traffic::collect(guest.wire(), &requests, lost, &mut outcome.tally)?;
     Ok(outcome)
 }
 
@@ -175,6 +209,7 @@ fn outcome(guest: &mut Guest, way: Way, tally: Tally) -> Result<Outcome> {
     let zero_copy = &status["ok"]["status"]["interfaces"][0]["zero_copy"];
     let driver = status.pointer("/ok/status/counters/interfaces/0/driver");
     let driver = driver.and_then(Value::as_object).into_iter().flatten();
+    let untransmitted = status.pointer("/ok/status/counters/interfaces/0/driver/xdp_exception_tx");
     let lost: Vec<String> = driver
         .map(|(name, count)| format!("{name} {count}"))
         .collect();
@@ -187,6 +222,7 @@ fn outcome(guest: &mut Guest, way: Way, tally: Tally) -> Result<Outcome> {
         tally,
         answered: number("/ok/status/counters/answered")?,
         acknowledgements: number("/ok/status/counters/verdicts/zlb")?,
+        untransmitted: untransmitted.and_then(Value::as_u64).unwrap_or(0),
         lost: lost.join(", "),
     })
 }

@@ -10,13 +10,22 @@ pub enum Way {
     /// The kernel half answers, and workers do for a half of the LNSs. Meanwhile the wire is
     /// plugged out and in, and the interface set down and up.
     Auto,
+    /// The kernel half answers all, while the wire takes nothing until everything is answered: what
+    /// the NIC has no room for is lost, and has to be counted as lost.
+    Held,
     /// Workers that never sleep answer all. At the end the responder is killed.
     Spin,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Rewrite, Self::Redirect, Self::Auto, Self::Spin];
+    pub const ALL: [Self; 5] = [
+        Self::Rewrite,
+        Self::Redirect,
+        Self::Auto,
+        Self::Held,
+        Self::Spin,
+    ];
 
     /// What it is called.
     pub const fn name(self) -> &'static str {
@@ -24,6 +33,7 @@ impl Way {
             Self::Rewrite => "rewrite",
             Self::Redirect => "redirect",
             Self::Auto => "auto",
+            Self::Held => "held",
             Self::Spin => "spin",
         }
     }
@@ -31,7 +41,7 @@ impl Way {
     /// The flags of the command line that make it.
     pub(super) const fn flags(self) -> &'static str {
         match self {
-            Self::Rewrite => "--path rewrite",
+            Self::Rewrite | Self::Held => "--path rewrite",
             Self::Redirect => "--path redirect",
             Self::Auto => "--path auto --scenario /tmp/scenario.toml",
             Self::Spin => "--path redirect --wait spin",

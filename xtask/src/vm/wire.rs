@@ -2,14 +2,19 @@
 
 use std::{
     io,
-    os::{fd::AsFd as _, unix::net::UnixDatagram},
+    os::unix::net::UnixDatagram,
     path::PathBuf,
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
+    thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::lab::{Namespace, RawPort, Scratch};
 
@@ -18,6 +23,9 @@ pub(super) const NAME: &str = "wire";
 
 /// The longest frame.
 const FRAME: usize = 65_536;
+
+/// How long the one who receives waits before it looks whether to end.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// One of the two kinds of wire.
 #[derive(Debug)]
@@ -28,6 +36,7 @@ pub(super) enum Wire {
         socket: UnixDatagram,
         ours: PathBuf,
         theirs: PathBuf,
+        received: Received,
     },
     /// A tap in a namespace of its own, which can have several queues.
     Tap {
@@ -35,6 +44,48 @@ pub(super) enum Wire {
         namespace: Namespace,
         pairs: u32,
     },
+}
+
+/// What comes out of a socket, which is taken at once: a QEMU whose frames wait for us ends with a
+/// failed assertion when its guest resets the NIC meanwhile.
+#[derive(Debug)]
+pub(super) struct Received {
+    frames: Receiver<Vec<u8>>,
+    held: Arc<AtomicBool>,
+    end: Arc<AtomicBool>,
+}
+
+impl Received {
+    fn from(socket: UnixDatagram) -> Result<Self> {
+        socket.set_read_timeout(Some(GLANCE))?;
+        let (sender, frames) = mpsc::channel();
+        let (held, end) = (Arc::default(), Arc::default());
+        let (is_held, ends): (Arc<AtomicBool>, Arc<AtomicBool>) =
+            (Arc::clone(&held), Arc::clone(&end));
+        thread::spawn(move || {
+            let mut frame = vec![0; FRAME];
+            while !ends.load(Ordering::Relaxed) {
+                if is_held.load(Ordering::Relaxed) {
+                    thread::sleep(GLANCE);
+                    continue;
+                }
+                match socket.recv(&mut frame) {
+                    Ok(length) if sender.send(frame[..length].to_vec()).is_err() => return,
+                    Ok(_) => {}
+                    Err(error) if is_passing(&error) => {}
+                    // Whoever waits for frames learns it from the closed channel.
+                    Err(_) => return,
+                }
+            }
+        });
+        Ok(Self { frames, held, end })
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Wire {
@@ -46,9 +97,12 @@ impl Wire {
         let (ours, theirs) = (scratch.file("host.wire"), scratch.file("guest.wire"));
         let socket = UnixDatagram::bind(&ours)
             .with_context(|| format!("cannot bind the socket {}", ours.display()))?;
-        socket.set_nonblocking(true)?;
+        // Nothing but a full guest keeps a frame for long.
+        socket.set_write_timeout(Some(GLANCE))?;
+        let received = Received::from(socket.try_clone()?)?;
         Ok(Self::Datagrams {
             socket,
+            received,
             ours,
             theirs,
         })
@@ -90,6 +144,13 @@ impl Wire {
         }
     }
 
+    /// Takes nothing from the guest, or does again. A tap always does.
+    pub(super) fn hold(&self, hold: bool) {
+        if let Self::Datagrams { received, .. } = self {
+            received.held.store(hold, Ordering::Relaxed);
+        }
+    }
+
     /// Sends a frame; `false` where the other side is full.
     pub(super) fn send(&self, frame: &[u8]) -> Result<bool> {
         match self {
@@ -106,25 +167,14 @@ impl Wire {
         }
     }
 
-    /// The next frame that the guest sent, or none if none comes within `limit`, which is short.
+    /// The next frame that the guest sent, or none if none comes within `limit`.
     pub(super) fn receive(&self, limit: Duration) -> Result<Option<Vec<u8>>> {
         match self {
-            Self::Datagrams { socket, .. } => {
-                let mut ready = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-                match poll(&mut ready, PollTimeout::from(limit.as_millis() as u16)) {
-                    Ok(_) | Err(nix::Error::EINTR) => {}
-                    Err(error) => bail!("cannot wait for a frame on the wire: {error}"),
-                }
-                let mut frame = vec![0; FRAME];
-                match socket.recv(&mut frame) {
-                    Ok(length) => {
-                        frame.truncate(length);
-                        Ok(Some(frame))
-                    }
-                    Err(error) if is_full(&error) => Ok(None),
-                    Err(error) => Err(error).context("cannot receive from the wire"),
-                }
-            }
+            Self::Datagrams { received, .. } => match received.frames.recv_timeout(limit) {
+                Ok(frame) => Ok(Some(frame)),
+                Err(RecvTimeoutError::Timeout) => Ok(None),
+                Err(RecvTimeoutError::Disconnected) => bail!("the wire cannot be read any more"),
+            },
             Self::Tap { port, .. } => {
                 port.receive_if(limit, |frame| (!frame.outgoing).then_some(frame.bytes))
             }
@@ -132,7 +182,15 @@ impl Wire {
     }
 }
 
-/// Whether an error passes: nothing is there, or no room.
+/// Whether an error says no more than that there is no room now.
 fn is_full(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
+/// Whether an error says no more than that nothing came.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
 }
