@@ -46,7 +46,7 @@ fn run(cell: Cell, ways: &[Way]) -> Result<()> {
     let parts = vm::parts(Path::new(env!("CARGO_BIN_EXE_broken-lns")), &scratch)?;
     let kernel = Kernel::find(&vm::cache(), cell.series).context("no kernel")?;
     let outcomes = cell.run(&parts, &kernel, ways, |outcome| {
-        println!("{cell} {outcome}")
+        println!("{cell} {outcome}");
     })?;
     for outcome in outcomes {
         ensure!(
