@@ -64,7 +64,7 @@ impl fmt::Display for Cell {
 /// no other test shows.
 pub const CORE: [(&str, &[Way]); 3] = [
     // The driver takes more queues when the program attaches.
-    ("virtio-spare/6.12", &[Way::Auto]),
+    ("virtio-spare/6.12", &[Way::Rewrite]),
     // What it transmits of a worker's own memory has to leave by another interrupt.
     ("igb/newest", &[Way::Auto, Way::Spin]),
     // It cannot send back a frame that lies in a worker's memory.
