@@ -37,7 +37,7 @@ mod xl2tpd;
 
 pub use self::{
     capture::{Capture, Recording},
-    frame::{Checksum, Datagram, Mac, Tag},
+    frame::{Checksum, Datagram, Mac, Tag, is_udp},
     kl2tpd::Kl2tpd,
     l2tpns::L2tpns,
     lac::{MinimalLac, Outcome, Refusal},
