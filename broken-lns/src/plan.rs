@@ -48,6 +48,16 @@ impl Attempt {
     pub fn has_workers(self) -> bool {
         self.path != maps::Path::Rewrite
     }
+
+    /// Whether workers must have the kernel copy frames to and from their memory.
+    ///
+    /// Generic XDP knows nothing else. With zero-copy sockets every frame of a queue lies in the
+    /// memory of its worker, those too that the program sends back; the kernel has to copy those
+    /// to other memory, without room in front, which virtio_net refuses and other drivers are
+    /// slowed by. So what shares a queue with XDP_TX takes copies.
+    pub fn needs_copies(self) -> bool {
+        self.mode == AttachMode::Generic || self.path != maps::Path::Redirect
+    }
 }
 
 /// What an interface does to replies that are not sent by a worker.
@@ -310,6 +320,19 @@ mod tests {
                 let attempts = attempts(path, mode, Works, Finished);
                 assert_eq!(attempts, expected, "{path:?} {mode:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_worker_shares_its_memory_with_a_driver_that_sends_nothing_else_from_it() {
+        for (mode, path, needs_copies) in [
+            (Native, Redirect, false),
+            (Native, RewriteElseRedirect, true),
+            (Generic, Redirect, true),
+            (Generic, RewriteElseRedirect, true),
+        ] {
+            let attempt = Attempt { mode, path };
+            assert_eq!(attempt.needs_copies(), needs_copies, "{mode:?} {path:?}");
         }
     }
 

@@ -54,7 +54,7 @@ pub struct WorkerOptions {
     pub batch_size: u32,
     /// What it does while there are no frames.
     pub wait: Wait,
-    /// Whether frames have to be copied, as under generic XDP.
+    /// Whether frames have to be copied, whatever the driver can.
     pub force_copy: bool,
     /// Entries of each ring, from [`ring_len`].
     pub ring_len: u32,
@@ -422,8 +422,7 @@ impl Socket {
 
     /// Whether the driver works on the frames of the umem itself.
     pub fn is_zero_copy(&self) -> bool {
-        let options = nix::sys::socket::getsockopt(&self.fd, socket_option::Options);
-        options.is_ok_and(|options| options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0)
+        is_zero_copy(&self.fd)
     }
 }
 
@@ -439,6 +438,12 @@ impl AsRawFd for Socket {
     }
 }
 
+/// Whether the driver works on the frames of the umem itself.
+fn is_zero_copy(fd: &OwnedFd) -> bool {
+    let options = nix::sys::socket::getsockopt(fd, socket_option::Options);
+    options.is_ok_and(|options| options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0)
+}
+
 /// Sets what makes the socket faster; it works without.
 fn tune(fd: &OwnedFd, options: &WorkerOptions) {
     let budget = options.batch_size.clamp(32, options.ring_len);
@@ -446,7 +451,11 @@ fn tune(fd: &OwnedFd, options: &WorkerOptions) {
     // The kernel clips it to net.core.wmem_max; a batch of long replies wants more than the default.
     let _ = setsockopt(fd, sockopt::SndBuf, &(1 << 22));
     if options.wait == Wait::Spin {
-        let _ = setsockopt(fd, socket_option::PreferBusyPoll, &1);
+        // With it a send on a zero-copy socket does not wake the driver: the kernel polls what
+        // receives, and where another interrupt serves what transmits, nothing leaves.
+        if !is_zero_copy(fd) {
+            let _ = setsockopt(fd, socket_option::PreferBusyPoll, &1);
+        }
         let _ = setsockopt(fd, socket_option::BusyPoll, &BUSY_POLL_TIME);
         let _ = setsockopt(fd, socket_option::BusyPollBudget, &options.batch_size);
     }

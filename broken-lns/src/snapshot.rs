@@ -11,6 +11,7 @@ use broken_lns_ebpf::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::capture::CaptureCounts;
+use crate::interface::TRANSMIT_EXCEPTIONS;
 use crate::play::SentCounts;
 use crate::scenario::Place;
 
@@ -53,7 +54,8 @@ pub struct InterfaceSnapshot {
     pub rules: Vec<RuleSnapshot>,
     /// The queues that have a worker.
     pub queues: Vec<QueueSnapshot>,
-    /// What the driver counted as errors and drops since the start, under its own names.
+    /// What the driver counted as errors and drops since the start, under its own names; and what
+    /// XDP_TX lost, as the kernel counts it, under [`TRANSMIT_EXCEPTIONS`].
     pub driver: Vec<(String, u64)>,
 }
 
@@ -200,6 +202,13 @@ impl InterfaceSnapshot {
             .filter(|verdict| is_received(**verdict))
             .map(|verdict| self.count(*verdict))
             .sum()
+    }
+
+    /// The rewritten answers that XDP_TX lost.
+    pub fn lost_by_transmit(&self) -> u64 {
+        let mut counters = self.driver.iter();
+        let lost = counters.find(|(name, _)| name == TRANSMIT_EXCEPTIONS);
+        lost.map_or(0, |(_, count)| *count)
     }
 
     /// What was counted since an earlier one of the same interface.

@@ -9,6 +9,7 @@ pub mod clippy;
 pub mod demo;
 pub mod lab;
 pub mod linker;
+pub mod private_apt;
 pub mod process;
 pub mod run;
 pub mod rustc;
@@ -16,6 +17,7 @@ pub mod setup;
 pub mod suite;
 pub mod test;
 pub mod toolchain;
+pub mod vm;
 
 /// The root of the workspace.
 pub fn root() -> &'static Path {

@@ -5,7 +5,7 @@ use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::Parser;
 use xtask::test::{LAC, packages};
-use xtask::{apt, process};
+use xtask::{apt, lab::interrupt, process, vm};
 
 /// Development tasks of broken-lns. Each sets up first what it needs.
 #[derive(Parser)]
@@ -36,6 +36,8 @@ enum Task {
     },
     /// Run clippy on the kernel half as the BPF target sees it
     Clippy,
+    /// Run the responder on real NIC drivers and several kernels, in QEMU
+    Vm(vm::Options),
     /// Run every test, through sudo when not root
     Test {
         /// What is handed to `cargo test`
@@ -66,6 +68,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Demo { responder } => demo(responder),
         Task::Bench { arguments } => match xtask::bench::run(&arguments)? {},
         Task::Clippy => xtask::clippy::run(),
+        Task::Vm(options) => emulate(&options),
         Task::Test { arguments } => xtask::test::run(&arguments),
     }
 }
@@ -84,4 +87,27 @@ fn demo(built: Option<PathBuf>) -> Result<()> {
         eprintln!("going on without xl2tpd: {error:#}");
     }
     xtask::demo::run(&responder, process::find("xl2tpd"))
+}
+
+/// Builds as who we are, and goes on as root: only root may lay a wire with several queues.
+fn emulate(options: &vm::Options) -> Result<()> {
+    if options.list {
+        for cell in options.cells()? {
+            println!("{:20} {}", cell.to_string(), cell.nic.about);
+        }
+        return Ok(());
+    }
+    let responder = match &options.responder {
+        Some(responder) => responder.clone(),
+        None => xtask::build::run()?,
+    };
+    if !process::is_root() {
+        let mut again = process::as_root(&env::current_exe()?);
+        again.args(env::args_os().skip(1));
+        again.arg("--responder").arg(responder);
+        match process::become_it(&mut again)? {}
+    }
+    apt::ensure(&packages(&["iproute2", "ethtool", "bpftool", "xz-utils"]))?;
+    interrupt::catch()?;
+    vm::run(options, &responder)
 }

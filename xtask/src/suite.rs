@@ -2,18 +2,18 @@
 //! installed.
 
 use std::{
-    fmt::Write as _,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{apt, process, root};
-
-/// The keys that sign Debian's suites, past ones and those to come.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub use crate::private_apt::Content;
+use crate::{
+    private_apt::{PrivateApt, ignore_missing},
+    process, root,
+};
 
 /// A package in one version of a suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +26,6 @@ pub struct Package {
     pub version: &'static str,
     /// What of it is unpacked.
     pub content: Content,
-}
-
-/// The two things that a suite has of a package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// What would be installed.
-    Binary,
-    /// What its authors wrote.
-    Source,
 }
 
 /// The folder that everything of here is in.
@@ -103,24 +94,15 @@ impl Package {
 
     fn try_fetch(&self, work: &Path) -> Result<()> {
         let Self { name, suite, .. } = self;
-        if !apt::is_available() {
-            bail!("there is no apt-get to fetch {name} with");
-        }
-        let mirror = mirror()?;
         eprintln!(
             "fetching {name} of Debian's {suite} into {}",
             cache().display()
         );
-        ignore_missing(fs::remove_dir_all(work))?;
+        let apt = PrivateApt::new(work, self.content, &[suite])
+            .with_context(|| format!("cannot fetch {name}"))?;
         let unpacked = work.join("unpacked");
-        for folder in ["state/lists/partial", "cache/archives/partial", "unpacked"] {
-            fs::create_dir_all(work.join(folder))?;
-        }
-        // What is installed here is of no concern to what is only unpacked.
-        fs::write(work.join("status"), "")?;
-        fs::write(work.join("sources.list"), self.sources(&mirror))?;
-        process::run_quietly(self.apt_get(work)?.arg("update"))?;
-        let archive = self.download(work)?;
+        fs::create_dir_all(&unpacked)?;
+        let archive = self.download(&apt, work)?;
         let mut unpack = match self.content {
             Content::Binary => Command::new("dpkg-deb"),
             Content::Source => Command::new("tar"),
@@ -137,61 +119,15 @@ impl Package {
         Ok(fs::rename(&unpacked, self.folder())?)
     }
 
-    /// Its line of a sources.list.
-    fn sources(&self, mirror: &str) -> String {
-        let kind = match self.content {
-            Content::Binary => "deb",
-            Content::Source => "deb-src",
-        };
-        let signed_by = match Path::new(KEYRING).exists() {
-            true => format!("[signed-by={KEYRING}] "),
-            false => String::new(),
-        };
-        format!("{kind} {signed_by}{mirror} {} main\n", self.suite)
-    }
-
-    /// An apt-get that knows nothing but this suite, and keeps all its files in `work`.
-    fn apt_get(&self, work: &Path) -> Result<Command> {
-        let mut options = String::new();
-        for (key, file) in [
-            ("Dir::State", "state"),
-            ("Dir::State::status", "status"),
-            ("Dir::Cache", "cache"),
-            ("Dir::Etc::sourcelist", "sources.list"),
-        ] {
-            writeln!(options, "{key} \"{}\";", work.join(file).display())?;
-        }
-        for (key, value) in [
-            ("Dir::Etc::sourceparts", "-"),
-            ("Acquire::Languages", "none"),
-            (
-                "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled",
-                "false",
-            ),
-            ("Acquire::Retries", "2"),
-            // Without a list there is nothing to download, so say what became of it.
-            ("APT::Update::Error-Mode", "any"),
-            // Root's folder is not one in which apt's own user may write.
-            ("APT::Sandbox::User", "root"),
-        ] {
-            writeln!(options, "{key} \"{value}\";")?;
-        }
-        let file = work.join("apt.conf");
-        fs::write(&file, options)?;
-        let mut command = Command::new("apt-get");
-        command.current_dir(work).env("APT_CONFIG", file);
-        Ok(command)
-    }
-
     /// Downloads it into `work`, if the suite has it in our version.
-    fn download(&self, work: &Path) -> Result<PathBuf> {
+    fn download(&self, apt: &PrivateApt, work: &Path) -> Result<PathBuf> {
         let Self {
             name,
             suite,
             version,
             ..
         } = self;
-        let mut command = self.apt_get(work)?;
+        let mut command = apt.command("apt-get");
         match self.content {
             Content::Binary => command.arg("download"),
             Content::Source => command.args(["source", "--download-only", "--tar-only"]),
@@ -222,31 +158,6 @@ fn is_version(file: &str, version: &str) -> bool {
     rest.starts_with(['-', '+', '_', '~']) || rest.starts_with(".orig.")
 }
 
-/// The mirror of Debian that the system's own packages come from.
-fn mirror() -> Result<String> {
-    let ask = || -> Result<Option<String>> {
-        let mut command = Command::new("apt-get");
-        command.args(["indextargets", "--format", "$(REPO_URI)"]);
-        command.args(["Created-By: Packages", "Label: Debian"]);
-        let mirrors = process::read(&mut command)?;
-        Ok(mirrors.lines().next().map(str::to_owned))
-    };
-    if let Some(mirror) = ask()? {
-        return Ok(mirror);
-    }
-    // It tells only of what it has a list of.
-    apt::refresh();
-    ask()?.context("the system's apt sources name no mirror of Debian")
-}
-
-/// That something is not there any more is as good as its removal.
-fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,17 +174,6 @@ mod tests {
         ] {
             assert_eq!(is_version(file, version), is, "{file}");
         }
-    }
-
-    #[test]
-    fn a_suite_has_a_line_for_each_kind_of_content() {
-        let line = |package: Package| package.sources("http://mirror.example/debian/");
-        assert!(line(Package::binary("a", "sid", "1")).starts_with("deb "));
-        assert!(line(Package::source("a", "sid", "1")).starts_with("deb-src "));
-        assert!(
-            line(Package::binary("a", "sid", "1"))
-                .ends_with("http://mirror.example/debian/ sid main\n")
-        );
     }
 
     #[test]

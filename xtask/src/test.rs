@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs};
 
 use anyhow::Result;
 
-use crate::{apt, apt::Package, build, lab, process, setup, suite};
+use crate::{apt, apt::Package, build, lab, process, setup, suite, vm};
 
 /// The package of the real LAC.
 pub const LAC: &str = "xl2tpd";
@@ -49,6 +49,11 @@ pub fn run(arguments: &[OsString]) -> Result<()> {
             eprintln!("going on without {}: {error:#}", package.name);
         }
     }
+    let series: Vec<vm::Series> = vm::CORE
+        .iter()
+        .filter_map(|(name, _)| Some(vm::Cell::named(name)?.series))
+        .collect();
+    vm::fetch(&series)?;
     let skipped = suite::cache().join("skipped");
     fs::create_dir_all(suite::cache())?;
     fs::write(&skipped, "")?;

@@ -8,6 +8,7 @@ mod attached;
 mod bpf_link;
 mod condition;
 mod ethtool;
+mod exceptions;
 mod features;
 mod keeper;
 mod link;
@@ -23,6 +24,7 @@ use xdp::nic::{NicIndex, XdpAct};
 
 pub use attached::{AttachMode, AttachRefused, AttachedProgram, DetachError};
 pub use condition::Condition;
+pub use exceptions::{Exceptions, TRANSMIT_EXCEPTIONS};
 pub use keeper::Keeper;
 pub use promiscuous::Promiscuous;
 pub(crate) use stack::mac_text;

@@ -48,6 +48,14 @@ fn headline(snapshot: &Snapshot, palette: &Palette) -> String {
         text.push_str(&palette.alarming(&line));
         text.push('\n');
     };
+    let interfaces = snapshot.interfaces.iter();
+    match interfaces.map(InterfaceSnapshot::lost_by_transmit).sum() {
+        0_u64 => {}
+        lost => alarm(format!(
+            "{} of those rewritten did not leave: the driver had no room to transmit them",
+            thousands(lost)
+        )),
+    }
     for interface in &snapshot.interfaces {
         if let Some(reason) = &interface.ended {
             alarm(format!(
@@ -229,6 +237,7 @@ fn list(
 mod tests {
     use super::*;
     use crate::capture::CaptureCounts;
+    use crate::interface::TRANSMIT_EXCEPTIONS;
     use crate::output::tests::one_interface;
     use crate::scenario::Place;
     use crate::snapshot::RuleSnapshot;
@@ -276,6 +285,21 @@ queue 0 rx_ring_full  9
         let lost = "1,234 events of LACs were lost, and what became of those LACs is not all \
                     known: follow fewer of them with --track 1/N";
         assert_eq!(text.lines().nth(2), Some(lost));
+    }
+
+    #[test]
+    fn answers_that_did_not_leave_stand_beside_those_rewritten() {
+        let mut snapshot = one_interface();
+        let lost = (TRANSMIT_EXCEPTIONS.to_owned(), 8_064);
+        snapshot.interfaces[0].driver.push(lost);
+        let text = summary(&snapshot, &Palette::default());
+        let said =
+            "8,064 of those rewritten did not leave: the driver had no room to transmit them";
+        assert_eq!(text.lines().nth(2), Some(said));
+        assert!(
+            text.contains("\nxdp_exception_tx          8,064\n"),
+            "{text}"
+        );
     }
 
     #[test]

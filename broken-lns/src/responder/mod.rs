@@ -20,7 +20,9 @@ use broken_lns_ebpf::verdict::Verdict;
 
 use crate::capture::Source;
 use crate::compile::{Compiled, rule_name};
-use crate::interface::{DriverStatistics, Interface, Keeper, Promiscuous};
+use crate::interface::{
+    DriverStatistics, Exceptions, Interface, Keeper, Promiscuous, TRANSMIT_EXCEPTIONS,
+};
 use crate::mode::{Path, Wait, XdpMode};
 use crate::plan::Attempt;
 use crate::play::{Remote, Sent, WorkerEvents};
@@ -84,6 +86,8 @@ pub struct Responder {
     program: Program,
     workers: Workers,
     driver: DriverStatistics,
+    /// What XDP_TX loses; none where the kernel does not tell, or nothing goes that way.
+    exceptions: Option<Exceptions>,
     watch: Watch,
     delivery: Delivery,
     /// Why nothing is answered here any more.
@@ -290,6 +294,13 @@ impl Responder {
             driver: self.driver.since_start(),
         };
         snapshot.sent[Sent::OverMtu as usize] = kernel.over_mtu;
+        if let Some(exceptions) = &self.exceptions {
+            let lost = exceptions.count().map_err(|cause| self.uncounted(cause))?;
+            if lost > 0 {
+                let name = TRANSMIT_EXCEPTIONS.to_owned();
+                snapshot.driver.push((name, lost));
+            }
+        }
         for player in &self.workers.players {
             for (sum, count) in snapshot.sent.iter_mut().zip(player.sent()) {
                 *sum += count;

@@ -14,7 +14,7 @@ use super::workers::{WorkerOrder, Workers};
 use super::{Responder, ResponderError, ResponderOptions, check_rewritable};
 use crate::compile::Compiled;
 use crate::interface::{
-    Checksums, Condition, DriverStatistics, Interface, Promiscuous, loses_vlan_tags,
+    Checksums, Condition, DriverStatistics, Exceptions, Interface, Promiscuous, loses_vlan_tags,
 };
 use crate::mode::Path;
 use crate::plan::{Attempt, Hazards, Plan, plan, remarks};
@@ -90,6 +90,18 @@ impl Responder {
             workers,
             condition,
         } = attached;
+        let exceptions = if attempt.path == maps::Path::Redirect {
+            None
+        } else {
+            let counting = Exceptions::of_program(program.id());
+            counting.map(Some).unwrap_or_else(|cause| {
+                remarks.push(format!(
+                    "replies that XDP_TX loses are counted by the driver alone, if at all, since \
+                     the tracepoint xdp:xdp_exception cannot be read: {cause}"
+                ));
+                None
+            })
+        };
         interface.rx_queues = condition.rx_queues;
         let mut responder = Self {
             attempt,
@@ -100,6 +112,7 @@ impl Responder {
             program,
             workers,
             driver,
+            exceptions,
             // What changed in between is noticed at the first look.
             watch: Watch::new(Condition {
                 mac: Some(interface.mac),
@@ -179,7 +192,7 @@ fn attach(
         interface,
         orders,
         options,
-        mode: attempt.mode,
+        attempt,
         announcements,
     };
     let mut workers = Workers::default();

@@ -11,7 +11,8 @@ use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::maps;
 
 use super::{ResponderError, ResponderOptions};
-use crate::interface::{AttachMode, Interface};
+use crate::interface::Interface;
+use crate::plan::Attempt;
 use crate::play::{KernelHalf, Orders, Player, Remote};
 use crate::program::Program;
 use crate::queue::{QueueError, Socket, Worker, WorkerOptions, cpus, ring_len};
@@ -38,7 +39,7 @@ pub(super) struct WorkerOrder<'o> {
     pub(super) interface: &'o Interface,
     pub(super) orders: Orders,
     pub(super) options: &'o ResponderOptions,
-    pub(super) mode: AttachMode,
+    pub(super) attempt: Attempt,
     pub(super) announcements: Option<&'o SyncSender<Answer>>,
 }
 
@@ -55,7 +56,7 @@ impl Workers {
             interface,
             orders,
             options,
-            mode,
+            attempt,
             announcements,
         } = order;
         let most = rx_queues.min(maps::MAX_QUEUES);
@@ -70,7 +71,7 @@ impl Workers {
         let worker_options = WorkerOptions {
             batch_size: options.batch_size,
             wait: options.wait,
-            force_copy: *mode == AttachMode::Generic,
+            force_copy: attempt.needs_copies(),
             ring_len: ring_len(queues, options.batch_size),
         };
         let cpus = cpus();

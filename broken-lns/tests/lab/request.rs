@@ -4,9 +4,10 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use xtask::lab::{
-    self, Avp, Checksum, ControlMessage, Datagram, Lab, RawFrame, RawPort, Sccrq, attribute,
-    message_type,
+    self, Checksum, ControlMessage, Datagram, Lab, RawFrame, RawPort, Sccrq, StopCcn,
 };
+
+pub(crate) use xtask::lab::is_udp;
 
 /// What a refusal says.
 #[derive(Clone, Copy, Debug)]
@@ -32,36 +33,21 @@ impl Refusal {
 
     /// The message to the LAC that assigned `tunnel_id` in its message number `ns`.
     pub(crate) fn message(&self, tunnel_id: u16, ns: u16) -> ControlMessage {
-        let mut codes = self.result.to_be_bytes().to_vec();
-        if let Some(error) = self.error {
-            codes.extend(error.to_be_bytes());
-            codes.extend(self.message.as_bytes());
-        }
-        ControlMessage {
+        let stop = StopCcn {
             tunnel_id,
-            session_id: 0,
-            ns: 0,
             nr: ns.wrapping_add(1),
-            avps: vec![
-                Avp::new(attribute::MESSAGE_TYPE, message_type::STOPCCN.to_be_bytes()),
-                Avp::new(attribute::RESULT_CODE, codes),
-                Avp::new(attribute::ASSIGNED_TUNNEL_ID, self.tunnel_id.to_be_bytes()),
-            ],
-        }
+            result: self.result,
+            error: self.error,
+            message: Some(self.message.to_owned()),
+            assigned_tunnel_id: self.tunnel_id,
+        };
+        stop.message()
     }
 
     /// The frame that answers `request`, which is the one that carries `sccrq`.
     pub(crate) fn frame(&self, request: &Datagram, sccrq: &Sccrq) -> Vec<u8> {
-        let reply = Datagram {
-            source_mac: request.destination_mac,
-            destination_mac: request.source_mac,
-            tags: request.tags.clone(),
-            source: request.destination,
-            destination: request.source,
-            checksum: Checksum::Right,
-            payload: self.message(sccrq.tunnel_id, sccrq.ns).bytes(),
-        };
-        reply.frame()
+        let payload = self.message(sccrq.tunnel_id, sccrq.ns).bytes();
+        request.reply(payload).frame()
     }
 }
 
@@ -127,24 +113,6 @@ pub(crate) fn answer(port: &RawPort, limit: Duration) -> Result<Option<RawFrame>
     port.receive_if(limit, |frame| {
         (!frame.outgoing && is_udp(&frame.bytes)).then_some(frame)
     })
-}
-
-/// Whether a frame carries UDP or a fragment of it, as its headers say; all else may be wrong.
-pub(crate) fn is_udp(frame: &[u8]) -> bool {
-    const UDP: u8 = 17;
-    const FRAGMENT: u8 = 44;
-    let mut at = 12;
-    while let Some([0x81 | 0x91 | 0x92, 0x00] | [0x88, 0xA8]) = frame.get(at..at + 2) {
-        at += 4;
-    }
-    let packet = frame.get(at + 2..).unwrap_or_default();
-    let protocol = match frame.get(at..at + 2) {
-        Some([0x08, 0x00]) => packet.get(9),
-        Some([0x86, 0xDD]) if packet.get(6) == Some(&FRAGMENT) => packet.get(40),
-        Some([0x86, 0xDD]) => packet.get(6),
-        _ => None,
-    };
-    protocol == Some(&UDP)
 }
 
 /// Bytes for a person to compare.

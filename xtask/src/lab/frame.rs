@@ -116,6 +116,19 @@ impl Datagram {
         frame
     }
 
+    /// The datagram that answers this one with `payload`, the same way back.
+    pub fn reply(&self, payload: Vec<u8>) -> Self {
+        Self {
+            source_mac: self.destination_mac,
+            destination_mac: self.source_mac,
+            tags: self.tags.clone(),
+            source: self.destination,
+            destination: self.source,
+            checksum: Checksum::Right,
+            payload,
+        }
+    }
+
     fn udp(&self) -> Vec<u8> {
         let length = u16::try_from(8 + self.payload.len()).expect("a datagram of at most 65,535");
         let mut udp = Vec::new();
@@ -201,6 +214,23 @@ impl Datagram {
         }
         Ok(datagram)
     }
+}
+
+/// Whether a frame carries UDP or a fragment of it, as its headers say; all else may be wrong.
+pub fn is_udp(frame: &[u8]) -> bool {
+    const FRAGMENT: u8 = 44;
+    let mut at = 12;
+    while let Some([0x81 | 0x91 | 0x92, 0x00] | [0x88, 0xA8]) = frame.get(at..at + 2) {
+        at += 4;
+    }
+    let packet = frame.get(at + 2..).unwrap_or_default();
+    let protocol = match frame.get(at..at + 2) {
+        Some([0x08, 0x00]) => packet.get(9),
+        Some([0x86, 0xDD]) if packet.get(6) == Some(&FRAGMENT) => packet.get(40),
+        Some([0x86, 0xDD]) => packet.get(6),
+        _ => None,
+    };
+    protocol == Some(&UDP)
 }
 
 fn ipv4_header(source: Ipv4Addr, destination: Ipv4Addr, content: u16) -> Vec<u8> {

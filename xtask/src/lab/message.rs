@@ -27,10 +27,14 @@ pub mod attribute {
     pub const FRAMING_CAPABILITIES: u16 = 3;
     /// The sender's name.
     pub const HOST_NAME: u16 = 7;
+    /// Who made the sender.
+    pub const VENDOR_NAME: u16 = 8;
     /// The id that the sender wants to be addressed by.
     pub const ASSIGNED_TUNNEL_ID: u16 = 9;
     /// How many messages may be under way to the sender.
     pub const RECEIVE_WINDOW_SIZE: u16 = 10;
+    /// What the receiver has to answer to prove itself.
+    pub const CHALLENGE: u16 = 11;
 }
 
 /// The flags and version of every control message: T, L and S set, nothing else, version 2.

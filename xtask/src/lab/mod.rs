@@ -40,7 +40,7 @@ mod xl2tpd;
 pub use self::{
     beside::TagBeside,
     capture::{Capture, Recording},
-    frame::{Checksum, Datagram, Mac, Tag},
+    frame::{Checksum, Datagram, Mac, Tag, is_udp},
     kl2tpd::Kl2tpd,
     l2tpns::L2tpns,
     lac::{MinimalLac, Outcome, Refusal},

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{ControlMessage, attribute, message_type};
+use super::{Avp, ControlMessage, attribute, message_type};
 
 /// A refusal (§6.4), with everything that may differ from one to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,29 @@ impl StopCcn {
                 .context("Assigned Tunnel ID has a wrong size")?,
         })
     }
+
+    /// The whole message, which [`parse`](Self::parse) reads.
+    pub fn message(&self) -> ControlMessage {
+        let mut codes = self.result.to_be_bytes().to_vec();
+        if let Some(error) = self.error {
+            codes.extend(error.to_be_bytes());
+            codes.extend(self.message.iter().flat_map(|text| text.bytes()));
+        }
+        ControlMessage {
+            tunnel_id: self.tunnel_id,
+            session_id: 0,
+            ns: 0,
+            nr: self.nr,
+            avps: vec![
+                Avp::new(attribute::MESSAGE_TYPE, message_type::STOPCCN.to_be_bytes()),
+                Avp::new(attribute::RESULT_CODE, codes),
+                Avp::new(
+                    attribute::ASSIGNED_TUNNEL_ID,
+                    self.assigned_tunnel_id.to_be_bytes(),
+                ),
+            ],
+        }
+    }
 }
 
 fn split_number(bytes: &[u8]) -> Option<(u16, &[u8])> {
@@ -97,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_refusal() {
+    fn reads_and_writes_a_refusal() {
         let expected = StopCcn {
             tunnel_id: 0xCAFE,
             nr: 1,
@@ -107,6 +130,7 @@ mod tests {
             assigned_tunnel_id: 12345,
         };
         assert_eq!(StopCcn::parse(REFUSAL).unwrap(), expected);
+        assert_eq!(expected.message().bytes(), REFUSAL);
     }
 
     #[test]
