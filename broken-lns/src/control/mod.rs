@@ -1,7 +1,7 @@
 //! Live control: a socket by which a running responder is asked and changed.
 //!
 //! `protocol` is what is said, `server` the side of the responder with `socket`
-//! for its file and `lines` for what it reads, and `client` the other side. A
+//! for its file, `lock` for the time in which that is made, and `lines` for what it reads, and `client` the other side. A
 //! request comes to the responder as an [`Order`], which it carries out between
 //! two of its other duties, so that nothing here needs a lock.
 
@@ -9,6 +9,7 @@ pub mod client;
 #[cfg(test)]
 mod fake;
 mod lines;
+mod lock;
 pub mod protocol;
 pub mod server;
 mod socket;
@@ -16,6 +17,7 @@ mod socket;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+pub use lock::LockError;
 pub use server::{Limits, Order, Server, Stop};
 pub use socket::ListenError;
 

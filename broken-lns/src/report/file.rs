@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use super::stream;
+
 /// Names that are tried for the new contents, of which others may be left from a process that
 /// was killed.
 const NAMES: u32 = 64;
@@ -12,18 +14,15 @@ const NAMES: u32 = 64;
 /// Gives a file these contents, which are on the disk before the file has them.
 ///
 /// Its directory must exist. A link at its place is replaced, and not followed. A pipe or a
-/// device is given the contents and stays what it is, also where a link leads to it; as always
-/// with a pipe, that waits until somebody reads.
+/// device is given the contents and stays what it is, also where a link leads to it, by
+/// [`stream::write`].
 ///
 /// # Errors
 ///
 /// Those of the file system. The file is then as it was, and there is no other one.
 pub(super) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     if is_stream(path) {
-        return OpenOptions::new()
-            .write(true)
-            .open(path)?
-            .write_all(contents);
+        return stream::write(path, contents);
     }
     let directory = directory_of(path);
     let (new, mut file) = create_beside(directory)?;

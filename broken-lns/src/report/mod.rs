@@ -19,6 +19,7 @@ mod markdown;
 mod message;
 mod quantity;
 mod sentence;
+mod stream;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -139,7 +139,7 @@ impl Controlled for Session {
                 "no scenario file was loaded: what runs is of the command line",
             ));
         };
-        let scenario = Scenario::load(file, &self.refusal)?;
+        let scenario = Scenario::reload(file, &self.refusal)?;
         self.change_to(scenario)?;
         Ok(self.as_read())
     }
