@@ -298,6 +298,12 @@ mod tests {
     }
 
     #[test]
+    fn no_line_moves_the_cursor_by_itself() {
+        let text = written(None, |status| status.line("a\x1b[2J\rb\u{9b}\nc"));
+        assert_eq!(text, "a\u{fffd}[2J\u{fffd}b\u{fffd}\nc\n");
+    }
+
+    #[test]
     fn without_a_terminal_there_are_only_the_other_lines() {
         let text = written(None, |status| {
             status.update(&one_interface());

@@ -39,6 +39,7 @@ mod request;
 mod responder;
 mod retransmitted;
 mod scenarios;
+mod stopping;
 mod top;
 mod traffic;
 mod unanswerable;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         ("decoded", decoded::trials()),
         ("dialled", dialled::trials()),
         ("metrics", metrics::trials()),
+        ("stopping", stopping::trials()),
         ("top", top::trials()),
     ];
     let trials = trials.into_iter().flat_map(|(kind, trials)| {
