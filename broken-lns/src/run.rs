@@ -18,7 +18,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
-use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::unanswered::Unanswered;
@@ -29,7 +28,7 @@ use crate::cli::Run;
 use crate::compile::Compiled;
 use crate::control::protocol::Refused;
 use crate::follow::{Follower, Pace};
-use crate::kernel_log::KernelLog;
+use crate::kernel_log::KernelMessages;
 use crate::output::{AnswerLog, JsonLines, Palette, Queued, StatusLine, failure, summary};
 use crate::refusal::Refusal;
 use crate::report::{Report, judged, outline};
@@ -61,7 +60,7 @@ struct Session {
     /// What writes their frames to a file, if that is asked for.
     capture: Option<Capture>,
     feeds: Vec<Feed>,
-    kernel_lines: Receiver<String>,
+    kernel_messages: KernelMessages,
     answer_log: Option<AnswerLog>,
     /// The same of control messages with a wrong Length.
     unanswered_log: Option<AnswerLog>,
@@ -95,7 +94,6 @@ struct Feed {
     rewritten: Option<RingBuf<MapData>>,
     redirected: Receiver<Answer>,
     unanswered: Option<RingBuf<MapData>>,
-    messages: Option<EbpfLogger<KernelLog>>,
 }
 
 /// Runs until the time is over, a signal comes, or an interface fails, and says what went wrong.
@@ -240,11 +238,8 @@ impl Session {
                     }
                 }
             }
-            if let Some(messages) = &mut feed.messages {
-                messages.flush();
-            }
         }
-        for line in self.kernel_lines.try_iter() {
+        for line in self.kernel_messages.lines() {
             self.status.line(line);
         }
         self.tell_of_capture();
@@ -278,7 +273,7 @@ impl Session {
         })
     }
 
-    /// Says how many answers, and how many wrong Lengths, had no line of their own.
+    /// Says how many answers, wrong Lengths and messages had no line of their own.
     fn left_out(&mut self, snapshot: &Snapshot) {
         for (log, count) in [
             (&mut self.answer_log, snapshot.answered()),
@@ -287,6 +282,9 @@ impl Session {
             if let Some(line) = log.as_mut().and_then(|log| log.left_out(count)) {
                 self.status.line(line);
             }
+        }
+        if let Some(line) = self.kernel_messages.left_out() {
+            self.status.line(line);
         }
     }
 
@@ -313,6 +311,7 @@ impl Session {
     fn end(mut self, tells_all: bool, signals: &Signals) -> (Option<Report>, Result<()>) {
         let responders = std::mem::take(&mut self.responders);
         let stopped: Vec<_> = responders.into_iter().map(Responder::stop).collect();
+        self.kernel_messages.end();
         // Nothing is heard any more. The names of LACs go with whoever follows them.
         self.fetch();
         let capture = self.end_capture();

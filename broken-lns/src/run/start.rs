@@ -1,7 +1,7 @@
 //! What has to be there before anything runs, and the start of it.
 
 use std::sync::Arc;
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
@@ -19,7 +19,7 @@ use crate::control::Server as ControlServer;
 use crate::follow::{Follower, Pace};
 use crate::interface::Interface;
 use crate::judge::Expectations;
-use crate::kernel_log::KernelLog;
+use crate::kernel_log::KernelMessages;
 use crate::metrics::Server as MetricsServer;
 use crate::output::{AnswerLog, JsonLines, Queued, StatusLine};
 use crate::privilege;
@@ -204,7 +204,7 @@ impl Session {
             follower.want_names();
         }
         let mut capture = capture::prepare(&flags.capture, &interfaces, &scenario)?;
-        let (lines, kernel_lines) = channel();
+        let mut kernel_messages = KernelMessages::default();
         let mut responders = Vec::with_capacity(interfaces.len());
         let mut feeds = Vec::with_capacity(interfaces.len());
         for (place, interface) in interfaces.into_iter().enumerate() {
@@ -218,12 +218,11 @@ impl Session {
                 capture::hear(capture, place, &mut responder)?;
             }
             let name = responder.interface().to_owned();
-            let messages = if options.log_level == log::LevelFilter::Off {
-                None
-            } else {
-                let log = KernelLog::new(name.clone(), lines.clone());
-                Some(responder.messages(log)?)
-            };
+            if options.log_level != log::LevelFilter::Off {
+                let log = kernel_messages.log(name.clone());
+                let followed = kernel_messages.follow(responder.messages(log)?);
+                followed.context("cannot start the thread for messages of the kernel half")?;
+            }
             feeds.push(Feed {
                 rewritten: options.announce.then(|| responder.answers()).transpose()?,
                 redirected,
@@ -231,7 +230,6 @@ impl Session {
                     .announce
                     .then(|| responder.unanswered())
                     .transpose()?,
-                messages,
                 interface: name,
             });
             responders.push(responder);
@@ -254,7 +252,7 @@ impl Session {
             sample: flags.track.track,
             capture,
             feeds,
-            kernel_lines,
+            kernel_messages,
             answer_log: options.announce.then(AnswerLog::default),
             unanswered_log: options.announce.then(AnswerLog::default),
             status,
