@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::cli::Check;
+use crate::printable;
 use crate::refusal::Refusal;
 use crate::scenario::{Prefix, Scenario};
 
@@ -18,7 +19,8 @@ pub fn check(flags: &Check) -> Result<String> {
     let scenario = Scenario::load(&flags.file, &Refusal::default())?;
     let summary = scenario.summary();
     let ungrouped = in_no_group(&scenario.ungrouped()).unwrap_or_default();
-    Ok(format!("{}: {summary}\n{ungrouped}", flags.file.display()))
+    let file = printable::line(&flags.file.display().to_string());
+    Ok(format!("{file}: {summary}\n{ungrouped}"))
 }
 
 /// A line that names LNSs which are in no group; `None` where there are none.

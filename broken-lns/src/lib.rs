@@ -8,7 +8,8 @@
 //! while it runs, as `remote` does, and `metrics` lets Prometheus read what is counted.
 //! `follow` brings what is heard of LACs to those who want to know what they do. `top` shows
 //! all of it to people, from the other end of the control socket. `capture` writes frames to
-//! files.
+//! files. `seats` keeps the clients of a server from keeping others away, and `printable` the
+//! texts of others from writing to a terminal whatever they want.
 //!
 //! `play` looks up the rule and has `decide` decide, which asks `attempts`
 //! how far a LAC came. What is due later waits in `pending`, and in
@@ -45,6 +46,7 @@ pub mod output_file;
 pub mod pending;
 pub mod plan;
 pub mod play;
+mod printable;
 pub mod privilege;
 pub mod program;
 pub mod queue;
@@ -57,6 +59,7 @@ pub mod responder;
 pub mod retransmission;
 pub mod run;
 pub mod scenario;
+mod seats;
 pub mod snapshot;
 pub mod socket_option;
 mod suggestion;

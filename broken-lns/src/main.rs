@@ -10,15 +10,16 @@ use broken_lns::scenario::catalogue::catalogue;
 use broken_lns::{check, codes, doctor, output, remote, run, top};
 
 fn main() -> ExitCode {
-    match dispatch(&Cli::from_command_line().command) {
+    let command = Cli::from_command_line().command;
+    let done = dispatch(&command);
+    // `run` says itself what is wrong, where no reader can hold it up.
+    if let (Err(error), false) = (&done, matches!(command, Command::Run(_))) {
+        eprintln!("{}", output::failure(error));
+    }
+    match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("broken-lns: {error:#}");
-            match error.is::<Failed>() {
-                true => ExitCode::from(Failed::STATUS),
-                false => ExitCode::FAILURE,
-            }
-        }
+        Err(error) if error.is::<Failed>() => ExitCode::from(Failed::STATUS),
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

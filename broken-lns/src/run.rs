@@ -7,10 +7,11 @@ mod control;
 mod follow;
 mod metrics;
 mod reports;
+mod signals;
 mod start;
 mod trouble;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,12 +20,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
-use aya_log::EbpfLogger;
 use broken_lns_ebpf::answer::Answer;
 use broken_lns_ebpf::sample::Sample;
 use broken_lns_ebpf::unanswered::Unanswered;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::capture::Capture;
 use crate::cli::{MaxReplyRate, Run};
@@ -32,22 +31,24 @@ use crate::compile::Compiled;
 use crate::control::Requests;
 use crate::control::protocol::Refused;
 use crate::follow::{Follower, Pace};
-use crate::kernel_log::KernelLog;
-use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, summary};
-use crate::privilege;
+use crate::kernel_log::KernelMessages;
+use crate::output::{AnswerLog, JsonLines, Palette, Queued, StatusLine, failure, summary};
 use crate::refusal::Refusal;
 use crate::report::{Report, judged, outline};
 use crate::responder::{Responder, ResponderError};
 use crate::scenario::Scenario;
 use crate::snapshot::{InterfaceSnapshot, Snapshot};
 use reports::{Reports, Step};
-use start::interfaces;
+use signals::Signals;
+use start::{Started, start};
 use trouble::Trouble;
 
 /// How often answers and messages of the kernel half are fetched.
 const FETCH_INTERVAL: Duration = Duration::from_millis(100);
 /// How often counters are shown.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the end waits for a reader that reads nothing at all.
+const READER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The stack of a thread that reads a scenario, in octets: what the main thread has.
 const THREAD_STACK: usize = 8 << 20;
@@ -66,16 +67,17 @@ struct Session {
     /// What writes their frames to a file, if that is asked for.
     capture: Option<Capture>,
     feeds: Vec<Feed>,
-    kernel_lines: Receiver<String>,
+    kernel_messages: KernelMessages,
     answer_log: Option<AnswerLog>,
     /// The same of control messages that have none.
     unanswered_log: Option<AnswerLog>,
     max_reply_rate: MaxReplyRate,
     /// The interfaces of which was said that a source asks for more.
     limited: Vec<String>,
-    status: StatusLine<std::io::Stderr>,
+    status: StatusLine<Queued>,
     trouble: Trouble,
-    json: Option<JsonLines<std::io::Stdout>>,
+    stdout: Queued,
+    json: Option<JsonLines>,
     scenario: Arc<Scenario>,
     /// What it is on every interface.
     compiled: Arc<Compiled>,
@@ -103,45 +105,60 @@ struct Feed {
     rewritten: Option<RingBuf<MapData>>,
     redirected: Receiver<Answer>,
     unanswered: Option<RingBuf<MapData>>,
-    messages: Option<EbpfLogger<KernelLog>>,
 }
 
-/// Runs until the time is over, a signal comes, or an interface fails.
+/// Runs until the time is over, a signal comes, or an interface fails, and says what went wrong.
+///
+/// No reader of what it shows, and nobody who asks it for something, holds up the others or the
+/// end.
 ///
 /// # Errors
 ///
 /// Whatever keeps it from starting or from going on, with the way out.
 pub fn run(flags: &Run) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .thread_stack_size(THREAD_STACK)
-        .build()
-        .context("cannot start the runtime")?;
-    let result = runtime.block_on(run_within(flags));
-    // A thread that is still at something nobody waits for is left behind.
+    let begin = || -> Result<_> {
+        let status = StatusLine::on_stderr().context("cannot start the thread of an output")?;
+        // Servers and signals have a thread of their own.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("servers")
+            .thread_stack_size(THREAD_STACK)
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let within = runtime.enter();
+        // Before anything is attached, so that no signal finds us unprepared.
+        let signals = Signals::hear(status.output().clone()).context("cannot hear signals")?;
+        drop(within);
+        Ok((status, runtime, signals))
+    };
+    let begun = begin().inspect_err(|error| eprintln!("{}", failure(error)));
+    let (status, runtime, signals) = begun?;
+    let stderr = status.output().clone();
+    let result = runtime.block_on(until_over(flags, status, &signals));
+    if let Err(error) = &result {
+        stderr.say(&failure(error));
+    }
+    // Whoever reads why it does not start may take his time, since a signal ends that.
+    let patience = match signals.has_begun() {
+        true => READER_PATIENCE,
+        false => Duration::MAX,
+    };
+    let _ = stderr.drain(patience);
+    // A file that cannot be written to the end may still have a thread.
     runtime.shutdown_background();
     result
 }
 
-async fn run_within(flags: &Run) -> Result<()> {
-    // Before anything is attached, so that no signal finds us unprepared.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let on_terminal = std::io::stderr().is_terminal();
-    let interfaces = interfaces(flags)?;
-    let mut reports = Reports::prepare(&flags.track, flags.files.output_mode)?;
-    privilege::check()?;
-    let (mut control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
-    let mut metrics = metrics::listen(flags.metrics)?;
-    let mut session = Session::start(flags, interfaces)?;
-    if let Some(warning) = warning {
-        session.status.line(warning);
-    }
-    if let Some(address) = metrics.address() {
-        let line = format!("metrics at http://{address}/metrics");
-        session.status.line(line);
-    }
+/// Runs until it is over, apart from its last words.
+async fn until_over(flags: &Run, status: StatusLine<Queued>, signals: &Signals) -> Result<()> {
+    let stderr = status.output().clone();
+    let Started {
+        mut session,
+        mut control,
+        mut metrics,
+        mut reports,
+    } = start(flags, status, signals)?;
     let mut requests = Requests::default();
     let mut fetch = interval(FETCH_INTERVAL);
     let mut show = interval(SHOW_INTERVAL);
@@ -152,16 +169,12 @@ async fn run_within(flags: &Run) -> Result<()> {
     tokio::pin!(over);
     let (result, stop) = loop {
         let step = tokio::select! {
-            _ = interrupt.recv() => break (Ok(()), None),
-            _ = terminate.recv() => break (Ok(()), None),
+            () = signals.end() => break (Ok(()), None),
             () = &mut over => break (Ok(()), None),
-            // A terminal that was closed sends the same signal, and means an end.
-            _ = hangup.recv() => if on_terminal && !std::io::stderr().is_terminal() {
-                break (Ok(()), None);
-            } else {
+            () = signals.reload() => {
                 requests.reload(&mut session);
                 Ok(())
-            },
+            }
             order = control.next() => match requests.begin(order, &mut session) {
                 ControlFlow::Continue(()) => Ok(()),
                 ControlFlow::Break(stop) => break (Ok(()), Some(stop)),
@@ -194,14 +207,15 @@ async fn run_within(flags: &Run) -> Result<()> {
             break (step, None);
         }
     };
+    signals.ending();
     control.close();
     // What is not in force by now never will be.
     drop(requests);
     let ended_early = session.ended_early();
     // What was counted is shown, whatever ended the run.
-    let (report, shown) = session.end(reports.is_empty());
+    let (report, shown) = session.end(reports.is_empty(), signals);
     let written = match &report {
-        Some(report) => reports.finish(report).await,
+        Some(report) => reports.finish(report, signals).await,
         None => Ok(()),
     };
     let end = shown.and(written);
@@ -209,11 +223,12 @@ async fn run_within(flags: &Run) -> Result<()> {
         let told = end
             .as_ref()
             .map_err(|error| Refused::because(format_args!("{error:#}")));
-        stop.done(told.copied()).await;
+        // A client that does not read it is told nothing.
+        let _ = timeout(READER_PATIENCE, stop.done(told.copied())).await;
     }
     if let (Err(_), Err(error)) = (&result, &end) {
         // The command ends with what came first, which would hide this.
-        eprintln!("broken-lns: {error:#}");
+        stderr.say(&failure(error));
     }
     result.and(end)?;
     if let Some(reason) = ended_early {
@@ -252,11 +267,8 @@ impl Session {
                     }
                 }
             }
-            if let Some(messages) = &mut feed.messages {
-                messages.flush();
-            }
         }
-        for line in self.kernel_lines.try_iter() {
+        for line in self.kernel_messages.lines() {
             self.status.line(line);
         }
         self.tell_of_capture();
@@ -341,8 +353,9 @@ impl Session {
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
         if let Some(json) = &mut self.json {
-            json.write(&snapshot)
-                .context("cannot write to standard output")?;
+            let line = json.line(&snapshot)?;
+            let written = self.stdout.write_all(line.as_bytes());
+            written.context("cannot write to standard output")?;
         }
         self.status.update(&snapshot);
         Ok(())
@@ -400,7 +413,7 @@ impl Session {
         Ok(())
     }
 
-    /// Says how many answers, and how much without one, had no line of their own.
+    /// Says how many answers, how much without one, and how many messages had no line of their own.
     fn left_out(&mut self, snapshot: &Snapshot) {
         for (log, count) in [
             (&mut self.answer_log, snapshot.answered()),
@@ -409,6 +422,9 @@ impl Session {
             if let Some(line) = log.as_mut().and_then(|log| log.left_out(count)) {
                 self.status.line(line);
             }
+        }
+        if let Some(line) = self.kernel_messages.left_out() {
+            self.status.line(line);
         }
     }
 
@@ -433,13 +449,15 @@ impl Session {
 
     /// Stops everything, shows the last counters, and returns the last report. Where that goes to
     /// no file, `tells_all` has what came of expectations shown in any case.
-    fn end(mut self, tells_all: bool) -> (Option<Report>, Result<()>) {
+    fn end(mut self, tells_all: bool, signals: &Signals) -> (Option<Report>, Result<()>) {
         let limited = self.tell_of_limit();
         let responders = std::mem::take(&mut self.responders);
         let stopped: Vec<_> = responders.into_iter().map(Responder::stop).collect();
+        self.kernel_messages.end();
         // Nothing is heard any more. The names of LACs go with whoever follows them.
         self.fetch();
         let capture = self.end_capture();
+        signals.done(signals::CAPTURE);
         let (report, followed) = match self.last_report() {
             Ok(report) => (report, Ok(())),
             Err(error) => (None, Err(error)),
@@ -458,6 +476,7 @@ impl Session {
             ),
             Err(error) => Err(error.into()),
         };
+        signals.done(signals::COUNTERS);
         let ended = shown.and(followed.map_err(Into::into));
         (report, ended.and(limited.map_err(Into::into)))
     }
@@ -471,15 +490,16 @@ impl Session {
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
         self.status.clear();
-        match &mut self.json {
+        let text = match &mut self.json {
             Some(json) => {
                 if let Some(report) = report.filter(|_| tells_all) {
                     // Standard output is for lines of JSON alone.
                     let palette = Palette::of(&std::io::stderr());
                     let most = report.judgements.all.len();
-                    eprint!("{}", judged(&report.judgements, most, &palette));
+                    let said = judged(&report.judgements, most, &palette);
+                    self.status.output().push_last(said);
                 }
-                json.write(&snapshot)
+                json.line(&snapshot)?
             }
             None => {
                 let palette = Palette::of(&std::io::stdout());
@@ -487,9 +507,13 @@ impl Session {
                 if let Some(report) = report {
                     text.push_str(&outline(report, &palette));
                 }
-                std::io::stdout().write_all(text.as_bytes())
+                text
             }
-        }
-        .context("cannot write to standard output")
+        };
+        // Both may be the same terminal, which has one after the other.
+        let _ = self.status.output().drain(READER_PATIENCE);
+        self.stdout.push_last(text);
+        let written = self.stdout.drain(READER_PATIENCE);
+        written.context("cannot write to standard output")
     }
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::protocol::{LineError, Request, Response};
-use super::socket::pid_of_peer;
+use super::socket::{is_trusted, pid_of_peer, uid_of_peer};
 use super::socket_of;
+use crate::printable;
 
 /// How long a response may take: a scenario of some hundred thousand rules takes its time.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -62,6 +63,19 @@ pub enum ClientError {
         .0.display()
     )]
     Denied(PathBuf),
+
+    /// Somebody else's process listens there.
+    #[error(
+        "user {uid} listens at {}, who is neither root nor you, and might say anything; if you \
+         trust that user, be that user: sudo -u '#{uid}' broken-lns …",
+        path.display()
+    )]
+    Stranger {
+        /// The socket.
+        path: PathBuf,
+        /// The user.
+        uid: u32,
+    },
 
     /// Something else is wrong with the connection.
     #[error("cannot talk to the responder at {}: {cause}", path.display())]
@@ -132,14 +146,19 @@ impl Client {
     /// [`ClientError`], which says whether there is one.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let path = path.to_owned();
-        match UnixStream::connect(&path) {
-            Ok(stream) => Ok(Self {
-                path,
-                stream,
-                patience: PATIENCE,
-            }),
-            Err(cause) => Err(not_connected(path, cause)),
+        let stream = match UnixStream::connect(&path) {
+            Ok(stream) => stream,
+            Err(cause) => return Err(not_connected(path, cause)),
+        };
+        match uid_of_peer(&stream) {
+            Ok(uid) => check_user(&path, uid)?,
+            Err(cause) => return Err(ClientError::Connection { path, cause }),
         }
+        Ok(Self {
+            path,
+            stream,
+            patience: PATIENCE,
+        })
     }
 
     /// Waits no longer than this for a response.
@@ -173,7 +192,8 @@ impl Client {
         }
     }
 
-    /// Asks for something, and returns the response with the line that it was.
+    /// Asks for something, and returns the response with the line that it was. Nothing in either
+    /// writes to a terminal whatever it wants.
     ///
     /// # Errors
     ///
@@ -200,8 +220,11 @@ impl Client {
         if !response.ends_with(b"\n") {
             return Err(ClientError::Ended(self.path));
         }
-        match Response::from_line(&response) {
-            Ok(parsed) => Ok((parsed, String::from_utf8_lossy(&response).into_owned())),
+        match printable_response(&response) {
+            Ok(parsed) => {
+                let line = String::from_utf8_lossy(&response);
+                Ok((parsed, printable::json_line(&line)))
+            }
             Err(cause) => Err(ClientError::Response {
                 path: self.path,
                 cause,
@@ -218,6 +241,22 @@ impl Client {
             },
             _ => ClientError::Connection { path, cause },
         }
+    }
+}
+
+/// The response in a line, with texts that can be shown.
+fn printable_response(line: &[u8]) -> Result<Response, LineError> {
+    Response::from_value(printable::json(serde_json::from_slice(line)?))
+}
+
+/// Checks that a responder of this user may be believed.
+fn check_user(path: &Path, uid: u32) -> Result<(), ClientError> {
+    match is_trusted(uid) {
+        true => Ok(()),
+        false => Err(ClientError::Stranger {
+            path: path.to_owned(),
+            uid,
+        }),
     }
 }
 

@@ -8,8 +8,13 @@ use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use crate::seats::Seat;
+
 /// Octets that are read at a time, and the longest line that needs no permit.
 pub(super) const CHUNK: usize = 64 << 10;
+
+/// How long one that needs a permit, which others may wait for, may pause.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Why there is no line.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +42,7 @@ pub(super) enum NoLine {
 #[derive(Debug)]
 pub(super) struct Lines<'s> {
     stream: &'s UnixStream,
+    seat: &'s Seat,
     /// The longest line.
     limit: usize,
     /// How long one may take.
@@ -54,12 +60,14 @@ pub(super) struct Lines<'s> {
 impl<'s> Lines<'s> {
     pub(super) fn new(
         stream: &'s UnixStream,
+        seat: &'s Seat,
         limit: usize,
         patience: Duration,
         permits: Arc<Semaphore>,
     ) -> Self {
         Self {
             stream,
+            seat,
             limit,
             patience,
             read: Vec::new(),
@@ -101,9 +109,14 @@ impl<'s> Lines<'s> {
                 // That others took their time is not held against this one.
                 deadline = Instant::now() + self.patience;
             }
-            match timeout_at(deadline, self.read_more()).await {
+            let pause = match self.permit {
+                Some(_) => PAUSE.min(self.patience),
+                None => self.patience,
+            };
+            let next = deadline.min(Instant::now() + pause);
+            match timeout_at(next, self.read_more()).await {
                 Ok(result) => result?,
-                Err(_) => return Err(NoLine::Late(self.patience)),
+                Err(_) => return Err(NoLine::Late(pause)),
             }
         }
     }
@@ -122,6 +135,7 @@ impl<'s> Lines<'s> {
         };
         self.read.truncate(had + *read.as_ref().unwrap_or(&0));
         self.ended = read? == 0;
+        self.seat.heard();
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::codes::{ErrorCodeChoice, ResultCode};
 use crate::refusal::{Refusal, RefusalError};
@@ -305,6 +306,16 @@ impl Response {
         Ok(serde_json::from_slice(line)?)
     }
 
+    /// Reads what a line was parsed to.
+    ///
+    /// # Errors
+    ///
+    /// [`LineError`], for whatever is no response of this version.
+    pub fn from_value(value: Value) -> Result<Self, LineError> {
+        AnyVersion::deserialize(&value)?.check()?;
+        Ok(serde_json::from_value(value)?)
+    }
+
     /// Writes it as a line, with its newline.
     ///
     /// # Errors
@@ -360,9 +371,15 @@ impl From<Result<Reply, Refused>> for Response {
 }
 
 fn check_version(line: &[u8]) -> Result<(), LineError> {
-    match serde_json::from_slice(line)? {
-        AnyVersion { version: VERSION } => Ok(()),
-        AnyVersion { version: theirs } => Err(LineError::OtherVersion { theirs }),
+    serde_json::from_slice::<AnyVersion>(line)?.check()
+}
+
+impl AnyVersion {
+    fn check(&self) -> Result<(), LineError> {
+        match self.version {
+            VERSION => Ok(()),
+            theirs => Err(LineError::OtherVersion { theirs }),
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! The responder's side of the control socket.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::lines::{CHUNK, Lines, NoLine};
@@ -14,6 +16,7 @@ use super::protocol::{Refused, Reply, Request, Response};
 use super::socket::{ListenError, SocketFile, listen_at, make_directory};
 use super::work::in_a_thread;
 use crate::scenario::FILE_LIMIT;
+use crate::seats::{Seat, Seats};
 
 /// How long no connection is accepted after one could not be: file descriptors may have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -25,7 +28,7 @@ const MIB: usize = 1 << 20;
 pub struct Limits {
     /// The octets of a request.
     pub request_len: usize,
-    /// The clients at a time.
+    /// The clients at a time; one more takes the place of the one that is idle the longest.
     pub clients: usize,
     /// How long a client may take to send a request, and to receive a response.
     pub patience: Duration,
@@ -70,7 +73,7 @@ pub struct Stop {
 struct House {
     limits: Limits,
     orders: mpsc::Sender<Order>,
-    seats: Arc<Semaphore>,
+    seats: Seats,
     long_lines: Arc<Semaphore>,
 }
 
@@ -108,7 +111,7 @@ impl Server {
         let house = House {
             limits,
             orders: sender,
-            seats: Arc::new(Semaphore::new(limits.clients)),
+            seats: Seats::new(limits.clients),
             long_lines: Arc::new(Semaphore::new(1)),
         };
         let mut files = Vec::with_capacity(paths.len());
@@ -133,9 +136,12 @@ impl Server {
         }
     }
 
-    /// Removes the files, so that the next responder may have their place.
+    /// Removes the files, so that the next responder may have their place, and tells whoever asks
+    /// for something that this one is ending.
     pub fn close(&mut self) {
         self.files.clear();
+        self.orders.close();
+        while self.orders.try_recv().is_ok() {}
     }
 }
 
@@ -153,48 +159,64 @@ impl Stop {
 async fn accept(listener: UnixListener, house: House) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => match Arc::clone(&house.seats).try_acquire_owned() {
-                Ok(seat) => {
-                    tokio::spawn(attend(stream, house.clone(), seat));
-                }
-                Err(_) => turn_away(stream, house.limits.clients),
-            },
+            Ok((stream, _)) => {
+                let seat = house.seats.take().await;
+                tokio::spawn(attend(stream, house.clone(), seat));
+                // Before another newcomer, this one's request is read if it is there.
+                yield_now().await;
+            }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-/// Tells a client that there are too many of them.
-fn turn_away(stream: UnixStream, clients: usize) {
-    let refused = Refused::because(format_args!(
-        "{clients} clients are connected, and there may be no more; try again"
-    ));
-    let line = Response::from(Err(refused)).to_line();
-    // An empty socket takes a line at once; a client that is gone needs none.
-    if let (Ok(line), Ok(mut stream)) = (line, stream.into_std()) {
-        let _ = stream.write_all(line.as_bytes());
+/// Responds to a client until one of us has enough, or another one has its seat.
+async fn attend(stream: UnixStream, house: House, seat: Seat) {
+    let is_responding = AtomicBool::new(false);
+    tokio::select! {
+        () = converse(&stream, &house, &seat, &is_responding) => {}
+        () = seat.lost() => {
+            let refused = Refused::because(format_args!(
+                "{} clients are connected, of which this one was idle the longest, and another one \
+                 came; connect again",
+                house.seats.limit()
+            ));
+            // An empty socket takes a line at once. Within a response there is no place for it.
+            if let (Ok(line), false) = (
+                Response::from(Err(refused)).to_line(),
+                is_responding.load(Ordering::Relaxed),
+            ) {
+                let _ = stream.try_write(line.as_bytes());
+            }
+        }
     }
 }
 
 /// Responds to a client until one of us has enough.
-async fn attend(stream: UnixStream, house: House, _seat: OwnedSemaphorePermit) {
+async fn converse(stream: &UnixStream, house: &House, seat: &Seat, is_responding: &AtomicBool) {
     let Limits {
         request_len,
         patience,
         ..
     } = house.limits;
-    let mut lines = Lines::new(&stream, request_len, patience, house.long_lines);
+    let long_lines = Arc::clone(&house.long_lines);
+    let mut lines = Lines::new(stream, seat, request_len, patience, long_lines);
     loop {
         let (sent, written) = oneshot::channel();
-        let (response, is_last) = match lines.next().await {
+        let line = lines.next().await;
+        let served = seat.serve();
+        let (response, is_last) = match line {
             Ok(None) | Err(NoLine::Gone(_)) => return,
             Ok(Some(line)) => (respond(line, &house.orders, written).await, false),
             Err(error) => (Err(Refused::because(error)).into(), true),
         };
-        let is_written = match to_line(response).await {
-            Ok(line) => timeout(patience, write(&stream, line.as_bytes())).await,
-            Err(_) => return,
+        let Ok(line) = to_line(response).await else {
+            return;
         };
+        drop(served);
+        is_responding.store(true, Ordering::Relaxed);
+        let is_written = timeout(patience, write(stream, seat, line.as_bytes())).await;
+        is_responding.store(false, Ordering::Relaxed);
         drop(sent);
         if is_last || !matches!(is_written, Ok(Ok(()))) {
             return;
@@ -248,11 +270,14 @@ async fn to_line(response: Response) -> Result<String, Refused> {
 }
 
 /// Writes all of it.
-async fn write(stream: &UnixStream, mut octets: &[u8]) -> io::Result<()> {
+async fn write(stream: &UnixStream, seat: &Seat, mut octets: &[u8]) -> io::Result<()> {
     while !octets.is_empty() {
         stream.writable().await?;
         match stream.try_write(octets) {
-            Ok(written) => octets = octets.get(written..).unwrap_or_default(),
+            Ok(written) => {
+                octets = octets.get(written..).unwrap_or_default();
+                seat.heard();
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }

@@ -13,6 +13,9 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, socket,
     sockopt::PeerCredentials,
 };
+use nix::unistd::geteuid;
+
+use super::lock::{Lock, LockError};
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,28 @@ pub enum ListenError {
         path: PathBuf,
         /// What the kernel said.
         cause: io::Error,
+    },
+
+    /// Others could put a socket of their own in the place of ours.
+    #[error(
+        "the directory {} is not safe for a control socket, since {reason}: put that right with \
+         `chown root {} && chmod 755 {}`, or choose another place with --control PATH",
+        path.display(), path.display(), path.display()
+    )]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// It cannot be made sure that nobody else is about to listen there.
+    #[error("cannot make the control socket {}: {cause}", path.display())]
+    Lock {
+        /// The socket.
+        path: PathBuf,
+        /// What is in the way.
+        cause: LockError,
     },
 
     /// Somebody listens there.
@@ -73,7 +98,9 @@ impl ListenError {
                 cause.kind(),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
             ),
-            Self::Live { .. } | Self::NotSocket(_) => false,
+            Self::Unsafe { .. } | Self::Lock { .. } | Self::Live { .. } | Self::NotSocket(_) => {
+                false
+            }
         }
     }
 }
@@ -95,15 +122,37 @@ impl Drop for SocketFile {
     }
 }
 
-/// Makes a directory for sockets, unless it is there.
+/// Makes a directory for sockets, unless it is there and nobody but its owner, who is root or
+/// ourselves, can write to it.
 pub(super) fn make_directory(path: &Path) -> Result<(), ListenError> {
+    let failed = |cause| ListenError::Directory {
+        path: path.to_owned(),
+        cause,
+    };
     match DirBuilder::new().mode(0o755).create(path) {
-        Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(ListenError::Directory {
-            path: path.to_owned(),
-            cause,
-        }),
-        _ => Ok(()),
+        Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(failed(cause)),
+        _ => {}
     }
+    let found = fs::symlink_metadata(path).map_err(failed)?;
+    let mode = found.mode() & 0o7777;
+    let reason = if !found.is_dir() {
+        "it is none".to_owned()
+    } else if !is_trusted(found.uid()) {
+        format!("it belongs to user {}", found.uid())
+    } else if mode & 0o022 != 0 {
+        format!("others than its owner may write there (mode {mode:04o})")
+    } else {
+        return Ok(());
+    };
+    Err(ListenError::Unsafe {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+/// Whether a user may do what we can do: root, or ourselves.
+pub(super) fn is_trusted(uid: u32) -> bool {
+    uid == 0 || uid == geteuid().as_raw()
 }
 
 /// Listens at `path`, where nobody but the owner can connect.
@@ -112,8 +161,19 @@ pub(super) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile), Liste
         path: path.to_owned(),
         cause,
     };
-    // Of two that begin at the same time and find a stale file, one has to find the other's.
-    let _lock = lock_directory_of(path)?;
+    let _lock = Lock::of(path).map_err(|cause| match cause {
+        LockError::Open(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            ListenError::Directory {
+                path: directory_of(path).to_owned(),
+                cause,
+            }
+        }
+        LockError::Open(cause) => failed(cause),
+        cause => ListenError::Lock {
+            path: path.to_owned(),
+            cause,
+        },
+    })?;
     remove_stale(path)?;
     let listener = bound(path).map_err(failed)?;
     let file = SocketFile {
@@ -123,22 +183,13 @@ pub(super) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile), Liste
     Ok((listener, file))
 }
 
-/// Locks the directory for as long as what is returned stays open.
-fn lock_directory_of(path: &Path) -> Result<File, ListenError> {
-    let directory = match path.parent() {
+/// The directory that a file is in.
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
         None => path,
-    };
-    let lock = || {
-        let file = File::open(directory)?;
-        file.lock()?;
-        Ok(file)
-    };
-    lock().map_err(|cause| ListenError::Directory {
-        path: directory.to_owned(),
-        cause,
-    })
+    }
 }
 
 /// Removes the file of a socket at which nobody listens any more.
@@ -170,6 +221,11 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
 /// The process at the other end.
 pub(super) fn pid_of_peer(stream: &UnixStream) -> i32 {
     getsockopt(stream, PeerCredentials).map_or(0, |peer| peer.pid())
+}
+
+/// The user at the other end, as it began to listen.
+pub(super) fn uid_of_peer(stream: &UnixStream) -> io::Result<u32> {
+    Ok(getsockopt(stream, PeerCredentials)?.uid())
 }
 
 /// A listening socket whose file has its mode from the first moment.

@@ -6,7 +6,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -16,12 +18,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::spawn_blocking;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::{sleep, timeout};
 
 use super::Exposition;
+use crate::seats::{Seat, Seats};
 
 /// Octets of a request's head; hyper wants no less.
 const HEAD_LEN: usize = 8 << 10;
@@ -35,7 +39,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What clients may expect of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The connections at a time; others wait.
+    /// The connections at a time; one more takes the place of the one that is idle the longest.
     pub connections: usize,
     /// How long a connection may take, from its start to the last octet of its response.
     pub patience: Duration,
@@ -164,36 +168,84 @@ async fn accept(
     health: Health,
     limits: Limits,
 ) {
-    let seats = Arc::new(Semaphore::new(limits.connections));
+    let seats = Seats::new(limits.connections);
     loop {
-        // The semaphore is never closed.
-        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((stream, _)) => {
+                let seat = seats.take().await;
                 let (scrapes, health) = (scrapes.clone(), health.clone());
                 tokio::spawn(async move {
-                    // Too late or broken is the client's affair, and ends with the connection.
-                    let _ = timeout(limits.patience, attend(stream, scrapes, health)).await;
-                    drop(seat);
+                    tokio::select! {
+                        // Too late or broken is the client's affair, and ends with the connection.
+                        _ = timeout(limits.patience, attend(stream, &seat, scrapes, health)) => {}
+                        () = seat.lost() => {}
+                    }
                 });
+                // Before another newcomer, this one's request is read if it is there.
+                yield_now().await;
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
+/// The connection of a client in its seat, who is heard when octets come or go.
+struct Seated<'s> {
+    stream: TcpStream,
+    seat: &'s Seat,
+}
+
+impl AsyncRead for Seated<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(context, room);
+        if polled.is_ready() {
+            self.seat.heard();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Seated<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, octets);
+        if polled.is_ready() {
+            self.seat.heard();
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
 /// Responds to the one request of a connection.
 async fn attend(
     stream: TcpStream,
+    seat: &Seat,
     scrapes: mpsc::Sender<Scrape>,
     health: Health,
 ) -> Result<(), hyper::Error> {
     let service = service_fn(|request: Request<Incoming>| {
         let (scrapes, health) = (scrapes.clone(), health.clone());
-        async move { Ok::<_, Infallible>(respond(&request, &scrapes, &health).await) }
+        async move {
+            let _served = seat.serve();
+            Ok::<_, Infallible>(respond(&request, &scrapes, &health).await)
+        }
     });
+    let stream = Seated { stream, seat };
     http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)

@@ -1,4 +1,4 @@
-//! The counters as an object in JSON, the same one that [`JsonLines`](super::JsonLines) writes,
+//! The counters as an object in JSON, the same one that [`JsonLines`](super::JsonLines) has,
 //! and back again: for `#[serde(with)]`.
 
 use std::collections::BTreeMap;
@@ -107,10 +107,8 @@ mod tests {
 
     #[test]
     fn they_are_the_object_of_the_json_lines() {
-        let mut line = Vec::new();
-        let mut json = JsonLines::new(&mut line);
-        json.write(&one_interface()).expect("memory takes it");
-        let line = String::from_utf8(line).expect("JSON is UTF-8");
+        let line = JsonLines::default().line(&one_interface());
+        let line = line.expect("an object");
         let text = serde_json::to_string(&Held(one_interface())).expect("an object");
         assert_eq!(text, line.trim_end());
     }

@@ -1,19 +1,17 @@
 //! One JSON object a line, for programs that read along.
 
-use std::io::{self, Write};
-
 use broken_lns_ebpf::verdict::Verdict;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::Progress;
 use crate::capture::CaptureCounts;
 use crate::play::{Sent, SentCounts};
+use crate::printable;
 use crate::snapshot::{InterfaceSnapshot, QueueSnapshot, RuleSnapshot, Snapshot, VerdictCounts};
 
-/// Writes snapshots as lines of JSON.
-#[derive(Debug)]
-pub struct JsonLines<W> {
-    out: W,
+/// Snapshots as lines of JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JsonLines {
     before: Progress,
 }
 
@@ -74,26 +72,18 @@ struct Verdicts(VerdictCounts);
 /// The counts under the names that the driver gives them.
 struct Driver<'a>(&'a [(String, u64)]);
 
-impl<W: Write> JsonLines<W> {
-    /// Writes to `out`, which needs no buffer: each line is one write.
-    pub fn new(out: W) -> Self {
-        Self {
-            out,
-            before: Progress::default(),
-        }
-    }
-
+impl JsonLines {
     /// Begins anew, since the counters do.
     pub fn reset(&mut self) {
         self.before = Progress::default();
     }
 
-    /// Writes one snapshot.
+    /// The line of one snapshot, with its newline.
     ///
     /// # Errors
     ///
-    /// Those of the output, when its reader is gone for instance.
-    pub fn write(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+    /// None that a snapshot could give reason to.
+    pub fn line(&mut self, snapshot: &Snapshot) -> Result<String, serde_json::Error> {
         let now = Progress::of(snapshot);
         let since = if snapshot.last {
             Progress::default()
@@ -102,10 +92,7 @@ impl<W: Write> JsonLines<W> {
         };
         self.before = now;
         let line = Line::new(snapshot, now.per_second_since(since));
-        let mut text = serde_json::to_vec(&line)?;
-        text.push(b'\n');
-        self.out.write_all(&text)?;
-        self.out.flush()
+        Ok(printable::json_line(&serde_json::to_string(&line)?) + "\n")
     }
 }
 
@@ -195,18 +182,15 @@ mod tests {
     use crate::output::tests::one_interface;
     use crate::scenario::Place;
 
-    /// Writes the snapshots, and reads back what each line says.
+    /// What the lines of these snapshots say.
     fn lines(snapshots: &[Snapshot]) -> Vec<Value> {
-        let mut out = Vec::new();
-        let mut json = JsonLines::new(&mut out);
-        for snapshot in snapshots {
-            json.write(snapshot).expect("memory takes every write");
-        }
-        let text = String::from_utf8(out).expect("JSON is UTF-8");
-        assert!(text.ends_with('\n'));
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("every line is an object"))
-            .collect()
+        let mut json = JsonLines::default();
+        let lines = snapshots.iter().map(|snapshot| {
+            let line = json.line(snapshot).expect("a snapshot is an object");
+            assert_eq!(line.find('\n'), Some(line.len() - 1));
+            serde_json::from_str(&line).expect("it is an object")
+        });
+        lines.collect()
     }
 
     #[test]

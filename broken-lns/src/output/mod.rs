@@ -1,10 +1,12 @@
 //! What the responder shows: a status line, a summary, JSON, and lines about answers.
 //!
-//! Everything here turns plain data into text, and asks for nothing.
+//! Everything here turns plain data into text, and asks for nothing, but for [`Queued`], by which
+//! that text gets out.
 
 mod answers;
 pub(crate) mod counters;
 mod json;
+mod queued;
 mod reply;
 mod status;
 mod summary;
@@ -18,11 +20,13 @@ use anstyle::{AnsiColor, Style};
 
 pub use answers::AnswerLog;
 pub use json::JsonLines;
+pub use queued::Queued;
 pub use reply::reply;
 pub(crate) use reply::{lacs, prefixes};
 pub use status::StatusLine;
 pub use summary::summary;
 
+use crate::printable;
 use crate::snapshot::Snapshot;
 
 /// The styles of the text for one stream.
@@ -78,9 +82,14 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Text in a style; a style that says nothing adds nothing.
+/// What the command says at its end when something failed.
+pub fn failure(error: &anyhow::Error) -> String {
+    printable::lines(&format!("broken-lns: {error:#}"))
+}
+
+/// Text in a style, whoever wrote it; a style that says nothing adds nothing.
 fn styled(text: &str, style: Style) -> String {
-    format!("{style}{text}{style:#}")
+    format!("{style}{}{style:#}", printable::lines(text))
 }
 
 /// The answers and the time of a snapshot, from which the next one's rate is derived.

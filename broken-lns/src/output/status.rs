@@ -5,17 +5,21 @@
 
 use std::{
     fmt::Display,
-    io::{self, IsTerminal as _, Stderr, Write},
+    io::{self, IsTerminal as _, Write},
 };
 
 use anstyle::Style;
 use broken_lns_ebpf::verdict::Verdict;
 
-use super::{Palette, Progress, loses_replies, losses, rate, styled, thousands, time};
+use super::{Palette, Progress, Queued, loses_replies, losses, rate, styled, thousands, time};
+use crate::printable;
 use crate::snapshot::{Snapshot, is_received};
 
 /// Erases from the cursor to the end of the line.
 const ERASE: &str = "\x1b[K";
+
+/// Erases the line.
+const ERASED: &str = "\r\x1b[K";
 
 /// The width that is taken for a terminal that does not tell its own.
 const USUAL_WIDTH: usize = 80;
@@ -35,14 +39,25 @@ pub struct StatusLine<W: Write> {
     drawn: String,
 }
 
-impl StatusLine<Stderr> {
-    /// A status line on standard error.
-    pub fn on_stderr() -> Self {
-        let out = io::stderr();
+impl StatusLine<Queued> {
+    /// A status line on standard error, which nobody waits for.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no thread for it.
+    pub fn on_stderr() -> io::Result<Self> {
+        let stderr = io::stderr();
         let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-        let palette = Palette::of(&out);
-        let width = (out.is_terminal() && !is_dumb).then_some(width_of_stderr as fn() -> usize);
-        Self::new(out, width, palette)
+        let palette = Palette::of(&stderr);
+        let is_drawn = stderr.is_terminal() && !is_dumb;
+        let out = Queued::stderr(if is_drawn { ERASED } else { "" })?;
+        let width = is_drawn.then_some(width_of_stderr as fn() -> usize);
+        Ok(Self::new(out, width, palette))
+    }
+
+    /// What it is written to.
+    pub fn output(&self) -> &Queued {
+        &self.out
     }
 }
 
@@ -68,8 +83,7 @@ impl<W: Write> StatusLine<W> {
         // The last column stays free, since some terminals wrap as soon as it is filled.
         let columns = width().saturating_sub(1);
         self.drawn = clipped(&parts(snapshot, per_second, &self.palette), columns);
-        let _ = write!(self.out, "\r{}{ERASE}", self.drawn);
-        let _ = self.out.flush();
+        self.write(&format!("\r{}{ERASE}", self.drawn));
     }
 
     /// Begins anew, since the counters do.
@@ -77,23 +91,27 @@ impl<W: Write> StatusLine<W> {
         self.before = Progress::default();
     }
 
-    /// Prints a line above the status line.
+    /// Prints a line above the status line, whoever wrote it.
     pub fn line(&mut self, text: impl Display) {
-        if self.drawn.is_empty() {
-            let _ = writeln!(self.out, "{text}");
-        } else {
-            let _ = write!(self.out, "\r{ERASE}{text}\n{}", self.drawn);
-        }
-        let _ = self.out.flush();
+        let text = printable::lines(&text.to_string());
+        self.write(&match self.drawn.is_empty() {
+            true => format!("{text}\n"),
+            false => format!("{ERASED}{text}\n{}", self.drawn),
+        });
     }
 
     /// Takes the line away.
     pub fn clear(&mut self) {
         if !self.drawn.is_empty() {
             self.drawn.clear();
-            let _ = write!(self.out, "\r{ERASE}");
-            let _ = self.out.flush();
+            self.write(ERASED);
         }
+    }
+
+    /// Writes it all at once, so that nothing comes in between.
+    fn write(&mut self, text: &str) {
+        let _ = self.out.write_all(text.as_bytes());
+        let _ = self.out.flush();
     }
 }
 
@@ -277,6 +295,12 @@ mod tests {
              \r\x1b[Ksecond\n10.0 s  received 13,352\
              \r\x1b[K"
         );
+    }
+
+    #[test]
+    fn no_line_moves_the_cursor_by_itself() {
+        let text = written(None, |status| status.line("a\x1b[2J\rb\u{9b}\nc"));
+        assert_eq!(text, "a\u{fffd}[2J\u{fffd}b\u{fffd}\nc\n");
     }
 
     #[test]

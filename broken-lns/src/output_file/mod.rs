@@ -16,6 +16,7 @@
 mod claim;
 mod mode;
 mod place;
+mod reader;
 mod stream;
 
 use std::ffi::{OsStr, OsString};
@@ -122,8 +123,8 @@ impl OutputFile<'_> {
 
     /// Gives the file these contents, which are on the disk before the file has them.
     ///
-    /// Its directory must exist. A pipe or a device is given the contents and stays what it is; as
-    /// always with a pipe, that waits until somebody reads.
+    /// Its directory must exist. A pipe or a device is given the contents and stays what it is;
+    /// nobody waits for a reader that is not there or does not read.
     ///
     /// # Errors
     ///
@@ -135,7 +136,7 @@ impl OutputFile<'_> {
             Target::Place(place) => place,
         };
         match claim::look(&place)? {
-            Found::Stream => return stream::open(&place)?.write_all(contents),
+            Found::Stream => return reader::write(&place, contents),
             Found::Regular => drop(claim::regular(&place, OFlag::O_RDONLY, self.is_ours)?),
             Found::Nothing => {}
         }

@@ -13,7 +13,17 @@ use super::place::Place;
 
 /// Opens one that is at that place; a pipe waits until somebody reads.
 pub(super) fn open(place: &Place) -> io::Result<File> {
+    open_with(place, OFlag::empty())
+}
+
+/// Opens one that is at that place, and waits for nobody; a pipe that nobody reads from is ENXIO.
+pub(super) fn open_at_once(place: &Place) -> io::Result<File> {
+    open_with(place, OFlag::O_NONBLOCK)
+}
+
+fn open_with(place: &Place, more: OFlag) -> io::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let flags = flags | more;
     let file = openat(&place.directory, &*place.name, flags, Mode::empty())?;
     // Another file may have taken its place since it was looked at.
     match kind(&fstat(&file)?, place.is_exposed)? {

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow, bail};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use super::signals::{self, Signals};
 use crate::cli::Track;
 use crate::control::Work;
 use crate::control::protocol::Refused;
@@ -94,12 +95,17 @@ impl Reports {
     /// # Errors
     ///
     /// Where one could not be written; the others are.
-    pub(super) async fn finish(mut self, report: &Report) -> Result<()> {
+    pub(super) async fn finish(mut self, report: &Report, signals: &Signals) -> Result<()> {
         if let Some(writing) = self.writing.take() {
             // The last one says as much and more.
             let _ = writing.await;
         }
-        match &write(report, &self.files, self.mode)[..] {
+        let mut errors = Vec::new();
+        for file in &self.files {
+            errors.extend(report.write(file, self.mode).err());
+            signals.done(&signals::report(file));
+        }
+        match &errors[..] {
             [] => Ok(()),
             errors => bail!(lines(errors)),
         }

@@ -1,7 +1,7 @@
 //! What has to be there before anything runs, and the start of it.
 
 use std::sync::Arc;
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
@@ -9,23 +9,88 @@ use broken_lns_ebpf::maps;
 use broken_lns_ebpf::sample::Sample;
 
 use super::follow::NobodyJudges;
+use super::reports::Reports;
+use super::signals::{self, Signals};
 use super::trouble::Trouble;
-use super::{Feed, Session, capture, control, follow};
+use super::{Feed, Session, capture, control, follow, metrics};
 use crate::capture::Prepared;
 use crate::cli::Run;
 use crate::compile::Compiled;
+use crate::control::Server as ControlServer;
 use crate::follow::{Follower, Pace};
 use crate::interface::Interface;
 use crate::judge::Expectations;
-use crate::kernel_log::KernelLog;
-use crate::output::{AnswerLog, JsonLines, StatusLine};
+use crate::kernel_log::KernelMessages;
+use crate::metrics::Server as MetricsServer;
+use crate::output::{AnswerLog, JsonLines, Queued, StatusLine};
+use crate::privilege;
 use crate::rate_limit;
+use crate::refusal::Refusal;
 use crate::responder::{Responder, ResponderOptions};
 use crate::scenario::Scenario;
 use crate::snapshot::Snapshot;
 
+/// What a run consists of.
+pub(super) struct Started {
+    pub(super) session: Session,
+    pub(super) control: ControlServer,
+    pub(super) metrics: MetricsServer,
+    pub(super) reports: Reports,
+}
+
+/// What is played, as far as that can be known before anything is attached.
+struct Script {
+    refusal: Refusal,
+    scenario: Scenario,
+    expectations: Expectations,
+    compiled: Arc<Compiled>,
+}
+
+/// Starts everything, or leaves nothing of it.
+///
+/// # Errors
+///
+/// Whatever keeps it from starting, with the way out.
+pub(super) fn start(flags: &Run, status: StatusLine<Queued>, signals: &Signals) -> Result<Started> {
+    let interfaces = interfaces(flags)?;
+    let reports = Reports::prepare(&flags.track, flags.files.output_mode)?;
+    privilege::check()?;
+    // A scenario may come from a pipe, and may take its time.
+    let script = Script::read(flags, &interfaces)?;
+    signals.begin(to_do(flags));
+    let start = || -> Result<_> {
+        let (control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
+        let metrics = metrics::listen(flags.metrics)?;
+        let mut session = Session::start(flags, interfaces, script, status)?;
+        if let Some(warning) = warning {
+            session.status.line(warning);
+        }
+        if let Some(address) = metrics.address() {
+            let line = format!("metrics at http://{address}/metrics");
+            session.status.line(line);
+        }
+        Ok(Started {
+            session,
+            control,
+            metrics,
+            reports,
+        })
+    };
+    start().inspect_err(|_| signals.nothing_to_lose())
+}
+
+/// What the end has to do.
+fn to_do(flags: &Run) -> Vec<String> {
+    let capture = flags.capture.capture.iter();
+    let capture = capture.map(|_| signals::CAPTURE.to_owned());
+    let reports = flags.track.reports.iter();
+    let reports = reports.map(|file| signals::report(file));
+    let counters = signals::COUNTERS.to_owned();
+    capture.chain([counters]).chain(reports).collect()
+}
+
 /// The interfaces that the flags name.
-pub(super) fn interfaces(flags: &Run) -> Result<Vec<Interface>> {
+fn interfaces(flags: &Run) -> Result<Vec<Interface>> {
     let mut interfaces: Vec<Interface> = Vec::with_capacity(flags.interfaces.len());
     for name in &flags.interfaces {
         let interface = Interface::by_name(name)?;
@@ -46,9 +111,9 @@ pub(super) fn interfaces(flags: &Run) -> Result<Vec<Interface>> {
     Ok(interfaces)
 }
 
-impl Session {
-    /// Reads the scenario, and starts a responder on every interface.
-    pub(super) fn start(flags: &Run, interfaces: Vec<Interface>) -> Result<Self> {
+impl Script {
+    /// Reads what the flags name, and holds it against the interfaces.
+    fn read(flags: &Run, interfaces: &[Interface]) -> Result<Self> {
         let refusal = flags.refusal()?;
         let scenario = match &flags.scenario {
             Some(file) => Scenario::load(file, &refusal)?,
@@ -60,13 +125,37 @@ impl Session {
                 .with_context(|| format!("cannot play \"{}\"", file.display()))?;
         }
         let compiled = Arc::new(Compiled::new(&scenario)?);
-        for interface in &interfaces {
+        for interface in interfaces {
             match flags.scenario {
                 Some(_) => compiled.check_mtu(&interface.name, interface.mtu)?,
                 None => refusal.check_mtu(&interface.name, interface.mtu)?,
             }
         }
-        let mut status = StatusLine::on_stderr();
+        Ok(Self {
+            refusal,
+            scenario,
+            expectations,
+            compiled,
+        })
+    }
+}
+
+impl Session {
+    /// Starts a responder on every interface.
+    fn start(
+        flags: &Run,
+        interfaces: Vec<Interface>,
+        script: Script,
+        mut status: StatusLine<Queued>,
+    ) -> Result<Self> {
+        let Script {
+            refusal,
+            scenario,
+            expectations,
+            compiled,
+        } = script;
+        let stdout = Queued::stdout(status.output());
+        let stdout = stdout.context("cannot start the thread for standard output")?;
         match &flags.scenario {
             Some(file) => {
                 let summary = scenario.summary();
@@ -125,7 +214,7 @@ impl Session {
             follower.want_names();
         }
         let mut capture = capture::prepare(flags, &interfaces, &scenario)?;
-        let (lines, kernel_lines) = channel();
+        let mut kernel_messages = KernelMessages::default();
         let mut responders = Vec::with_capacity(interfaces.len());
         let mut feeds = Vec::with_capacity(interfaces.len());
         for (place, interface) in interfaces.into_iter().enumerate() {
@@ -139,12 +228,11 @@ impl Session {
                 capture::hear(capture, place, &mut responder)?;
             }
             let name = responder.interface().to_owned();
-            let messages = if options.log_level == log::LevelFilter::Off {
-                None
-            } else {
-                let log = KernelLog::new(name.clone(), lines.clone());
-                Some(responder.messages(log)?)
-            };
+            if options.log_level != log::LevelFilter::Off {
+                let log = kernel_messages.log(name.clone());
+                let followed = kernel_messages.follow(responder.messages(log)?);
+                followed.context("cannot start the thread for messages of the kernel half")?;
+            }
             feeds.push(Feed {
                 rewritten: options.announce.then(|| responder.answers()).transpose()?,
                 redirected,
@@ -152,7 +240,6 @@ impl Session {
                     .announce
                     .then(|| responder.unanswered())
                     .transpose()?,
-                messages,
                 interface: name,
             });
             responders.push(responder);
@@ -175,13 +262,14 @@ impl Session {
             sample: flags.track.track,
             capture,
             feeds,
-            kernel_lines,
+            kernel_messages,
             answer_log: options.announce.then(AnswerLog::default),
             max_reply_rate: flags.max_reply_rate,
             unanswered_log: options.announce.then(AnswerLog::default),
             status,
             trouble: Trouble::default(),
-            json: flags.json.then(|| JsonLines::new(std::io::stdout())),
+            stdout,
+            json: flags.json.then(JsonLines::default),
             scenario: Arc::new(scenario),
             compiled,
             scenario_number: 0,

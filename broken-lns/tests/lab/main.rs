@@ -44,6 +44,7 @@ mod responder;
 mod retransmitted;
 mod scenarios;
 mod stacked;
+mod stopping;
 mod surroundings;
 mod tags;
 mod top;
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
         ("decoded", decoded::trials()),
         ("dialled", dialled::trials()),
         ("metrics", metrics::trials()),
+        ("stopping", stopping::trials()),
         ("top", top::trials()),
         ("watched", watched::trials()),
         ("stacked", stacked::trials()),

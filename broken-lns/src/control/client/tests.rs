@@ -134,6 +134,54 @@ fn a_client_without_permission_is_told_the_way_out() {
 }
 
 #[test]
+fn a_stranger_is_not_believed() {
+    let path = Path::new("/run/broken-lns/eth1.sock");
+    let ours = nix::unistd::geteuid().as_raw();
+    for trusted in [0, ours] {
+        assert!(check_user(path, trusted).is_ok());
+    }
+    let stranger = ours + 4711;
+    let error = check_user(path, stranger).expect_err("somebody else");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "user {stranger} listens at /run/broken-lns/eth1.sock, who is neither root nor you, \
+             and might say anything; if you trust that user, be that user: sudo -u '#{stranger}' \
+             broken-lns …"
+        )
+    );
+}
+
+#[test]
+fn no_response_moves_the_cursor() {
+    let scratch = Scratch::new("client").expect("a directory");
+    let path = scratch.file("eth1.sock");
+    let listener = UnixListener::bind(&path).expect("the path is free");
+    for (line, said) in [
+        (
+            "{\"version\":1,\"error\":[\"a\\u001b[2Jb\\rc\\nd\u{9b}\"]}\n",
+            "a\u{fffd}[2Jb\u{fffd}c\nd\u{fffd}",
+        ),
+        (
+            "{\"version\":1,\"ok\":\"\\u001b[2J\"}\n",
+            "not understood: unknown variant `\u{fffd}[2J`",
+        ),
+    ] {
+        let client = Client::connect(&path).expect("it listens");
+        let (mut stream, _) = listener.accept().expect("a client comes");
+        stream.write_all(line.as_bytes()).expect("it reads");
+        let told = match client.ask(&Request::Status) {
+            Ok((response, shown)) => {
+                assert!(!shown.trim_end().contains(char::is_control), "{shown:?}");
+                response.outcome().expect_err("it refuses").to_string()
+            }
+            Err(error) => error.to_string(),
+        };
+        assert!(told.contains(said), "{told:?}");
+    }
+}
+
+#[test]
 fn of_several_responders_one_has_to_be_chosen() {
     for (found, error) in [
         (&[][..], None),

@@ -1,8 +1,8 @@
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net;
 use std::thread;
-use std::time::Instant;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -252,29 +252,66 @@ fn a_client_that_does_not_read_is_left() {
 }
 
 #[test]
-fn there_are_only_so_many_clients() {
+fn a_newcomer_takes_the_place_of_the_client_that_is_idle_the_longest() {
     let (running, path) = running(Limits {
         clients: 2,
         ..Limits::default()
     });
-    let client = || {
-        let mut stream = net::UnixStream::connect(&path).expect("it listens");
+    let respond = |stream: &mut net::UnixStream| {
         stream.write_all(STATUS).expect("it reads");
         let mut octet = [0];
-        std::io::Read::read_exact(&mut stream, &mut octet).expect("it responds");
+        while octet != *b"\n" {
+            stream.read_exact(&mut octet).expect("it responds");
+        }
+    };
+    let client = || {
+        let mut stream = net::UnixStream::connect(&path).expect("it listens");
+        respond(&mut stream);
         stream
     };
-    let clients = [client(), client()];
+    let [mut first, second] = [(); 2].map(|()| client());
+    respond(&mut first);
+    let mut third = client();
+    let said = lines(second);
     assert_eq!(
-        errors(&path, STATUS),
-        ["2 clients are connected, and there may be no more; try again"]
+        errors_in(&said[0]),
+        [
+            "2 clients are connected, of which this one was idle the longest, and another one \
+             came; connect again"
+        ]
     );
-    drop(clients);
-    let start = Instant::now();
-    while !is_well(&path) {
-        assert!(start.elapsed() < Duration::from_secs(10));
+    for stream in [&mut first, &mut third] {
+        respond(stream);
     }
     stop(running, &path);
+}
+
+#[test]
+fn a_client_that_does_not_read_loses_its_place_without_a_word_within_its_response() {
+    let (running, path) = running(Limits {
+        clients: 1,
+        ..Limits::default()
+    });
+    let mut stream = net::UnixStream::connect(&path).expect("it listens");
+    stream.write_all(RULES_PLEASE).expect("it reads");
+    let mut octet = [0];
+    stream.read_exact(&mut octet).expect("it responds");
+    assert!(is_well(&path));
+    let lines = lines(stream);
+    assert_eq!(lines.len(), 1);
+    assert!(!lines[0].contains("idle the longest"));
+    stop(running, &path);
+}
+
+#[test]
+fn idle_clients_delay_nobody() {
+    let (running, path) = running(Limits::default());
+    let idle: Vec<_> = (0..200)
+        .map(|_| net::UnixStream::connect(&path).expect("it listens"))
+        .collect();
+    assert!(is_well(&path));
+    stop(running, &path);
+    drop(idle);
 }
 
 #[test]
@@ -380,6 +417,47 @@ fn two_cannot_have_the_same_socket() {
     );
     assert!(is_well(&path));
     stop(running, &path);
+}
+
+#[test]
+fn a_directory_of_others_is_refused() {
+    let scratch = Scratch::new("directory").expect("a directory");
+    let directory = scratch.file("broken-lns");
+    let listen = || {
+        let path = directory.join("eth1.sock");
+        let listening =
+            within_runtime(|| Server::listen_in(&directory, &[path], Limits::default()).map(drop));
+        listening.map_err(|error| error.to_string())
+    };
+    let set_mode = |mode| fs::set_permissions(&directory, fs::Permissions::from_mode(mode));
+    assert_eq!(listen(), Ok(()));
+    let shown = directory.display();
+    for (mode, reason) in [
+        (0o700, None),
+        (0o755, None),
+        (
+            0o775,
+            Some("others than its owner may write there (mode 0775)"),
+        ),
+        (
+            0o1777,
+            Some("others than its owner may write there (mode 1777)"),
+        ),
+    ] {
+        set_mode(mode).expect("it is ours");
+        let refused = reason.map(|reason| {
+            format!(
+                "the directory {shown} is not safe for a control socket, since {reason}: put that \
+                 right with `chown root {shown} && chmod 755 {shown}`, or choose another place \
+                 with --control PATH"
+            )
+        });
+        assert_eq!(listen().err(), refused);
+    }
+    fs::remove_dir(&directory).expect("it is empty");
+    std::os::unix::fs::symlink(scratch.file(""), &directory).expect("the name is free");
+    let said = listen().expect_err("a link is none");
+    assert!(said.contains(", since it is none: "), "{said}");
 }
 
 #[test]
