@@ -336,20 +336,26 @@ impl Session {
 
     /// Shows the counters, unless they cannot be read for now.
     fn show(&mut self) -> Result<()> {
-        let snapshot = self.look();
+        let watched = self.watch();
         if self.is_over() {
             anyhow::bail!(self.ended_early().unwrap_or_default());
         }
-        let snapshot = match snapshot {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
+        let snapshot = self.look();
+        let (snapshot, trouble) = match snapshot {
+            Ok(snapshot) => (Some(snapshot), watched.err()),
+            Err(error) => (None, Some(error)),
+        };
+        match trouble {
+            Some(error) => {
                 if let Some(warning) = self.trouble.came(error)? {
                     self.status.line(warning);
                 }
-                return Ok(());
             }
+            None => self.trouble.is_over(),
+        }
+        let Some(snapshot) = snapshot else {
+            return Ok(());
         };
-        self.trouble.is_over();
         self.left_out(&snapshot);
         let snapshot = snapshot.since(&self.zero);
         if let Some(json) = &mut self.json {
@@ -361,9 +367,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sees whether everything still runs, and what it counted.
+    /// What everything counted.
     fn look(&mut self) -> Result<Snapshot, ResponderError> {
-        self.watch()?;
         self.tell_of_limit()?;
         match self.json {
             Some(_) => self.snapshot_with_rules(),
