@@ -95,13 +95,14 @@ fn check_keys(snapshot: &Value) -> Result<()> {
         "rewritten",
         "redirected",
         "events_lost",
+        "undelivered",
         "verdicts",
     ];
     let whole = ["elapsed_s", "per_second", "interfaces", "final"];
     assert_eq!(keys(snapshot)?, set(&[&counts[..], &whole].concat()));
     let labels: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.label()).collect();
     let interface = &snapshot["interfaces"][0];
-    let part = ["name", "queues", "driver", "rules", "sent"];
+    let part = ["name", "queues", "driver", "rules", "sent", "ended"];
     assert_eq!(keys(interface)?, set(&[&counts[..], &part].concat()));
     for verdicts in [&snapshot["verdicts"], &interface["verdicts"]] {
         assert_eq!(keys(verdicts)?, set(&labels));
