@@ -15,7 +15,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, error::Erro
 
 pub use capture::CaptureFlags;
 pub use control::{ControlChoice, Load, Set, Target, Which};
-pub use privilege::FileFlags;
+pub use privilege::{FileFlags, PrivilegeFlags};
 pub use track::{Report, Track};
 
 use crate::{
@@ -184,6 +184,10 @@ pub struct Run {
     /// What files are created with.
     #[command(flatten)]
     pub files: FileFlags,
+
+    /// What the process may do.
+    #[command(flatten)]
+    pub privilege: PrivilegeFlags,
 
     /// Where the socket for `broken-lns status`, `set` and the like is; `none` for no socket
     /// [default: /run/broken-lns/INTERFACE.sock].

@@ -54,6 +54,7 @@ pub mod responder;
 pub mod retransmission;
 pub mod run;
 pub mod scenario;
+pub mod service;
 pub mod snapshot;
 pub mod socket_option;
 mod suggestion;

@@ -23,6 +23,7 @@ use crate::af_xdp::{Binding, SetupError, Umem, XskSocket};
 use crate::clock;
 use crate::mode::Wait;
 use crate::play::Player;
+use crate::privilege::capabilities::spawn;
 use crate::respond::Batch;
 use crate::snapshot::{VerdictCounts, XdpStatistics};
 use crate::socket_option;
@@ -234,7 +235,7 @@ impl<W: Work> Worker<W> {
         cpu: Option<usize>,
         stop: Arc<AtomicBool>,
     ) -> io::Result<JoinHandle<io::Result<()>>> {
-        std::thread::Builder::new().name(name).spawn(move || {
+        spawn(name, move || {
             if let Some(cpu) = cpu {
                 // Only speed depends on it, and a cpuset may forbid it.
                 let _ = pin(cpu);

@@ -6,6 +6,7 @@ mod control;
 mod follow;
 mod metrics;
 mod reports;
+mod sandbox;
 mod start;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -30,12 +31,13 @@ use crate::compile::Compiled;
 use crate::control::protocol::Refused;
 use crate::follow::{Follower, Pace};
 use crate::kernel_log::KernelLog;
-use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, summary};
-use crate::privilege;
+use crate::output::{AnswerLog, JsonLines, Palette, StatusLine, brief, summary};
+use crate::privilege::{self, denied};
 use crate::refusal::Refusal;
 use crate::report::{Report, judged, outline};
 use crate::responder::{Responder, ResponderError};
 use crate::scenario::Scenario;
+use crate::service::ServiceManager;
 use crate::snapshot::Snapshot;
 use reports::{Reports, Step};
 use start::interfaces;
@@ -101,6 +103,8 @@ struct Feed {
 ///
 /// Whatever keeps it from starting or from going on, with the way out.
 pub fn run(flags: &Run) -> Result<()> {
+    // Before the runtime, since no other thread may exist.
+    let mut sandbox = sandbox::begin(flags)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -116,7 +120,13 @@ pub fn run(flags: &Run) -> Result<()> {
         privilege::check()?;
         let (mut control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
         let mut metrics = metrics::listen(flags.metrics)?;
-        let mut session = Session::start(flags, interfaces)?;
+        let mut service = ServiceManager::from_environment()?;
+        let remarks = sandbox::keep_for_files(&mut sandbox, flags);
+        let mut session = Session::start(flags, interfaces, sandbox)?;
+        for remark in remarks {
+            session.status.line(format!("warning: {remark}"));
+        }
+        service.ready();
         if let Some(warning) = warning {
             session.status.line(warning);
         }
@@ -140,7 +150,9 @@ pub fn run(flags: &Run) -> Result<()> {
                 _ = hangup.recv() => if on_terminal && !std::io::stderr().is_terminal() {
                     break (Ok(()), None);
                 } else {
+                    service.reloading();
                     session.reload_and_tell();
+                    service.ready();
                     Ok(())
                 },
                 order = control.next() => match order.carry_out(&mut session) {
@@ -159,12 +171,17 @@ pub fn run(flags: &Run) -> Result<()> {
                     session.fetch();
                     Ok(())
                 }
-                _ = show.tick() => session.show(),
+                _ = show.tick() => session.show(&mut service),
+                () = service.watchdog_due() => {
+                    service.alive();
+                    Ok(())
+                }
             };
             if step.is_err() {
                 break (step, None);
             }
         };
+        service.stopping();
         control.close();
         // What was counted is shown, whatever ended the run.
         let (report, shown) = session.end(reports.is_empty());
@@ -229,7 +246,8 @@ impl Session {
     }
 
     /// Shows the counters.
-    fn show(&mut self) -> Result<()> {
+    fn show(&mut self, service: &mut ServiceManager) -> Result<()> {
+        self.tell_of_denied();
         for responder in &mut self.responders {
             responder.check()?;
         }
@@ -241,7 +259,15 @@ impl Session {
                 .context("cannot write to standard output")?;
         }
         self.status.update(&snapshot);
+        service.status(brief(&snapshot));
         Ok(())
+    }
+
+    /// Says which system calls the kernel denied.
+    fn tell_of_denied(&mut self) {
+        for denied in denied() {
+            self.status.line(format!("warning: {denied}"));
+        }
     }
 
     /// Everything counted since the start.
@@ -293,6 +319,7 @@ impl Session {
         // Nothing is heard any more. The names of LACs go with whoever follows them.
         self.fetch();
         let capture = self.end_capture();
+        self.tell_of_denied();
         let (report, followed) = match self.last_report() {
             Ok(report) => (report, Ok(())),
             Err(error) => (None, Err(error)),

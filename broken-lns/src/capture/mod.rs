@@ -16,7 +16,7 @@ mod source;
 mod writer;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -34,6 +34,7 @@ pub use source::Source;
 pub use crate::clock::WallClock;
 pub use crate::output_file::OutputMode;
 
+use crate::output_file::OutputFile;
 use files::Files;
 use rules::Rules;
 use source::Intake;
@@ -137,6 +138,20 @@ struct Counts {
     written: AtomicU64,
     lost: AtomicU64,
     failed: AtomicU64,
+}
+
+/// Whether a capture file can be written there, as far as one can tell without one.
+///
+/// # Errors
+///
+/// What the file system says.
+pub fn attempt(path: &Path, mode: OutputMode) -> io::Result<()> {
+    let file = OutputFile {
+        path,
+        mode,
+        is_ours: section::begins_capture,
+    };
+    file.check()
 }
 
 impl Prepared {

@@ -24,6 +24,7 @@ pub use watch::{Known, Noticed, Watch};
 use crate::clock::monotonic;
 use crate::judge::Expectations;
 use crate::play::WorkerEvents;
+use crate::privilege::capabilities::spawn;
 use crate::program::Events;
 use crate::scenario::Groups;
 use crate::track::{Rule, Settings};
@@ -83,9 +84,7 @@ impl Follower {
         watch.enter(0, rules, groups, expectations);
         let intake = Intake::new(pace, to_enter, settings.waiting_memory());
         let names = intake.names();
-        let thread = std::thread::Builder::new()
-            .name("follow".to_owned())
-            .spawn(move || follow(watch, intake, &asked))?;
+        let thread = spawn("follow".to_owned(), move || follow(watch, intake, &asked))?;
         Ok(Self {
             questions,
             entered,

@@ -78,6 +78,15 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// What was answered so far, in one line for whoever shows many services.
+pub fn brief(snapshot: &Snapshot) -> String {
+    format!(
+        "{} answered of {} received",
+        thousands(snapshot.answered()),
+        thousands(snapshot.received())
+    )
+}
+
 /// Text in a style; a style that says nothing adds nothing.
 fn styled(text: &str, style: Style) -> String {
     format!("{style}{text}{style:#}")

@@ -97,11 +97,19 @@ pub enum WriteError {
 /// Those of [`Report::write`].
 pub fn check(path: &Path, mode: OutputMode) -> Result<(), WriteError> {
     Format::of(path)?;
-    let checked = output_file(path, mode).check();
-    checked.map_err(|source| WriteError::File {
+    attempt(path, mode).map_err(|source| WriteError::File {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Whether a file of that name can be written, whatever its form is.
+///
+/// # Errors
+///
+/// What the file system says.
+pub fn attempt(path: &Path, mode: OutputMode) -> io::Result<()> {
+    output_file(path, mode).check()
 }
 
 /// Gives a file a report that is rendered already. It has either its old contents or all of the

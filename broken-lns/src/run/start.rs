@@ -18,6 +18,7 @@ use crate::interface::Interface;
 use crate::judge::Expectations;
 use crate::kernel_log::KernelLog;
 use crate::output::{AnswerLog, JsonLines, StatusLine};
+use crate::privilege::Sandbox;
 use crate::responder::{Responder, ResponderOptions};
 use crate::scenario::Scenario;
 use crate::snapshot::Snapshot;
@@ -40,7 +41,7 @@ pub(super) fn interfaces(flags: &Run) -> Result<Vec<Interface>> {
 
 impl Session {
     /// Reads the scenario, and starts a responder on every interface.
-    pub(super) fn start(flags: &Run, interfaces: Vec<Interface>) -> Result<Self> {
+    pub(super) fn start(flags: &Run, interfaces: Vec<Interface>, sandbox: Sandbox) -> Result<Self> {
         let refusal = flags.refusal()?;
         let scenario = match &flags.scenario {
             Some(file) => Scenario::load(file, &refusal)?,
@@ -146,6 +147,10 @@ impl Session {
                 interface: name,
             });
             responders.push(responder);
+        }
+        // All is attached. Threads that start from here on have no more than this one.
+        if let Some(remark) = sandbox.close()? {
+            status.line(format!("warning: {remark}"));
         }
         let capture = capture.map(Prepared::start).transpose()?;
         for responder in &responders {

@@ -32,6 +32,7 @@ mod other_port;
 mod packet;
 mod played;
 mod population;
+mod privilege;
 mod queues;
 mod refusals;
 mod replies;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         ("followed", followed::trials()),
         ("reports", reports::trials()),
         ("files", files::trials()),
+        ("privilege", privilege::trials()),
         ("other_port", other_port::trials()),
         ("population", population::trials()),
         ("captured", captured::trials()),

@@ -113,6 +113,8 @@ impl Responder {
         let snapshots = of(Stream::Stdout).map(|line| {
             serde_json::from_str(line).with_context(|| format!("this is not JSON: {line}"))
         });
+        let denied = of(Stream::Stderr).find(|line| line.contains(" was denied "));
+        ensure!(denied.is_none(), "it was not let do something: {denied:?}");
         Ok(Report {
             snapshots: snapshots.collect::<Result<_>>()?,
             said: of(Stream::Stderr).map(str::to_owned).collect(),

@@ -1,4 +1,20 @@
-//! The capabilities that the responder needs, checked before anything is done.
+//! What the process may do: checked before anything is done, and given up once it is done.
+//!
+//! `capabilities` is about those of single threads, `user` about another user than root, `filter`
+//! about system calls, of which `denied` counts those that it did not let through. A [`Sandbox`]
+//! holds all of it together, in the order in which it works.
+
+mod calls;
+pub mod capabilities;
+mod denied;
+mod filter;
+mod sandbox;
+mod user;
+
+pub use denied::{Denied, denied};
+pub use filter::FilterError;
+pub use sandbox::{Remark, Sandbox, SandboxError};
+pub use user::{User, UserError};
 
 use caps::{CapSet, Capability, CapsHashSet};
 
