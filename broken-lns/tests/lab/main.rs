@@ -44,6 +44,7 @@ mod scenarios;
 mod top;
 mod traffic;
 mod unanswerable;
+mod unit;
 mod verbose;
 mod verdicts;
 mod way;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         ("reports", reports::trials()),
         ("files", files::trials()),
         ("privilege", privilege::trials()),
+        ("unit", unit::trials()),
         ("other_port", other_port::trials()),
         ("population", population::trials()),
         ("captured", captured::trials()),
