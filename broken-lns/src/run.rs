@@ -104,7 +104,7 @@ struct Feed {
 /// Whatever keeps it from starting or from going on, with the way out.
 pub fn run(flags: &Run) -> Result<()> {
     // Before the runtime, since no other thread may exist.
-    let mut sandbox = sandbox::begin(flags)?;
+    let (sandbox, remarks) = sandbox::begin(flags)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -121,7 +121,6 @@ pub fn run(flags: &Run) -> Result<()> {
         let (mut control, warning) = control::listen(flags.control.as_ref(), &interfaces)?;
         let mut metrics = metrics::listen(flags.metrics)?;
         let mut service = ServiceManager::from_environment()?;
-        let remarks = sandbox::keep_for_files(&mut sandbox, flags);
         let mut session = Session::start(flags, interfaces, sandbox)?;
         for remark in remarks {
             session.status.line(format!("warning: {remark}"));

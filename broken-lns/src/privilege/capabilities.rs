@@ -6,14 +6,15 @@
 //! 1. Before any other thread exists, [`limit`] takes away what no step of the start needs, and
 //!    the bounding set.
 //! 2. A thread that starts before everything is attached is started by [`spawn`], and has given up
-//!    all of them before its first step. Those are the threads that see frames.
+//!    all of them before its first step. Those are the threads that see frames. Where others start
+//!    threads, as a runtime does, they do so within [`only_with`].
 //! 3. Once everything is attached, the first thread gives up the rest with [`keep_only`]. Threads
 //!    that it starts from then on have no more than it has.
 //! 4. [`check_threads`] asks the kernel whether that holds for every thread there is.
 
 use std::sync::OnceLock;
 use std::sync::mpsc::sync_channel;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 use std::{fs, io, panic};
 
 use caps::errors::CapsError;
@@ -82,22 +83,34 @@ pub fn spawn<T: Send + 'static>(
     }
 }
 
+/// Does something in a thread of its own that has no other capabilities than these. Neither have
+/// the threads that it starts.
+///
+/// # Errors
+///
+/// Where the capabilities could not be given up, or `body` panicked.
+pub fn only_with<T: Send>(kept: &CapsHashSet, body: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            keep_only(kept).map_err(io::Error::other)?;
+            Ok(body())
+        });
+        let panicked = || io::Error::other("it panicked, which is a mistake in broken-lns");
+        thread.join().unwrap_or_else(|_| Err(panicked()))
+    })
+}
+
 /// What the kernel asks for where the maps of a loaded program are read and written.
 ///
 /// That is nothing since Linux 5.19. Before, it was CAP_BPF wherever
 /// `kernel.unprivileged_bpf_disabled` was set. A thread without capabilities tries it.
 pub fn map_access() -> &'static CapsHashSet {
     static NEEDED: OnceLock<CapsHashSet> = OnceLock::new();
-    NEEDED.get_or_init(|| {
-        let is_refused = std::thread::spawn(|| {
-            keep_only(&CapsHashSet::new()).is_ok() && look_up_nothing() == Errno::EPERM
-        });
-        match is_refused.join() {
-            Ok(false) => CapsHashSet::new(),
-            Ok(true) | Err(_) => [Capability::CAP_BPF, Capability::CAP_SYS_ADMIN]
-                .into_iter()
-                .collect(),
-        }
+    NEEDED.get_or_init(|| match only_with(&CapsHashSet::new(), look_up_nothing) {
+        Ok(error) if error != Errno::EPERM => CapsHashSet::new(),
+        Ok(_) | Err(_) => [Capability::CAP_BPF, Capability::CAP_SYS_ADMIN]
+            .into_iter()
+            .collect(),
     })
 }
 
@@ -188,7 +201,7 @@ mod tests {
 
     /// A thread that began with what this one has.
     fn in_a_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-        std::thread::spawn(body).join().expect("it does not panic")
+        thread::spawn(body).join().expect("it does not panic")
     }
 
     fn own_status() -> String {
@@ -209,6 +222,14 @@ mod tests {
         });
         assert_eq!(has, [expected.clone(), expected, CapsHashSet::new()]);
         assert_eq!(caps::read(None, CapSet::Permitted).ok(), Some(had));
+    }
+
+    #[test]
+    fn threads_that_are_started_within_have_no_more() {
+        let kept: CapsHashSet = [Capability::CAP_NET_RAW].into_iter().collect();
+        let status = only_with(&kept, || in_a_thread(own_status)).expect("one may give up");
+        let bits = Capability::CAP_NET_RAW.bitmask();
+        assert_eq!(still_privileged(&status, bits), None, "{status}");
     }
 
     #[test]

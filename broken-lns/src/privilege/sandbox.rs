@@ -1,12 +1,12 @@
 //! What a run gives up, in the order in which it does.
 
+use std::io;
 use std::path::Path;
-use std::{io, thread};
 
 use caps::errors::CapsError;
 use caps::{Capability, CapsHashSet};
 
-use super::capabilities::{self, check_threads, keep_only, map_access};
+use super::capabilities::{self, check_threads, keep_only, map_access, only_with};
 use super::filter;
 use super::user::{User, UserError};
 
@@ -107,6 +107,16 @@ impl Sandbox {
         self.keep_for(READ, path, attempt)
     }
 
+    /// Keeps a capability that something takes later.
+    pub fn keep(&mut self, capability: Capability) {
+        self.kept.insert(capability);
+    }
+
+    /// What is kept.
+    pub fn kept(&self) -> &CapsHashSet {
+        &self.kept
+    }
+
     fn keep_for(
         &mut self,
         capability: Capability,
@@ -117,16 +127,10 @@ impl Sandbox {
         if !self.is_on || !has.unwrap_or(false) {
             return None;
         }
-        let without = thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                keep_only(&CapsHashSet::new()).map_err(io::Error::other)?;
-                attempt()
-            });
-            thread.join().unwrap_or(Ok(()))
-        });
+        let without = only_with(&CapsHashSet::new(), attempt).and_then(|outcome| outcome);
         match without {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.kept.insert(capability);
+                self.keep(capability);
                 Some(Remark(format!(
                     "{capability} is kept, since {} is out of reach without it; a place of this \
                      user's own, or --user with the one who owns it, does without",

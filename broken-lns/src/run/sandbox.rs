@@ -11,12 +11,12 @@ use crate::privilege::{Remark, Sandbox, User};
 use crate::report;
 
 /// Becomes the user that the flags name, and gives up what the start does not need. No other
-/// thread may exist.
+/// thread may exist. The remarks are about what is kept beyond the start.
 ///
 /// # Errors
 ///
 /// Where there is no such user, or the kernel refuses.
-pub(super) fn begin(flags: &Run) -> Result<Sandbox> {
+pub(super) fn begin(flags: &Run) -> Result<(Sandbox, Vec<Remark>)> {
     let user = flags.privilege.user.as_deref();
     let user = user.map(User::find).transpose()?;
     if let (Some(user), None) = (&user, &flags.control)
@@ -24,15 +24,14 @@ pub(super) fn begin(flags: &Run) -> Result<Sandbox> {
     {
         user.own(Path::new(DIRECTORY))?;
     }
-    Ok(Sandbox::begin(
-        !flags.privilege.no_sandbox,
-        user.as_ref(),
-        flags.replace,
-    )?)
+    let is_on = !flags.privilege.no_sandbox;
+    let mut sandbox = Sandbox::begin(is_on, user.as_ref(), flags.replace)?;
+    let remarks = keep_for_files(&mut sandbox, flags);
+    Ok((sandbox, remarks))
 }
 
 /// Keeps what files take that are opened later, and returns what to say of that.
-pub(super) fn keep_for_files(sandbox: &mut Sandbox, flags: &Run) -> Vec<Remark> {
+fn keep_for_files(sandbox: &mut Sandbox, flags: &Run) -> Vec<Remark> {
     let mode = flags.files.output_mode;
     let mut remarks = Vec::new();
     for path in &flags.track.reports {
