@@ -21,7 +21,7 @@ use crate::{
     followed::read,
     loaded::attached,
     request::ask,
-    responder::{LIMIT, Responder, command, text, threads},
+    responder::{LIMIT, Responder, command, text},
     scenarios::to_lns,
     trial,
     way::Way,
@@ -97,15 +97,29 @@ impl Thread {
     }
 }
 
-/// All threads of a process, by their names.
-fn statuses(pid: u32) -> Result<BTreeMap<String, Thread>> {
-    let statuses = threads(pid)?.into_iter().map(|(name, directory)| {
-        let status = fs::read_to_string(directory.join("status"))?;
+/// All threads of a process, each with its name. Several may have the same.
+fn statuses(pid: u32) -> Result<Vec<(String, Thread)>> {
+    let mut statuses = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // One that has ended meanwhile has nothing any more.
+        let Ok(status) = fs::read_to_string(task?.path().join("status")) else {
+            continue;
+        };
         let fields = status.lines().filter_map(|line| line.split_once(':'));
         let fields = fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
-        Ok((name, Thread(fields.collect())))
-    });
-    statuses.collect()
+        let thread = Thread(fields.collect());
+        statuses.push((thread.field("Name")?.to_owned(), thread));
+    }
+    Ok(statuses)
+}
+
+/// The same once threads of these names are among them: a thread names itself.
+fn statuses_with(pid: u32, expected: &[&str]) -> Result<Vec<(String, Thread)>> {
+    lab::until(&format!("threads {expected:?}"), LIMIT, || {
+        let statuses = statuses(pid)?;
+        let is_there = |expected: &&str| statuses.iter().any(|(name, _)| name == *expected);
+        Ok(expected.iter().all(is_there).then_some(statuses))
+    })
 }
 
 /// The sets of capabilities of a thread but the bounding one, which only some may empty, and which
@@ -114,11 +128,7 @@ const SETS: [&str; 4] = ["CapInh", "CapPrm", "CapEff", "CapAmb"];
 
 /// Sees that all threads are as those of a run have to be, and that these are among them.
 fn are_confined(pid: u32, expected: &[&str], sets: &[&str]) -> Result<()> {
-    let statuses = statuses(pid)?;
-    for name in expected {
-        ensure!(statuses.contains_key(*name), "no thread {name}");
-    }
-    for (name, thread) in &statuses {
+    for (name, thread) in &statuses_with(pid, expected)? {
         for set in sets {
             assert_eq!(thread.set(set)?, 0, "{set} of {name}");
         }
@@ -300,14 +310,13 @@ fn five_capabilities_are_enough(way: Way) -> Result<()> {
 fn without_the_sandbox_all_is_kept() -> Result<()> {
     let lab = Lab::static_arp().build()?;
     let mut responder = Responder::start(&lab, &["--no-sandbox"])?;
-    let statuses = statuses(responder.process().pid())?;
-    let first = statuses.get("broken-lns").context("no first thread")?;
-    assert_eq!(first.field("Seccomp")?, "0");
-    assert_eq!(first.field("NoNewPrivs")?, "0");
-    assert_ne!(first.set("CapEff")?, 0);
-    // Those that see frames have nothing in any case.
-    let follow = statuses.get("follow").context("nobody follows")?;
-    assert_eq!(follow.set("CapPrm")?, 0);
+    let pid = responder.process().pid();
+    for (name, thread) in &statuses_with(pid, &["broken-lns", "follow"])? {
+        assert_eq!(thread.field("Seccomp")?, "0", "{name}");
+        assert_eq!(thread.field("NoNewPrivs")?, "0", "{name}");
+        // Those that see frames have nothing in any case.
+        assert_eq!(thread.set("CapEff")? == 0, name == "follow", "{name}");
+    }
     let report = responder.finish()?;
     let warning = "warning: no sandbox: capabilities and all system calls are kept";
     ensure!(report.said(warning), "{:?}", report.said);
@@ -322,9 +331,13 @@ fn a_directory_of_another_user_is_still_written_to() -> Result<()> {
     let report = home.join("a.json");
     let flags = ["--path", "redirect", "--report", text(&report)?];
     let mut responder = Responder::start(&lab, &flags)?;
-    let statuses = statuses(responder.process().pid())?;
-    for (name, kept) in [("broken-lns", DAC_OVERRIDE), ("follow", 0), ("eth1-0", 0)] {
-        let thread = statuses.get(name).with_context(|| name.to_owned())?;
+    let pid = responder.process().pid();
+    for (name, thread) in &statuses_with(pid, &["broken-lns", "follow", "eth1-0"])? {
+        // Those that see frames have nothing in any case.
+        let kept = match name.as_str() {
+            "follow" | "eth1-0" => 0,
+            _ => DAC_OVERRIDE,
+        };
         assert_eq!(thread.set("CapPrm")?, kept, "{name}");
     }
     let ended = responder.finish()?;
