@@ -1,5 +1,6 @@
 //! What a running responder lets others ask and change.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +19,9 @@ use crate::interface::Interface;
 use crate::judge::Expectations;
 use crate::refusal::Refusal;
 use crate::report::Format;
-use crate::scenario::{Expectation, Fault, Groups, LnsRule, Place, Prefix, Scenario, Treatment};
+use crate::scenario::{
+    Expectation, Fault, Groups, LnsRule, Place, Prefix, Scenario, ScenarioError, Treatment,
+};
 
 /// Listens where it was asked for, or else where clients look first. A warning says why nobody
 /// can reach us there.
@@ -139,7 +142,7 @@ impl Controlled for Session {
                 "no scenario file was loaded: what runs is of the command line",
             ));
         };
-        let scenario = Scenario::load(file, &self.refusal)?;
+        let scenario = Scenario::load(file, &self.refusal).map_err(not_read)?;
         self.change_to(scenario)?;
         Ok(self.as_read())
     }
@@ -299,6 +302,19 @@ pub(super) fn remark(compiled: &Compiled) -> Option<String> {
         "{rule} takes a worker to come to `pass`, and what a worker has does not come back to the \
          host: such a request is dropped, and passes when the LAC sends it again"
     ))
+}
+
+/// Why a file was not read again, with the way out where it takes a right that was given up.
+fn not_read(error: ScenarioError) -> Refused {
+    match &error {
+        ScenarioError::Read { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+            Refused::because(format_args!(
+                "{error}; the right to read what only others may read was given up when everything \
+                 was attached: send it with `broken-lns load FILE`"
+            ))
+        }
+        _ => error.into(),
+    }
 }
 
 /// What a change starts from: the refusal of this treatment, or that of the flags.

@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, Permissions},
     os::unix::{
-        fs::{MetadataExt as _, chown},
+        fs::{MetadataExt as _, PermissionsExt as _, chown},
         net::UnixDatagram,
     },
     path::{Path, PathBuf},
@@ -66,6 +66,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         "a_directory_of_another_user_is_still_written_to",
         &[],
         a_directory_of_another_user_is_still_written_to,
+    ));
+    trials.push(trial(
+        "a_scenario_of_another_user_is_sent_again",
+        &[],
+        a_scenario_of_another_user_is_sent_again,
     ));
     trials.push(trial(
         "an_unknown_user_keeps_it_from_starting",
@@ -352,6 +357,28 @@ fn a_directory_of_another_user_is_still_written_to() -> Result<()> {
         report.display()
     );
     ensure!(ended.said(&warning), "{:?}", ended.said);
+    Ok(())
+}
+
+/// A client with all rights sends it, and the responder cannot read it again.
+fn a_scenario_of_another_user_is_sent_again() -> Result<()> {
+    let files = Scratch::new("theirs")?;
+    let home = nobodys(&files, "home")?;
+    fs::set_permissions(&home, Permissions::from_mode(0o700))?;
+    let scenario = home.join("a.toml");
+    fs::write(&scenario, REFUSES)?;
+    let scenario = text(&scenario)?;
+    let run = Controlled::with(PATHS[0], &[], OTHER)?;
+    run.told(&["load", scenario])?;
+    let refused = run.refused(&["reload"])?;
+    let why = format!(
+        "cannot read the scenario {scenario}: Permission denied (os error 13); the right to read \
+         what only others may read was given up when everything was attached: send it with \
+         `broken-lns load FILE`"
+    );
+    ensure!(refused.contains(&why), "{refused}");
+    run.told(&["load", scenario])?;
+    run.responder.finish()?;
     Ok(())
 }
 
