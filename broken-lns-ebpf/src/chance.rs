@@ -138,6 +138,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million hashes take an interpreter too long")]
     fn every_octet_is_uniform_whatever_counts_up() {
         type Count = fn(u32) -> u32;
         let counting: [(&str, Count); 7] = [
@@ -166,6 +167,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million hashes take an interpreter too long")]
     fn one_decision_says_nothing_about_another() {
         type Pair = fn(u32) -> (u32, u32);
         let pairs: [(&str, Pair); 5] = [
@@ -202,6 +204,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million hashes take an interpreter too long")]
     fn every_bit_of_the_arguments_changes_every_bit_of_the_hash_half_the_time() {
         const TURNS: u32 = 2048;
         // Six standard deviations of what is 1,024 on average.

@@ -568,7 +568,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 50 } else { 20_000 }))]
 
         #[test]
         fn any_bytes_have_a_verdict_and_stay_as_they_are(bytes in any_bytes()) {

@@ -1,9 +1,11 @@
 //! The `cargo xtask` command.
 
-use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Parser;
+use xtask::fuzz::{self, Target};
+use xtask::sanitize::Watch;
 use xtask::test::{LAC, packages};
 use xtask::{apt, process};
 
@@ -34,6 +36,28 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Try any inputs on what reads what others wrote: all targets, or one
+    Fuzz {
+        /// One of them
+        target: Option<Target>,
+        /// Inputs that were found, to be repeated
+        #[arg(requires = "target")]
+        inputs: Vec<PathBuf>,
+        /// How long each runs
+        #[arg(long, default_value = "1m", value_parser = humantime::parse_duration)]
+        time: Duration,
+        /// How many run at a time
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+    },
+    /// Run the tests of memory under Miri and AddressSanitizer
+    Sanitize {
+        /// Under one of them
+        #[arg(long)]
+        only: Option<Watch>,
+    },
+    /// Check licences, sources and known vulnerabilities of the dependencies
+    Deny,
     /// Run clippy on the kernel half as the BPF target sees it
     Clippy,
     /// Run every test, through sudo when not root
@@ -65,6 +89,16 @@ fn perform(task: Task) -> Result<()> {
         Task::Run { arguments } => match xtask::run::run(&arguments)? {},
         Task::Demo { responder } => demo(responder),
         Task::Bench { arguments } => match xtask::bench::run(&arguments)? {},
+        Task::Fuzz {
+            target: Some(target),
+            inputs,
+            ..
+        } if !inputs.is_empty() => fuzz::repeat(target, &inputs),
+        Task::Fuzz {
+            target, time, jobs, ..
+        } => fuzz::run(target, time, jobs),
+        Task::Sanitize { only } => xtask::sanitize::run(only),
+        Task::Deny => xtask::deny::run(),
         Task::Clippy => xtask::clippy::run(),
         Task::Test { arguments } => xtask::test::run(&arguments),
     }

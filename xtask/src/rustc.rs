@@ -16,6 +16,8 @@ pub struct Rustc {
     pub banner: String,
     /// Its release, such as `1.97.0-nightly`.
     pub release: String,
+    /// The target that it compiles for unless it is told another.
+    pub host: String,
     /// The major version of the LLVM in it.
     pub llvm: u32,
     /// Where its libraries and, perhaps, its sources are.
@@ -41,6 +43,7 @@ impl Rustc {
         Ok(Self {
             banner: version.lines().next().unwrap_or_default().to_owned(),
             release: field("release")?.to_owned(),
+            host: field("host")?.to_owned(),
             llvm: leading_number(llvm)
                 .with_context(|| format!("`rustc -vV` printed the LLVM version {llvm:?}"))?,
             sysroot,
@@ -100,6 +103,7 @@ LLVM version: 22.1.4
         let rustc = Rustc::parse(NIGHTLY, PathBuf::from("/usr")).unwrap();
         assert_eq!(rustc.banner, "rustc 1.97.0-nightly (e50aa6fba 2026-05-19)");
         assert_eq!(rustc.release, "1.97.0-nightly");
+        assert_eq!(rustc.host, "x86_64-unknown-linux-gnu");
         assert_eq!(rustc.llvm, 22);
         assert_eq!(rustc.sysroot, PathBuf::from("/usr"));
     }

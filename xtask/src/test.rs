@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs};
 
 use anyhow::Result;
 
-use crate::{apt, apt::Package, build, lab, process, setup, suite};
+use crate::{apt, apt::Package, build, fuzz, lab, process, setup, suite};
 
 /// The package of the real LAC.
 pub const LAC: &str = "xl2tpd";
@@ -64,6 +64,10 @@ pub fn run(arguments: &[OsString]) -> Result<()> {
     process::run(tests.args(arguments))?;
     if let Some(summary) = summary(&fs::read_to_string(skipped)?) {
         eprintln!("{summary}");
+    }
+    // Who wants certain tests wants nothing else.
+    if arguments.is_empty() {
+        fuzz::run(None, fuzz::TEST_TIME, fuzz::TEST_JOBS)?;
     }
     Ok(())
 }

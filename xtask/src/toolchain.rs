@@ -99,6 +99,22 @@ pub fn nightly() -> Result<Toolchain> {
     Ok(toolchain)
 }
 
+/// rustup's nightly with Miri, which rustup adds where it can download: no other compiler comes with
+/// it.
+pub fn with_miri() -> Result<Toolchain> {
+    let toolchain = nightly()?;
+    let version = || process::read(toolchain.command("cargo").args(["miri", "--version"]));
+    if version().is_err() {
+        eprintln!("adding miri to rustup's nightly");
+        rustup(
+            COMPONENT_LIMIT,
+            &["component", "add", "miri", "--toolchain=nightly"],
+        )?;
+    }
+    version().context("rustup's nightly has no Miri")?;
+    Ok(toolchain)
+}
+
 /// Whether a line of rustup's list is the nightly toolchain, and not the one of a certain day.
 fn is_nightly(line: &str) -> bool {
     line.strip_prefix("nightly")

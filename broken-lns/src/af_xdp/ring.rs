@@ -260,6 +260,37 @@ mod tests {
         assert_eq!(ring.producer.0.own, 21);
     }
 
+    /// What an interpreter that knows the memory model, or a sanitizer, has to look at.
+    #[test]
+    fn an_entry_is_there_when_its_cursor_says_so() {
+        // A few times round, and over the end of the cursors.
+        const ENTRIES: u64 = 5 * LEN as u64;
+        let Both {
+            mut producer,
+            mut consumer,
+        } = Both::at(u32::MAX - LEN);
+        let taken = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut next = 0;
+                while next < ENTRIES {
+                    producer.put(|| {
+                        let entry = next;
+                        next += u64::from(entry < ENTRIES);
+                        (entry < ENTRIES).then_some(entry)
+                    });
+                    std::thread::yield_now();
+                }
+            });
+            let mut taken = Vec::new();
+            while taken.len() < ENTRIES as usize {
+                consumer.take(3, |entry| taken.push(entry));
+                std::thread::yield_now();
+            }
+            taken
+        });
+        assert!(taken.into_iter().eq(0..ENTRIES));
+    }
+
     #[test]
     fn a_ring_that_does_not_lie_in_its_memory_is_refused() {
         let memory = || Mapping::anonymous(4096).unwrap();

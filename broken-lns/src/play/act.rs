@@ -28,6 +28,17 @@ const PAIRS: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 /// in the kernel half if it is the only one.
 const WAITING: NonZeroU32 = NonZeroU32::new(maps::MAX_AWAITED).unwrap();
 
+/// How much a worker remembers at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Deferred replies.
+    pub pending: NonZeroU32,
+    /// Pairs of LAC and LNS whose attempts are counted.
+    pub pairs: NonZeroU32,
+    /// StopCCNs that wait for their acknowledgement.
+    pub waiting: NonZeroU32,
+}
+
 /// A scenario with the memory that playing it takes, of which only as much is made as
 /// the scenario can use.
 ///
@@ -48,8 +59,23 @@ pub struct Act {
 impl Act {
     /// The beginning of the scenario with that number, with room for so many deferred replies.
     pub fn new(compiled: Arc<Compiled>, scenario: u32, pending: NonZeroU32) -> Self {
+        let bounds = Bounds {
+            pending,
+            pairs: PAIRS,
+            waiting: WAITING,
+        };
+        Self::bounded(compiled, scenario, bounds)
+    }
+
+    /// The same with other bounds than those of a worker.
+    pub fn bounded(compiled: Arc<Compiled>, scenario: u32, bounds: Bounds) -> Self {
+        let Bounds {
+            pending,
+            pairs,
+            waiting,
+        } = bounds;
         let pairs = match compiled.counts_attempts() {
-            true => PAIRS,
+            true => pairs,
             false => NonZeroU32::MIN,
         };
         let rules = compiled.rules().len();
@@ -59,7 +85,7 @@ impl Act {
             pending: compiled.delays().then(|| Pending::new(pending)),
             waiting: compiled
                 .retransmits()
-                .then(|| Retransmissions::new(WAITING)),
+                .then(|| Retransmissions::new(waiting)),
             compiled,
             scenario,
             last_due: 0,

@@ -34,7 +34,7 @@ use act::{Acts, Mailbox};
 use owed::{Owed, Source};
 use tell::{Teller, Told};
 
-pub use act::{Act, PENDING, Remote};
+pub use act::{Act, Bounds, PENDING, Remote};
 pub use record::WorkerFrames;
 pub use sent::{Hits, Sent, SentCounts, SentTally};
 pub use tell::{Follow, WorkerEvents};
