@@ -1,8 +1,8 @@
 //! Reads a scenario from its file.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs::File;
+use std::io::Read as _;
 use std::num::NonZeroU16;
 use std::path::Path;
 
@@ -47,27 +47,6 @@ impl Scenario {
     pub fn load(path: &Path, flags: &Refusal) -> Result<Self, ScenarioError> {
         let text = Self::read(path)?;
         Self::parse(&path.display().to_string(), &text, flags)
-    }
-
-    /// Reads and checks a file that was loaded before, while there are LACs to answer: it has to
-    /// be a regular one. A pipe had its text once, and whoever opens it waits.
-    ///
-    /// # Errors
-    ///
-    /// [`ScenarioError`], like [`load`](Self::load).
-    pub fn reload(path: &Path, flags: &Refusal) -> Result<Self, ScenarioError> {
-        let refused = |cause| ScenarioError::Read {
-            file: path.display().to_string(),
-            cause,
-        };
-        match fs::metadata(path) {
-            Ok(found) if found.is_file() => Self::load(path, flags),
-            Ok(_) => Err(refused(io::Error::other(
-                "it is no regular file, which alone can be read once more; `broken-lns load FILE` \
-                 reads it where that command runs",
-            ))),
-            Err(cause) => Err(refused(cause)),
-        }
     }
 
     /// Reads the text of a file, and leaves it to [`parse`](Self::parse) to check it.
