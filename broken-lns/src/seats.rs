@@ -62,8 +62,8 @@ impl Seats {
         self.0.limit
     }
 
-    /// A seat for a newcomer, be it that of another client. It waits only where each of them is
-    /// served just now.
+    /// A seat for a newcomer: a free one, or that of another client. Only where every client is
+    /// being served, this waits.
     pub(crate) async fn take(&self) -> Seat {
         loop {
             let changed = self.0.changed.notified();

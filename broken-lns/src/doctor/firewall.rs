@@ -28,29 +28,17 @@ const CONCERNS: &str = "what a `pass` rule leaves to this host";
 
 /// What there is to say of it.
 pub(super) fn check(firewall: &Firewall) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    match &firewall.nftables {
-        Ok(ruleset) => findings.extend(dropping(ruleset).into_iter().map(|chain| {
-            let Chain {
-                family,
-                table,
-                name,
-            } = chain;
-            Finding::note(
-                CHECK,
-                format!("nftables chain {family} {table} {name} may drop {CONCERNS}"),
-            )
-            .typing(format!(
-                "nft insert rule {family} {table} {name} udp dport 1701 accept"
-            ))
-        })),
-        Err(reason) => {
-            findings.push(Finding::note(
-                CHECK,
-                format!("rules of nftables cannot be read ({reason}); they may drop {CONCERNS}"),
-            ));
-        }
-    }
+    let chains = match &firewall.nftables {
+        Ok(ruleset) => dropping(ruleset),
+        Err(reason) => Err(reason.as_str()),
+    };
+    let mut findings = match chains {
+        Ok(chains) => chains.into_iter().map(may_drop).collect(),
+        Err(reason) => vec![Finding::note(
+            CHECK,
+            format!("rules of nftables cannot be read ({reason}); they may drop {CONCERNS}"),
+        )],
+    };
     if firewall.iptables {
         findings.push(
             Finding::note(
@@ -66,13 +54,32 @@ pub(super) fn check(firewall: &Firewall) -> Vec<Finding> {
     findings
 }
 
-/// The chains at the input or prerouting hook that drop or reject something, by policy or by a
-/// rule, be it there or in a chain they jump to.
-fn dropping(ruleset: &str) -> Vec<Chain> {
-    let Ok(ruleset) = serde_json::from_str::<Value>(ruleset) else {
-        return Vec::new();
-    };
-    let objects = ruleset["nftables"].as_array().into_iter().flatten();
+/// What there is to say of a chain that may drop something.
+fn may_drop(chain: Chain) -> Finding {
+    let Chain {
+        family,
+        table,
+        name,
+    } = chain;
+    Finding::note(
+        CHECK,
+        format!("nftables chain {family} {table} {name} may drop {CONCERNS}"),
+    )
+    .typing(format!(
+        "nft insert rule {family} {table} {name} udp dport 1701 accept"
+    ))
+}
+
+/// The chains that see what comes in and may drop it: by their policy, or by any rule of their
+/// table, since they may jump to the chain that has it.
+///
+/// # Errors
+///
+/// Why the ruleset cannot be understood.
+fn dropping(ruleset: &str) -> Result<Vec<Chain>, &'static str> {
+    let ruleset = serde_json::from_str::<Value>(ruleset).ok();
+    let objects = ruleset.as_ref().and_then(|it| it["nftables"].as_array());
+    let objects = objects.ok_or("nft prints another JSON than is known here")?;
     let (mut chains, mut droppers) = (Vec::new(), Vec::new());
     for object in objects {
         if let Some(chain) = object.get("chain") {
@@ -86,16 +93,17 @@ fn dropping(ruleset: &str) -> Vec<Chain> {
         let hook = text(chain, "hook");
         ["input", "prerouting", "ingress"].contains(&hook.as_str())
     });
-    base.filter(|chain| {
+    let may_drop = base.filter(|chain| {
         let of_table = (text(chain, "family"), text(chain, "table"));
         text(chain, "policy") == "drop" || droppers.contains(&of_table)
-    })
-    .map(|chain| Chain {
-        family: text(chain, "family"),
-        table: text(chain, "table"),
-        name: text(chain, "name"),
-    })
-    .collect()
+    });
+    Ok(may_drop
+        .map(|chain| Chain {
+            family: text(chain, "family"),
+            table: text(chain, "table"),
+            name: text(chain, "name"),
+        })
+        .collect())
 }
 
 /// Whether a rule has a statement that drops or rejects.
@@ -158,12 +166,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_not_said_to_be_good() {
-        let unknown = Firewall {
-            nftables: Err("nft cannot be run: no such file".to_owned()),
-            iptables: true,
-        };
-        let findings = check(&unknown);
-        let states: Vec<_> = findings.iter().map(|finding| finding.state).collect();
-        assert_eq!(states, [State::Note, State::Note]);
+        for nftables in [
+            Err("nft cannot be run: no such file".to_owned()),
+            Ok("{\"tables\": []}".to_owned()),
+            Ok(String::new()),
+        ] {
+            let unknown = Firewall {
+                nftables,
+                iptables: true,
+            };
+            let findings = check(&unknown);
+            let states: Vec<_> = findings.iter().map(|finding| finding.state).collect();
+            assert_eq!(states, [State::Note, State::Note], "{unknown:?}");
+        }
     }
 }

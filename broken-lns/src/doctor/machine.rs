@@ -42,7 +42,11 @@ fn jit(machine: &Machine) -> Finding {
             "the kernel interprets BPF programs, which is several times as slow",
         )
         .typing("sysctl net.core.bpf_jit_enable=1"),
-        Some(_) | None => Finding::ok("JIT", "the kernel compiles BPF programs"),
+        Some(_) => Finding::ok("JIT", "the kernel compiles BPF programs"),
+        None => Finding::note(
+            "JIT",
+            "whether the kernel compiles BPF programs cannot be read, as by others than root",
+        ),
     }
 }
 
@@ -92,6 +96,21 @@ mod tests {
         assert_eq!(findings.len(), 4);
         for finding in findings {
             assert_eq!((finding.state, finding.command), (State::Ok, None));
+        }
+    }
+
+    #[test]
+    fn only_what_is_known_of_the_jit_is_good() {
+        for (known, state) in [
+            (Some(1), State::Ok),
+            (Some(0), State::Note),
+            (None, State::Note),
+        ] {
+            let machine = Machine {
+                jit: known,
+                ..machine()
+            };
+            assert_eq!(jit(&machine).state, state, "{known:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 
-use super::{AttachMode, Interface, InterfaceError, ethtool, link};
+use super::{AttachMode, Interface, InterfaceError, PASSING, ethtool, link};
 
 /// What an interface is like at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,14 +101,7 @@ fn unless_unknown<T>(told: io::Result<T>) -> io::Result<Option<T>> {
         Ok(told) => Ok(Some(told)),
         Err(error) => match error.raw_os_error() {
             // That says something of this process or of this moment, and nothing of the driver.
-            Some(
-                libc::EMFILE
-                | libc::ENFILE
-                | libc::ENOMEM
-                | libc::ENOBUFS
-                | libc::EINTR
-                | libc::ENODEV,
-            ) => Err(error),
+            Some(number) if PASSING.contains(&number) || number == libc::ENODEV => Err(error),
             _ => Ok(None),
         },
     }

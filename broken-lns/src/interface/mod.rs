@@ -32,6 +32,17 @@ pub use stack::{Neighbour, StackError};
 pub use statistics::DriverStatistics;
 pub use vlan::{VlanTags, VlanTagsNow, loses_vlan_tags};
 
+/// What the system says where it is short of something for the moment, or was interrupted: the
+/// same question may be answered the next time.
+pub(crate) const PASSING: [i32; 6] = [
+    libc::EMFILE,
+    libc::ENFILE,
+    libc::ENOBUFS,
+    libc::ENOMEM,
+    libc::EINTR,
+    libc::EAGAIN,
+];
+
 /// A network interface, as it was when it was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::io;
 
-use crate::interface::{AttachMode, AttachedProgram, DetachError, Interface, InterfaceError};
+use crate::interface::{
+    AttachMode, AttachedProgram, DetachError, Interface, InterfaceError, PASSING,
+};
 use crate::plan::Impossible;
 use crate::program::{AttachError, InstallError, LoadError};
 use crate::queue::QueueError;
@@ -199,8 +201,7 @@ fn passes(error: &(dyn Error + 'static)) -> bool {
     while let Some(error) = next {
         let said = error.downcast_ref::<io::Error>();
         if let Some(number) = said.and_then(io::Error::raw_os_error) {
-            use libc::{EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM};
-            return [EMFILE, ENFILE, ENOBUFS, ENOMEM, EINTR, EAGAIN].contains(&number);
+            return PASSING.contains(&number);
         }
         next = match said.and_then(io::Error::get_ref) {
             Some(within) => Some(within),
